@@ -1,0 +1,70 @@
+"""What an attribution method is, and how methods share model passes.
+
+A method is a frozen dataclass: its fields are its options. It says which `passes` through the model
+it needs, and how to `reduce` what they bring to a map. Methods whose passes are equal share them:
+SmoothGrad, its square and VarGrad cost one set of noisy gradients, not three.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from torch import Tensor, nn
+
+from explaindebug.registry import Registry
+
+ATTRIBUTIONS: Registry[type["Method"]] = Registry("attribution method", "explaindebug.attributions")
+
+
+class Passes(ABC):
+    """A set of model passes that one or more methods need; hashable, equal where it can be shared."""
+
+    @abstractmethod
+    def run(self, model: nn.Module, images: Tensor, targets: Tensor) -> Any:
+        """What the passes bring, for images (n, c, h, w) and targets (n,) int64.
+
+        Each input's result must not depend on its neighbours in the batch. `model` is in eval mode
+        with frozen parameters, and gradients are on.
+        """
+
+    @classmethod
+    def run_together(
+        cls, group: Sequence[Self], model: nn.Module, images: Tensor, targets: Tensor
+    ) -> list[Any]:
+        """Results of several passes of this class; override where they can share a forward pass."""
+        return [passes.run(model, images, targets) for passes in group]
+
+    @property
+    def cost(self) -> float:
+        """Forward + backward passes per input, for progress bars and budgets."""
+        return 1.0
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """Maps (n, c, h, w), raw and signed, of the same shape as the images."""
+
+    label: ClassVar[str]  # as the paper's tables write it, "Input-Grad"
+    source: ClassVar[str]  # paper, section or equation
+    signed: ClassVar[bool] = True  # False where a map can't be negative
+
+    @property
+    @abstractmethod
+    def passes(self) -> Passes:
+        """The model passes that this method needs."""
+
+    @abstractmethod
+    def reduce(self, images: Tensor, result: Any) -> Tensor:
+        """The maps (n, c, h, w) from what the passes brought."""
+
+    def prepare(self, model: nn.Module, references: Tensor) -> Self:
+        """The method made ready with images (m, c, h, w) of the training distribution.
+
+        For methods that need a background or must be fitted; all others return themselves.
+        """
+        return self
+
+    def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        """The maps (n, c, h, w); call it under `watch`, or use `attribute`, which does all of it."""
+        return self.reduce(images, self.passes.run(model, images, targets))

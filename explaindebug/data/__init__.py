@@ -1,0 +1,5 @@
+"""Pictures with their labels, masks and scenes: numpy and torch only."""
+
+from explaindebug.data.imageset import ImageSet, MaskedSample, Sample, Splits, collate
+
+__all__ = ["ImageSet", "MaskedSample", "Sample", "Splits", "collate"]

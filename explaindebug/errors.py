@@ -1,0 +1,21 @@
+"""What can go wrong, each as a sentence for a person: the value, and what to do about it."""
+
+
+class ExplainDebugError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+
+class ConfigError(ExplainDebugError, ValueError):
+    """An option has a value that can't work."""
+
+
+class DataError(ExplainDebugError, ValueError):
+    """Files or arrays are missing, corrupt or don't fit together."""
+
+
+class UnsupportedModelError(ExplainDebugError, TypeError):
+    """A model, or one of its layers, can't be handled; the message names the layer."""
+
+
+class AttributionError(ExplainDebugError, RuntimeError):
+    """A map could not be computed, or is not finite."""

@@ -1,0 +1,95 @@
+"""Named things that are found by putting a file into a package."""
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
+
+from explaindebug.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def nearest(name: str, known: Iterator[str] | list[str]) -> str:
+    """` Did you mean 'x'?`, or nothing when no known name is close."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+class Registry(Generic[T]):
+    """Maps short names (those of configs and tables) to the things of one package.
+
+    The package's modules are imported the first time a name is looked up, so that adding a thing
+    means adding one file. Importing a class directly works without the registry.
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind = kind
+        self._package = package
+        self._entries: dict[str, T] = {}
+        self._discovered = False
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Decorator that enters a thing under `name`; raises KeyError where the name is taken."""
+
+        def enter(thing: T) -> T:
+            if name in self._entries:
+                raise KeyError(f"{self.kind} {name!r} is registered twice")
+            self._entries[name] = thing
+            return thing
+
+        return enter
+
+    def __getitem__(self, name: str) -> T:
+        self._discover()
+        if name not in self._entries:
+            hint = nearest(name, self.names)
+            raise ConfigError(
+                f"unknown {self.kind} {name!r}.{hint} Known: {', '.join(self.names)}."
+            )
+        return self._entries[name]
+
+    def __contains__(self, name: object) -> bool:
+        self._discover()
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    @property
+    def names(self) -> list[str]:
+        """All registered names, in order of registration."""
+        self._discover()
+        return list(self._entries)
+
+    def build(self, spec: Any) -> Any:
+        """The thing that `spec` asks for: `"name"`, `{"name": {option: value}}`, or a thing itself.
+
+        Raises:
+            ConfigError: for an unknown name, or an option that the thing does not have.
+        """
+        if isinstance(spec, str):
+            spec = {spec: {}}
+        if not isinstance(spec, Mapping):
+            return spec
+        if len(spec) != 1:
+            raise ConfigError(
+                f"{self.kind}: one name with its options expected, got {dict(spec)}. "
+                "Write {name: {option: value}}."
+            )
+        ((name, options),) = spec.items()
+        factory: Any = self[str(name)]
+        try:
+            return factory(**{str(k): v for k, v in (options or {}).items()})
+        except TypeError as error:
+            raise ConfigError(f"{self.kind} {name!r}: {error}") from error
+
+    def _discover(self) -> None:
+        if self._discovered:
+            return
+        self._discovered = True
+        package = importlib.import_module(self._package)
+        for module in sorted(m.name for m in pkgutil.iter_modules(package.__path__)):
+            if not module.startswith("_"):
+                importlib.import_module(f"{self._package}.{module}")

@@ -1,0 +1,69 @@
+"""Look into a model without leaving a trace."""
+
+import copy
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import nn
+
+from explaindebug.errors import UnsupportedModelError
+
+
+@contextmanager
+def watch(model: nn.Module, *, seed: int = 0) -> Iterator[nn.Module]:
+    """A private copy of `model` to explain: eval mode, float32, frozen parameters, never compiled.
+
+    Inside, gradients are on, inference mode and autocast are off and compiled code runs eagerly
+    (hook methods silently give the plain gradient on compiled modules). The model itself is never
+    touched: its modes, buffers, parameters, `.grad` and hooks are as they were because nobody worked
+    on them; the random states of torch, numpy and Python are put back, also after an exception.
+
+    Images must be cloned inside the context: Lightning's test and validation batches are inference
+    tensors, which can't require a gradient.
+
+    Raises:
+        UnsupportedModelError: where the model can't be copied.
+    """
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    devices = [device] if device.type == "cuda" else []
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        with (
+            torch.random.fork_rng(devices),
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.autocast(device.type, enabled=False),
+            torch.compiler.set_stance("force_eager"),
+        ):
+            torch.manual_seed(seed)
+            np.random.seed(seed % 2**32)  # noqa: NPY002  # third-party methods draw from the old one
+            random.seed(seed)
+            yield private_copy(model)
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+
+
+def private_copy(model: nn.Module) -> nn.Module:
+    """A deep copy in eval mode, float32, with frozen parameters and without backward hooks.
+
+    Forward hooks stay, because they may be part of the function; backward hooks go, because they
+    only look, and our gradients are not theirs to see.
+
+    Raises:
+        UnsupportedModelError: where the model can't be copied.
+    """
+    try:
+        twin = copy.deepcopy(getattr(model, "_orig_mod", model))
+    except Exception as error:
+        raise UnsupportedModelError(
+            f"{type(model).__name__} can't be copied ({error}). A model that keeps an activation "
+            "with its graph as an attribute must detach it first."
+        ) from error
+    for module in twin.modules():
+        module._backward_hooks.clear()
+        module._backward_pre_hooks.clear()
+    return twin.float().eval().requires_grad_(False)
