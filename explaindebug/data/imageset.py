@@ -23,7 +23,7 @@ class Sample(NamedTuple):
 
     image: Tensor  # (c, h, w) float32, normalised
     label: Tensor  # () int64, what the model is told
-    index: Tensor  # () int64, place in the clean data of this split
+    row: Tensor  # () int64, place in the clean data of this split
 
 
 class MaskedSample(NamedTuple):
@@ -31,7 +31,7 @@ class MaskedSample(NamedTuple):
 
     image: Tensor  # (c, h, w) float32, normalised
     label: Tensor  # () int64
-    index: Tensor  # () int64
+    row: Tensor  # () int64
     mask: Tensor  # (1, h, w) bool, True on the object
     scene: Tensor  # (c, h, w) the same picture without its object, normalised
 
