@@ -13,23 +13,15 @@ from explaindebug.errors import UnsupportedModelError
 
 
 @contextmanager
-def watch(model: nn.Module, *, seed: int = 0) -> Iterator[nn.Module]:
-    """A private copy of `model` to explain: eval mode, float32, frozen parameters, never compiled.
+def undisturbed(device: torch.device, *, seed: int = 0) -> Iterator[None]:
+    """Room for gradients of our own, from wherever one is called.
 
     Inside, gradients are on, inference mode and autocast are off and compiled code runs eagerly
-    (hook methods silently give the plain gradient on compiled modules). The model itself is never
-    touched: its modes, buffers, parameters, `.grad` and hooks are as they were because nobody worked
-    on them; the random states of torch, numpy and Python are put back, also after an exception.
-
-    Images must be cloned inside the context: Lightning's test and validation batches are inference
-    tensors, which can't require a gradient.
-
-    Raises:
-        UnsupportedModelError: where the model can't be copied.
+    (hook methods silently give the plain gradient on compiled modules). On exit, also after an
+    exception, the random states of torch, numpy and Python are as they were.
     """
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
     devices = [device] if device.type == "cuda" else []
-    python, numpy = random.getstate(), np.random.get_state()
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
         with (
             torch.random.fork_rng(devices),
@@ -41,10 +33,28 @@ def watch(model: nn.Module, *, seed: int = 0) -> Iterator[nn.Module]:
             torch.manual_seed(seed)
             np.random.seed(seed % 2**32)  # noqa: NPY002  # third-party methods draw from the old one
             random.seed(seed)
-            yield private_copy(model)
+            yield
     finally:
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
+
+
+@contextmanager
+def watch(model: nn.Module, *, seed: int = 0) -> Iterator[nn.Module]:
+    """A private copy of `model` to explain, inside `undisturbed`.
+
+    The model itself is never touched: its modes, buffers, parameters, `.grad` and hooks are as they
+    were because nobody worked on them.
+
+    Images must be cloned inside the context: Lightning's test and validation batches are inference
+    tensors, which can't require a gradient.
+
+    Raises:
+        UnsupportedModelError: where the model can't be copied.
+    """
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    with undisturbed(device, seed=seed):
+        yield private_copy(model)
 
 
 def private_copy(model: nn.Module) -> nn.Module:
