@@ -1,5 +1,5 @@
 """Pictures with their labels, masks and scenes: numpy and torch only."""
 
-from explaindebug.data.imageset import ImageSet, MaskedSample, Sample, Splits, collate
+from explaindebug.data.imageset import ImageSet, MaskedSample, MaskedView, Sample, Splits, collate
 
-__all__ = ["ImageSet", "MaskedSample", "Sample", "Splits", "collate"]
+__all__ = ["ImageSet", "MaskedSample", "MaskedView", "Sample", "Splits", "collate"]

@@ -1,9 +1,9 @@
 """Pictures in memory, with what is known about them."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from explaindebug.errors import DataError
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+Rows = Sequence[int] | slice | Labels
 
 
 class Sample(NamedTuple):
@@ -45,7 +46,7 @@ class ImageSet(Dataset[Sample]):
     `ImageSet`: it makes another one.
 
     Raises:
-        DataError: where the arrays' shapes don't fit, or a label lies outside the classes.
+        DataError: where the arrays don't fit together, or a label lies outside the classes.
     """
 
     pixels: Pixels  # (n, h, w, c), c = 1 or 3
@@ -53,30 +54,25 @@ class ImageSet(Dataset[Sample]):
     classes: tuple[str, ...]
     masks: Bools | None = None  # (n, h, w), True on the object
     scenes: Pixels | None = None  # (n, h, w, c)
-    truth: Labels = field(default=None)  # type: ignore[assignment]  # (n,), labels where not given
-    indices: Labels = field(default=None)  # type: ignore[assignment]  # (n,), 0..n-1 where not given
+    truth: Labels = None  # type: ignore[assignment]  # (n,), labels where not given
+    indices: Labels = None  # type: ignore[assignment]  # (n,), 0..n-1 where not given
     mean: tuple[float, ...] = (0.5,)
     std: tuple[float, ...] = (0.25,)
 
     def __post_init__(self) -> None:
-        n = len(self.pixels)
-        if self.truth is None:
-            object.__setattr__(self, "truth", self.labels)
-        if self.indices is None:
-            object.__setattr__(self, "indices", np.arange(n))
+        self._default("truth", self.labels)
+        self._default("indices", np.arange(len(self.pixels), dtype=np.int64))
         if self.pixels.ndim != 4 or self.pixels.dtype != np.uint8:
             raise DataError(
                 f"pictures must be uint8 (n, h, w, c), got {self.pixels.dtype} {self.pixels.shape}."
             )
-        for name in ("labels", "truth", "indices", "masks", "scenes"):
-            array = getattr(self, name)
-            if array is not None and len(array) != n:
-                raise DataError(f"{n} pictures but {len(array)} {name}: one of each is needed.")
-        if n and not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
-            raise DataError(
-                f"labels run from {self.labels.min()} to {self.labels.max()}, but there are "
-                f"{len(self.classes)} classes (0 to {len(self.classes) - 1}): {self.classes}."
-            )
+        n, h, w, c = self.pixels.shape
+        self._check("masks", (n, h, w), np.bool_)
+        self._check("scenes", (n, h, w, c), np.uint8)
+        for name in ("labels", "truth", "indices"):
+            self._check(name, (n,), np.int64)
+        self._check_classes("labels")
+        self._check_classes("truth")
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -94,7 +90,7 @@ class ImageSet(Dataset[Sample]):
         _, h, w, c = self.pixels.shape
         return c, h, w
 
-    def batch(self, rows: Sequence[int] | slice) -> Sample:
+    def batch(self, rows: Rows) -> Sample:
         """The rows as a stacked `Sample`."""
         rows = _rows(rows, len(self))
         return Sample(
@@ -103,7 +99,7 @@ class ImageSet(Dataset[Sample]):
             torch.from_numpy(self.indices[rows]),
         )
 
-    def masked_batch(self, rows: Sequence[int] | slice) -> MaskedSample:
+    def masked_batch(self, rows: Rows) -> MaskedSample:
         """The rows as a stacked `MaskedSample`; raises DataError without masks and scenes."""
         if self.masks is None or self.scenes is None:
             raise DataError("these pictures have no masks and scenes, which the test needs.")
@@ -116,23 +112,45 @@ class ImageSet(Dataset[Sample]):
 
     def normalise(self, pixels: Pixels) -> Tensor:
         """Bytes (n, h, w, c) to normalised floats (n, c, h, w)."""
-        x = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).float().div_(255)
+        x = torch.from_numpy(np.array(pixels.transpose(0, 3, 1, 2), order="C")).float().div_(255)
         mean, std = (torch.tensor(v).view(1, -1, 1, 1) for v in (self.mean, self.std))
         return x.sub_(mean).div_(std)
 
-    def subset(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> "ImageSet":
+    def subset(self, rows: Rows) -> "ImageSet":
         """The given rows, in the given order; `indices` still point into the clean data."""
-        rows = np.asarray(rows, dtype=np.int64)
+        rows = _rows(rows, len(self))
         per_picture = ("pixels", "labels", "masks", "scenes", "truth", "indices")
         arrays = {k: getattr(self, k) for k in per_picture}
-        return replace(self, **{k: None if v is None else v[rows] for k, v in arrays.items()})
+        taken: dict[str, Any] = {k: None if v is None else v[rows] for k, v in arrays.items()}
+        return replace(self, **taken)
 
     def fingerprint(self) -> str:
         """A short name of the content: equal for equal pictures, labels, masks and scenes."""
         digest = hashlib.sha256(repr((self.classes, self.mean, self.std)).encode())
         for array in (self.pixels, self.labels, self.masks, self.scenes):
-            digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+            for part in _parts(array):
+                digest.update(part)
         return digest.hexdigest()[:16]
+
+    def _default(self, name: str, value: Labels) -> None:
+        if getattr(self, name) is None:
+            object.__setattr__(self, name, value)
+
+    def _check(self, name: str, shape: tuple[int, ...], dtype: Any) -> None:
+        array = getattr(self, name)
+        if array is not None and (array.shape != shape or array.dtype != dtype):
+            raise DataError(
+                f"{name} of {shape[0]} pictures {self.pixels.shape[1:]} must be "
+                f"{np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}."
+            )
+
+    def _check_classes(self, name: str) -> None:
+        values, k = getattr(self, name), len(self.classes)
+        if len(values) and not 0 <= values.min() <= values.max() < k:
+            raise DataError(
+                f"{name} run from {values.min()} to {values.max()}, but there are {k} classes "
+                f"(0 to {k - 1}): {', '.join(self.classes)}."
+            )
 
 
 class Splits(NamedTuple):
@@ -143,12 +161,42 @@ class Splits(NamedTuple):
     test: ImageSet
 
 
-def collate(batch: Sample | list[Sample]) -> Sample:
-    """For `DataLoader(collate_fn=...)`: passes on what `ImageSet.__getitems__` already stacked."""
-    if isinstance(batch, Sample):
+@dataclass(frozen=True, eq=False)
+class MaskedView(Dataset[MaskedSample]):
+    """Serves an `ImageSet`'s pictures as `MaskedSample`, for probes."""
+
+    images: ImageSet
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, i: int) -> MaskedSample:
+        return MaskedSample(*(x[0] for x in self.images.masked_batch([i])))
+
+    def __getitems__(self, rows: Sequence[int]) -> MaskedSample:
+        """A whole batch at once, already stacked (use `collate` with it)."""
+        return self.images.masked_batch(rows)
+
+
+S = TypeVar("S", Sample, MaskedSample)
+
+
+def collate(batch: S | list[S]) -> S:
+    """For `DataLoader(collate_fn=...)`: passes on what `__getitems__` already stacked."""
+    if not isinstance(batch, list):
         return batch
-    return Sample(*(torch.stack(column) for column in zip(*batch, strict=True)))
+    return type(batch[0])(*(torch.stack(column) for column in zip(*batch, strict=True)))
 
 
-def _rows(rows: Sequence[int] | slice, n: int) -> npt.NDArray[np.int64]:
+def _rows(rows: Rows, n: int) -> Labels:
     return np.arange(n)[rows] if isinstance(rows, slice) else np.asarray(rows, dtype=np.int64)
+
+
+def _parts(array: npt.NDArray[Any] | None, rows: int = 1024) -> Iterator[bytes]:
+    """Shape and content in pieces, so that a broadcast array is never written out whole."""
+    if array is None:
+        yield b"-"
+        return
+    yield repr(array.shape).encode()
+    for start in range(0, len(array), rows):
+        yield array[start : start + rows].tobytes()
