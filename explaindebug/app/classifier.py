@@ -1,0 +1,76 @@
+"""A classifier to train: any network that ends in logits."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from explaindebug._lightning import pl
+from explaindebug.attributions.targets import predicted
+
+
+class Classifier(pl.LightningModule):
+    """Trains `network` by cross-entropy (binary where it has one logit) with Adam.
+
+    Logs `<name>/train_loss`, `<name>/val_loss`, `<name>/val_accuracy` and `<name>/test_accuracy`;
+    the name keeps the models of one run apart in one W&B run.
+    """
+
+    def __init__(self, network: nn.Module, *, lr: float = 1e-3, name: str = "model") -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)  # 1.4 to 1.9x on a CPU
+        self.lr = lr
+        self.name = name
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (n, k) of images (n, c, h, w)."""
+        logits: Tensor = self.network(images.contiguous(memory_format=torch.channels_last))
+        return logits
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """The loss of one batch."""
+        images, labels, *_ = batch
+        loss = cross_entropy(self(images), labels)
+        self.log(f"{self.name}/train_loss", loss, prog_bar=True, on_step=False, on_epoch=True)
+        return loss
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Loss and accuracy on the labels that the model is told."""
+        self._evaluate(batch, "val", bar=True)
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        """The same on held-out inputs."""
+        self._evaluate(batch, "test", bar=False)
+
+    def _evaluate(self, batch: Any, split: str, *, bar: bool) -> None:
+        images, labels, *_ = batch
+        logits = self(images)
+        n = len(images)
+        right = (predicted(logits) == labels).float().mean()
+        self.log(f"{self.name}/{split}_loss", cross_entropy(logits, labels), batch_size=n)
+        self.log(f"{self.name}/{split}_accuracy", right, prog_bar=bar, batch_size=n)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam at a constant rate."""
+        return torch.optim.Adam(self.parameters(), lr=self.lr)
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy; a single logit stands for class 1."""
+    if logits.ndim == 1 or logits.shape[1] == 1:
+        return F.binary_cross_entropy_with_logits(logits.reshape(-1), labels.float())
+    return F.cross_entropy(logits, labels)
+
+
+@torch.no_grad()
+def accuracy(network: nn.Module, images: Tensor, labels: Tensor, *, chunk: int = 128) -> float:
+    """Share of images (n, c, h, w) that the network, in eval mode, gives their label."""
+    was_training = network.training
+    network.eval()
+    right = sum(
+        int((predicted(network(x)) == y).sum())
+        for x, y in zip(images.split(chunk), labels.split(chunk), strict=True)
+    )
+    network.train(was_training)
+    return right / max(1, len(images))

@@ -1,0 +1,123 @@
+"""The inputs that are explained: the same ones every time, taken from batches as they pass by."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from explaindebug.errors import DataError
+
+IMAGE_KEYS = ("image", "images", "pixel_values", "x", "input", "inputs")
+LABEL_KEYS = ("label", "labels", "y", "target", "targets")
+
+
+class Probe(NamedTuple):
+    """Inputs to explain; `mask` and `scene` where the data know them."""
+
+    image: Tensor  # (n, c, h, w)
+    label: Tensor  # (n,)
+    row: Tensor  # (n,) which input it is, the same on any number of processes
+    mask: Tensor | None = None  # (n, 1, h, w) bool, True on the object
+    scene: Tensor | None = None  # (n, c, h, w) the same picture without its object
+
+    def select(self, keep: Tensor | Sequence[int] | slice) -> "Probe":
+        """The chosen inputs."""
+        return Probe(*(None if x is None else x[keep] for x in self))
+
+
+Unpack = Callable[[Any], Probe | tuple[Tensor, Tensor]]
+
+
+def unpack(batch: Any) -> Probe:
+    """A batch as `Probe`: a tuple (images, labels, ...), a mapping, a dataclass or our samples.
+
+    Raises:
+        DataError: where no images (n, c, h, w) or labels (n,) are found.
+    """
+    if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
+        batch = {f.name: getattr(batch, f.name) for f in dataclasses.fields(batch)}
+    if hasattr(batch, "_asdict"):
+        batch = batch._asdict()
+    if isinstance(batch, Mapping):
+        return _from_mapping(batch)
+    if isinstance(batch, Sequence) and len(batch) >= 2:
+        return _probe(batch[0], batch[1])
+    raise DataError(
+        f"can't find images and labels in a batch of type {type(batch).__name__}. "
+        "Give the callback unpack=: a function from your batch to (images, labels)."
+    )
+
+
+def _from_mapping(batch: Mapping[str, Any]) -> Probe:
+    image = next((batch[k] for k in IMAGE_KEYS if k in batch), None)
+    label = next((batch[k] for k in LABEL_KEYS if k in batch), None)
+    if image is None or label is None:
+        raise DataError(
+            f"can't find images and labels among the batch's keys {list(batch)}. Give the callback "
+            "unpack=: a function from your batch to (images, labels)."
+        )
+    return _probe(image, label, batch.get("row"), batch.get("mask"), batch.get("scene"))
+
+
+def _probe(
+    image: Any,
+    label: Any,
+    row: Tensor | None = None,
+    mask: Tensor | None = None,
+    scene: Tensor | None = None,
+) -> Probe:
+    if not isinstance(image, Tensor) or image.ndim != 4 or not image.is_floating_point():
+        found = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else type(image)
+        raise DataError(f"images must be float tensors (n, c, h, w), got {found}.")
+    if not isinstance(label, Tensor) or label.shape[:1] != image.shape[:1]:
+        raise DataError(f"{len(image)} images need as many labels, got {label!r:.80}.")
+    if row is None:
+        row = torch.full((len(image),), -1)
+    return Probe(image, label.reshape(len(image), -1)[:, 0], row, mask, scene)
+
+
+class Collector:
+    """Gathers the first `count` inputs of a data set from this process' share of the batches.
+
+    A distributed sampler deals input `k * world + rank` to the rank as its k-th. Nobody's loader is
+    iterated for this: that alone would move the global random state and so change the training.
+    """
+
+    def __init__(self, count: int, unpack: Unpack) -> None:
+        self.count = count
+        self.unpack = unpack
+        self._parts: list[Probe] = []
+        self._seen = 0
+        self._closed = False
+
+    def add(self, batch: Any, *, rank: int, world: int, length: int | None) -> None:
+        """Take from a batch what belongs to the probe; `length` is the data set's, where known."""
+        if self._closed:
+            return
+        found = self.unpack(batch)
+        part = found if isinstance(found, Probe) else _probe(*found[:2])
+        places = (self._seen + torch.arange(len(part.image))) * world + rank
+        self._seen += len(part.image)
+        keep = places < min(self.count, length if length is not None else self.count)
+        if bool((part.row < 0).any()):
+            part = part._replace(row=places)
+        part = Probe(*(None if x is None else x.detach().cpu() for x in part)).select(keep)
+        if len(part.image):
+            with torch.inference_mode(False):
+                self._parts.append(Probe(*(None if x is None else x.clone() for x in part)))
+        if int(places[-1]) + world >= self.count:
+            self._closed = True
+
+    def close(self) -> None:
+        """The pass over the data is over: what has been seen is the probe from now on."""
+        self._closed = bool(self._parts) or self._closed
+
+    @property
+    def probe(self) -> Probe | None:
+        """This process' share, on the CPU; None where it has none."""
+        if not self._parts:
+            return None
+        columns = zip(*self._parts, strict=True)
+        return Probe(*(None if c[0] is None else torch.cat(c) for c in columns))  # type: ignore[arg-type]

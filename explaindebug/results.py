@@ -1,0 +1,75 @@
+"""What a debugging test leaves behind: scores, gates, pictures. The report is made from this alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from explaindebug.scores import Scores
+
+
+@dataclass(frozen=True)
+class Headline:
+    """Which numbers of a test answer its question, and which way a visible bug moves them."""
+
+    condition: str  # "background", "top 3", "flipped", "foreign model"
+    similarity: str  # "share", "spearman", ...
+    moves: Literal["up", "down"]  # "down": the bug shows where the maps grow less alike
+    question: str  # what "shows" means here, one sentence
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A condition without which a test is void, as measured: "scene-only accuracy" 0.97 >= 0.9."""
+
+    name: str
+    value: float
+    least: float
+    meaning: str  # what it means when it fails, one sentence
+
+    @property
+    def passed(self) -> bool:
+        """Whether the value reaches what is needed."""
+        return self.value >= self.least
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """A few inputs and every method's map of them, one row of maps per model or stage.
+
+    `maps[row][method]` is (k, h, w), signed, scaled per map to [-1, 1] (see `heatmaps.display`).
+    """
+
+    inputs: npt.NDArray[np.uint8]  # (k, h, w, 3)
+    captions: tuple[str, ...]  # (k,) "bird, called dog"
+    maps: Mapping[str, Mapping[str, npt.NDArray[np.float32]]]
+
+
+@dataclass
+class TestResult:
+    """One debugging test, measured."""
+
+    __test__ = False  # its name misleads pytest
+
+    name: str  # "spurious", as in configs
+    title: str  # "Spurious background"
+    headline: Headline
+    scores: Scores
+    gates: Sequence[Gate] = ()
+    galleries: Sequence[Gallery] = ()
+    stages: Sequence[str] = ()  # conditions that form a curve, in order (the cascade)
+    facts: Mapping[str, Any] = field(default_factory=dict)  # "flipped training labels": 200, ...
+    warnings: Sequence[str] = ()  # what went wrong without ending the test: NaN maps, ...
+
+
+@dataclass
+class RunResult:
+    """A whole run of the application: what the report shows."""
+
+    tests: Sequence[TestResult]
+    methods: Mapping[str, str]  # name in configs -> name in the paper's tables, in order
+    accuracies: Sequence[tuple[str, str, float]]  # model, data, accuracy
+    made: Mapping[str, str]  # command, config, versions, seeds, times
+    warnings: Sequence[str] = ()
