@@ -1,30 +1,64 @@
-"""Write files so that a reader never meets half of one."""
+"""Files that are written whole or not at all."""
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import IO, Any
+
+from explaindebug.errors import ConfigError
 
 
 @contextmanager
-def replacing(path: Path | str) -> Iterator[TextIO]:
-    """A text file that takes the place of `path` when the block ends well; else nothing changes.
+def replacing(path: Path | str, *, binary: bool = False) -> Iterator[IO[Any]]:
+    """A file that takes the place of `path` when the block ends well; else nothing changes.
 
-    The new text lies next to the old one until it is complete, so a cut run leaves the old file.
+    The new content lies next to the old one until it is complete, so a cut run leaves the old file.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
-        with open(handle, "w", newline="", encoding="utf-8") as file:
+        options: dict[str, Any] = {} if binary else {"newline": "", "encoding": "utf-8"}
+        with open(handle, "wb" if binary else "w", **options) as file:
             yield file
         os.chmod(name, 0o666 & ~_umask())  # mkstemp makes private files, results are to be shared
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def write_atomically(path: Path | str, content: str | bytes) -> Path:
+    """Write `content` to `path`, whole or not at all."""
+    with replacing(path, binary=isinstance(content, bytes)) as file:
+        file.write(content)
+    return Path(path)
+
+
+def write_json(path: Path | str, value: Any) -> Path:
+    """Write `value` as indented JSON, whole or not at all."""
+    return write_atomically(path, json.dumps(value, indent=1, default=str) + "\n")
+
+
+def writable_folder(path: Path) -> Path:
+    """`path` as a folder that exists and can be written to.
+
+    Raises:
+        ConfigError: where it can't, with the reason.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"the folder {path} can't be written ({error.strerror or error}). "
+            "Name another one, for example output=/tmp/run1."
+        ) from error
+    return path
 
 
 def _umask() -> int:
