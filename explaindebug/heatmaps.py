@@ -1,0 +1,68 @@
+"""From raw attributions to maps that a person looks at."""
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from explaindebug.palettes import NOT_A_NUMBER, STEPS, diverging, sequential
+
+Maps = npt.NDArray[np.float32]  # (n, h, w), within [-1, 1]
+Pixels = npt.NDArray[np.uint8]  # (..., h, w, 3)
+
+
+def display(raw: Tensor, *, percentile: float = 99.0) -> Maps:
+    """Maps (n, h, w) in [-1, 1]: channels summed, over the map's 99th percentile of |.|, clipped.
+
+    Zero stays zero and signs stay signs: x / s. (The authors' helper maps x to (x + s) / 2s and
+    clips that to [-1, 1], which leaves half of the negative range.) Each map has its own scale, so
+    colours tell where a method looks, not how strongly beside another. Where fewer than one pixel
+    in a hundred differs from zero, s is the maximum. Pixels that are not finite come out as NaN.
+
+    Source: protocol of the paper's published code, `utils`, diverging normalisation, corrected.
+    """
+    summed = raw.detach().float().sum(1).cpu().numpy()
+    return np.stack([_scaled(one, percentile) for one in summed]) if len(summed) else summed
+
+
+def _scaled(one: npt.NDArray[np.float32], percentile: float) -> npt.NDArray[np.float32]:
+    finite = np.isfinite(one)
+    strength = np.abs(one[finite])
+    if strength.size == 0 or not strength.any():
+        return np.where(finite, np.float32(0), np.float32(np.nan))
+    scale = np.percentile(strength, percentile) or strength.max()
+    return np.where(finite, (one / scale).clip(-1, 1), np.nan).astype(np.float32)
+
+
+def is_signed(maps: npt.NDArray[np.floating]) -> bool:
+    """Whether any of the maps has a negative pixel, so that it needs a colour for "against"."""
+    return bool((maps < 0).any())
+
+
+def colour(maps: npt.NDArray[np.floating], *, signed: bool | None = None) -> Pixels:
+    """Pictures (..., h, w, 3) of maps (..., h, w) within [-1, 1]; NaN is a green of its own.
+
+    Signed maps: white at zero, red for and blue against the target. Others: white to near black.
+    Pass `signed` where several pictures must share one scale; else the maps' values decide.
+    """
+    signed = is_signed(maps) if signed is None else signed
+    finite = np.isfinite(maps)
+    low, table = (-1, diverging()) if signed else (0, sequential())
+    number = np.where(finite, maps, 0).clip(low, 1) - low
+    pictures: Pixels = table[np.rint(number * STEPS).astype(np.int16)]
+    pictures[~finite] = NOT_A_NUMBER
+    return pictures
+
+
+def overlay(
+    images: Pixels, maps: npt.NDArray[np.floating], *, signed: bool | None = None
+) -> Pixels:
+    """The maps' colours (..., h, w, 3) laid over pale grey pictures, denser where stronger.
+
+    `images` (..., h, w, 3) and `maps` (..., h, w) must have the same height and width.
+    """
+    grey = images.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    pale = 128 + grey[..., None] / 2
+    density = np.nan_to_num(np.abs(maps), nan=1.0).clip(0, 1)[..., None]
+    mixed = (1 - density) * pale + density * colour(maps, signed=signed)
+    pixels: Pixels = np.rint(mixed).astype(np.uint8)
+    return pixels
