@@ -18,26 +18,40 @@ ATTRIBUTIONS: Registry[type["Method"]] = Registry("attribution method", "explain
 
 
 class Passes(ABC):
-    """A set of model passes that one or more methods need; hashable, equal where it can be shared."""
+    """A set of model passes that one or more methods need.
+
+    Frozen and hashable: passes that are equal run once, whoever asked for them.
+    """
+
+    together: ClassVar[bool] = False  # whether different passes of this class share something
 
     @abstractmethod
-    def run(self, model: nn.Module, images: Tensor, targets: Tensor) -> Any:
+    def run(self, model: nn.Module, images: Tensor, targets: Tensor, batch: int = 32) -> Any:
         """What the passes bring, for images (n, c, h, w) and targets (n,) int64.
 
         Each input's result must not depend on its neighbours in the batch. `model` is in eval mode
-        with frozen parameters, and gradients are on.
+        with frozen parameters, and gradients are on. At most `max(n, batch)` inputs should go
+        through the model at once: fill that with samples where there are few images.
         """
 
     @classmethod
     def run_together(
-        cls, group: Sequence[Self], model: nn.Module, images: Tensor, targets: Tensor
+        cls,
+        group: Sequence[Self],
+        model: nn.Module,
+        images: Tensor,
+        targets: Tensor,
+        batch: int = 32,
     ) -> list[Any]:
-        """Results of several passes of this class; override where they can share a forward pass."""
-        return [passes.run(model, images, targets) for passes in group]
+        """Results of several passes of this class; override it where they share a forward pass."""
+        return [passes.run(model, images, targets, batch) for passes in group]
+
+    def check(self, model: nn.Module, images: Tensor, targets: Tensor) -> None:  # noqa: B027
+        """Raises UnsupportedModelError where the model can't be passed; cheaper than `run`."""
 
     @property
     def cost(self) -> float:
-        """Forward + backward passes per input, for progress bars and budgets."""
+        """Forward + backward passes per input, for progress bars and budgets (a forward is 1/3)."""
         return 1.0
 
 
@@ -48,6 +62,7 @@ class Method(ABC):
     label: ClassVar[str]  # as the paper's tables write it, "Input-Grad"
     source: ClassVar[str]  # paper, section or equation
     signed: ClassVar[bool] = True  # False where a map can't be negative
+    needs_references: ClassVar[bool] = False  # whether it can't work before `prepare`
 
     @property
     @abstractmethod
@@ -66,5 +81,9 @@ class Method(ABC):
         return self
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        """The maps (n, c, h, w); call it under `watch`, or use `attribute`, which does all of it."""
+        """The maps (n, c, h, w), in the dtype of images and model.
+
+        `model` is in eval mode with frozen parameters, as `watch` gives it; `attribute` does all of
+        that.
+        """
         return self.reduce(images, self.passes.run(model, images, targets))

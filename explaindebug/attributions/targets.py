@@ -1,9 +1,46 @@
 """Which number is explained: the logit of one class."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from explaindebug.errors import ConfigError
+from explaindebug.errors import ConfigError, UnsupportedModelError
+
+
+def logits_of(model: nn.Module, images: Tensor) -> Tensor:
+    """The model's outputs (n,) or (n, k) for images (n, c, h, w).
+
+    Raises:
+        UnsupportedModelError: where the model returns something else.
+    """
+    logits = model(images)
+    if not isinstance(logits, Tensor):
+        raise UnsupportedModelError(
+            f"{type(model).__name__} returns a {type(logits).__name__}, but a map explains one "
+            "logit. Wrap the model so that it returns a tensor (n, classes)."
+        )
+    if logits.ndim not in (1, 2) or len(logits) != len(images) or not logits.is_floating_point():
+        raise UnsupportedModelError(
+            f"{type(model).__name__} returns {logits.dtype} {tuple(logits.shape)} for "
+            f"{len(images)} images, but a map explains one logit. Wrap the model so that it "
+            f"returns ({len(images)}, classes)."
+        )
+    return logits
+
+
+def explained(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+    """The logit (n,) of each input's target class, with its graph back to the images.
+
+    Raises:
+        UnsupportedModelError: where the outputs don't depend on the images in a differentiable way.
+        ConfigError: for a target outside the classes.
+    """
+    logits = logits_of(model, images)
+    if images.requires_grad and not logits.requires_grad:
+        raise UnsupportedModelError(
+            f"no gradient leads from the output of {type(model).__name__} back to the image: its "
+            "forward detaches it, runs under no_grad, or returns classes instead of logits."
+        )
+    return score(logits, targets)
 
 
 def predicted(logits: Tensor) -> Tensor:

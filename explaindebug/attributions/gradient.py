@@ -1,0 +1,50 @@
+"""The gradient of the logit, and the gradient times the input."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from explaindebug.attributions.backward import Backward, Rule
+from explaindebug.attributions.method import ATTRIBUTIONS, Method
+
+
+@dataclass(frozen=True)
+class TrueGradient(Rule):
+    """The chain rule and nothing else."""
+
+
+@ATTRIBUTIONS.register("grad")
+@dataclass(frozen=True)
+class Gradient(Method):
+    """dF/dx: how much the logit changes with each pixel, to first order. One pass.
+
+    The paper's text writes |dF/dx|; the map here is signed, and taking the absolute value is a
+    matter of post-processing.
+
+    Source: Simonyan, Vedaldi, Zisserman 2014, section 3; Baehrens et al. 2010.
+    """
+
+    label = "Grad"
+    source = "Simonyan et al. 2014"
+
+    @property
+    def passes(self) -> Backward:
+        return Backward(TrueGradient())
+
+    def reduce(self, images: Tensor, result: Tensor) -> Tensor:
+        return result
+
+
+@ATTRIBUTIONS.register("inputgrad")
+@dataclass(frozen=True)
+class InputGradient(Gradient):
+    """x * dF/dx, with the image as the model sees it, normalised. Shares Grad's pass.
+
+    Source: Shrikumar et al. 2016, "Not just a black box".
+    """
+
+    label = "Input-Grad"
+    source = "Shrikumar et al. 2016"
+
+    def reduce(self, images: Tensor, result: Tensor) -> Tensor:
+        return images * result

@@ -1,0 +1,195 @@
+"""Operations of a forward pass, as a rule sees them when the signal comes back.
+
+An `Op` stands in the autograd graph in place of the operation that a model called, whichever way it
+called it (module, function or method, in place or not). It knows its own gradient (`vjp`); the
+linear ones can also be run, and run backwards, with other weights.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from explaindebug.errors import UnsupportedModelError
+
+Call = tuple[tuple[Any, ...], dict[str, Any]]
+SIGNAL = object()  # stands in a call for an argument that depends on the image
+
+
+class Op:
+    """One call of an operation: what went in, what came out, and the gradient between them.
+
+    `inputs` are those of its arguments that depend on the image, detached; `first` says that no
+    linear operation lies between it and the image, `last` that none lies between it and the score.
+    Both are known once the forward pass is over.
+    """
+
+    linear = False  # has a weight
+    first = last = False
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+    _graph: tuple[Tensor, tuple[Tensor, ...]]
+    _versions: list[int]
+
+    def __init__(self, kind: str, function: Callable[..., Any], call: Call) -> None:
+        self.kind = kind
+        self.function = function
+        self.call = call
+
+    def run(self, *inputs: Tensor) -> Tensor:
+        """The output for other inputs."""
+        left = iter(inputs)
+        args, kwargs = substitute(self.call, lambda x: next(left) if x is SIGNAL else x)
+        return self.function(*args, **kwargs)  # type: ignore[no-any-return]
+
+    def keep(self, inputs: Iterable[Tensor]) -> None:
+        """Runs the operation and keeps what the way back needs."""
+        with torch.enable_grad():  # a graph of this operation alone
+            leaves = tuple(x.detach().requires_grad_() for x in inputs)
+            end = self.run(*leaves)
+        self._graph = end, leaves
+        self.inputs, self.output = tuple(x.detach() for x in leaves), end.detach()
+
+    def vjp(self, signal: Tensor) -> tuple[Tensor, ...]:
+        """The gradient for each input, where `signal` is the gradient for the output."""
+        end, leaves = self._graph
+        return torch.autograd.grad(end, leaves, signal, retain_graph=True)
+
+    @property
+    def kept(self) -> tuple[Tensor, ...]:
+        """What must be on the way back as it was on the way forth."""
+        return (*self.inputs, self.output)
+
+    def seal(self) -> None:
+        """Notes in which state the kept tensors are."""
+        self._versions = [x._version for x in self.kept]
+
+    def check(self) -> None:
+        """Raises UnsupportedModelError where a kept tensor was overwritten since."""
+        if self._versions != [x._version for x in self.kept]:
+            raise UnsupportedModelError(
+                f"the input or output of a {self.kind} operation is overwritten in place later in "
+                "the forward pass. Use an out-of-place operation there (y = y + x, not y[:] = x)."
+            )
+
+    def own(self, address: int) -> None:
+        """Takes a copy of what lies in a storage that is about to be overwritten."""
+        self.inputs = tuple(x.clone() if storage(x) == address else x for x in self.inputs)
+        if storage(self.output) == address:
+            self.output = self.output.clone()
+        self.seal()
+
+
+class Relu(Op):
+    """max(x, 0)."""
+
+    def run(self, *inputs: Tensor) -> Tensor:
+        return inputs[0].relu()
+
+    def keep(self, inputs: Iterable[Tensor]) -> None:
+        self.inputs = ()  # what came out says all about what went in
+        self.output = self.run(*inputs)
+
+    def vjp(self, signal: Tensor) -> tuple[Tensor, ...]:
+        return (torch.ops.aten.threshold_backward(signal, self.output, 0),)
+
+
+class Linear(Op):
+    """x W^T + b."""
+
+    linear = True
+    names: tuple[str, ...] = ("input", "weight", "bias")
+
+    def __init__(self, kind: str, function: Callable[..., Any], call: Call) -> None:
+        super().__init__(kind, function, call)
+        options = dict(zip(self.names, call[0], strict=False)) | call[1]
+        del options["input"]
+        self.weight: Tensor = options.pop("weight")
+        self.bias: Tensor | None = options.pop("bias", None)
+        self.options = options  # stride, padding, dilation, groups
+
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """The output for another input with other weights."""
+        return F.linear(x, weight, bias)
+
+    def adjoint(self, signal: Tensor, weight: Tensor) -> Tensor:
+        """The signal for the input, were these the weights: signal W."""
+        return signal.matmul(weight)
+
+    def run(self, *inputs: Tensor) -> Tensor:
+        return self.apply(inputs[0], self.weight, self.bias)
+
+    def keep(self, inputs: Iterable[Tensor]) -> None:
+        self.inputs = tuple(x.detach() for x in inputs)
+        self.output = self.run(*self.inputs)
+
+    def vjp(self, signal: Tensor) -> tuple[Tensor, ...]:
+        return (self.adjoint(signal, self.weight),)
+
+
+class Conv(Linear):
+    """W * x + b, in one to three dimensions."""
+
+    names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        return self.function(x, weight, bias, **self.options)  # type: ignore[no-any-return]
+
+    def adjoint(self, signal: Tensor, weight: Tensor) -> Tensor:
+        """The signal for the input, were these the weights: the transposed convolution."""
+        if isinstance(self.options.get("padding"), str):
+            return self._adjoint_by_autograd(signal, weight)
+        d = weight.ndim - 2
+        stride, padding, dilation = (
+            _per_dimension(self.options.get(k, default), d)
+            for k, default in (("stride", 1), ("padding", 0), ("dilation", 1))
+        )
+        transposed, output_padding, groups = False, [0] * d, self.options.get("groups", 1)
+        gradient, _, _ = torch.ops.aten.convolution_backward(
+            signal, self.inputs[0], weight, None, stride, padding, dilation,
+            transposed, output_padding, groups, [True, False, False],
+        )  # fmt: skip
+        return gradient  # type: ignore[no-any-return]
+
+    def _adjoint_by_autograd(self, signal: Tensor, weight: Tensor) -> Tensor:
+        with torch.enable_grad():  # padding="same" may be uneven, which only the forward knows
+            x = self.inputs[0].detach().requires_grad_()
+            return torch.autograd.grad(self.apply(x, weight), x, signal)[0]
+
+
+def separate(call: Call) -> tuple[Call, list[Tensor]]:
+    """The call with its signals cut out, and the signals: arguments that depend on the image.
+
+    Parameters are frozen, so nothing else needs a gradient.
+    """
+    signals: list[Tensor] = []
+
+    def cut(x: Any) -> Any:
+        if isinstance(x, Tensor) and x.requires_grad:
+            signals.append(x)
+            return SIGNAL
+        return x
+
+    return substitute(call, cut), signals
+
+
+def substitute(call: Call, change: Callable[[Any], Any]) -> Call:
+    """The call with `change` applied to every argument, also inside lists and tuples."""
+
+    def over(x: Any) -> Any:
+        return type(x)(map(over, x)) if type(x) in (list, tuple) else change(x)
+
+    args, kwargs = call
+    return tuple(map(over, args)), {k: over(v) for k, v in kwargs.items()}
+
+
+def storage(x: Tensor) -> int:
+    """Where a tensor's numbers lie; equal for tensors that share them."""
+    return x.untyped_storage().data_ptr()
+
+
+def _per_dimension(value: Any, d: int) -> list[int]:
+    values = list(value) if isinstance(value, (list, tuple)) else [value]
+    return values * d if len(values) == 1 else values

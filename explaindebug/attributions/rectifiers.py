@@ -1,0 +1,88 @@
+"""Guided backpropagation and DeconvNet: other ways back through a ReLU."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from explaindebug.attributions.backward import Backward, Rule
+from explaindebug.attributions.graph import SHAPE, Graph, foreign
+from explaindebug.attributions.method import ATTRIBUTIONS, Method
+from explaindebug.attributions.ops import Op
+from explaindebug.errors import UnsupportedModelError
+
+# What is passed by its true gradient. Anything else that is no ReLU may be an activation.
+_PASSED = """
+    Convolution ConvolutionBackward CudnnConvolution Addmm Addmv Addr Baddbmm Bmm Mm Mv Dot Add Sub
+    Rsub Mul Div Neg Sum Mean NativeBatchNorm CudnnBatchNorm MiopenBatchNorm NativeLayerNorm
+    FusedRmsNorm NativeGroupNorm Pow Sqrt Rsqrt Var VarMean Std StdMean LinalgVectorNorm Norm
+    MaxPool1DWithIndices MaxPool2DWithIndices MaxPool3DWithIndices AdaptiveMaxPool2D AvgPool2D
+    AvgPool3D AdaptiveAvgPool2D AdaptiveAvgPool3D MkldnnAdaptiveAvgPool2D Amax Max
+    ReflectionPad1D ReflectionPad2D ReplicationPad1D ReplicationPad2D UpsampleNearest2D
+    UpsampleBilinear2D UpsampleBicubic2D UpsampleNearestExact2D
+"""
+PASSED = SHAPE | frozenset(_PASSED.split())
+
+
+@dataclass(frozen=True)
+class Gate(Rule):
+    """Only positive signals pass a ReLU; `forward_gate` also asks that its input was positive."""
+
+    label: str
+    forward_gate: bool
+    kinds: ClassVar[frozenset[str]] = frozenset({"relu"})
+
+    def propagate(self, op: Op, signal: Tensor) -> tuple[Tensor, ...]:
+        positive = signal.clamp(min=0)
+        return op.vjp(positive) if self.forward_gate else (positive,)
+
+    def check(self, graph: Graph) -> None:
+        if unknown := graph.where(foreign(PASSED)):
+            raise UnsupportedModelError(
+                f"{self.label} needs ReLU activations; {type(graph.model).__name__} uses "
+                f"{', '.join(unknown)}. Leave the method out for this model, or use ReLU there."
+            )
+        if not graph.has("relu"):
+            raise UnsupportedModelError(
+                f"{self.label} needs ReLU activations, but {type(graph.model).__name__} has none "
+                "between the image and the logit: the map would be the plain gradient."
+            )
+
+
+@ATTRIBUTIONS.register("gbp")
+@dataclass(frozen=True)
+class GuidedBackprop(Method):
+    """The gradient in which every ReLU passes g * 1[z > 0] * 1[g > 0]. One pass, starting from 1.
+
+    Works on functional, re-used and in-place ReLUs; any other activation is refused by name.
+
+    Source: Springenberg et al. 2015, section 3.4.
+    """
+
+    label = "GBP"
+    source = "Springenberg et al. 2015"
+
+    @property
+    def passes(self) -> Backward:
+        return Backward(Gate("GuidedBackprop", forward_gate=True))
+
+    def reduce(self, images: Tensor, result: Tensor) -> Tensor:
+        return result
+
+
+@ATTRIBUTIONS.register("deconvnet")
+@dataclass(frozen=True)
+class DeconvNet(GuidedBackprop):
+    """The gradient in which every ReLU passes g * 1[g > 0], whatever its input was. One pass.
+
+    Max-pooling is routed by the switches of the forward pass.
+
+    Source: Zeiler and Fergus 2014, section 2.1.
+    """
+
+    label = "DConvNet"
+    source = "Zeiler and Fergus 2014"
+
+    @property
+    def passes(self) -> Backward:
+        return Backward(Gate("DeconvNet", forward_gate=False))
