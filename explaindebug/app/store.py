@@ -84,7 +84,9 @@ class Store:
         )
         seconds = time.perf_counter() - start
         write_json(folder / "recipe.json", {**recipe.__dict__, "key": recipe.key})
-        write_json(folder / "done.json", {"seconds": round(seconds, 2), "epochs": module.current_epoch})
+        write_json(
+            folder / "done.json", {"seconds": round(seconds, 2), "epochs": module.current_epoch}
+        )
         return Trained(module.network.eval(), folder, seconds, reused=False)
 
     def _load(self, module: Classifier, folder: Path) -> Trained:

@@ -89,6 +89,7 @@ class Collector:
         self.count = count
         self.unpack = unpack
         self._parts: list[Probe] = []
+        self._places: list[Tensor] = []
         self._seen = 0
         self._closed = False
 
@@ -107,17 +108,38 @@ class Collector:
         if len(part.image):
             with torch.inference_mode(False):
                 self._parts.append(Probe(*(None if x is None else x.clone() for x in part)))
+            self._places.append(places[keep])
         if int(places[-1]) + world >= self.count:
             self._closed = True
 
-    def close(self) -> None:
-        """The pass over the data is over: what has been seen is the probe from now on."""
-        self._closed = bool(self._parts) or self._closed
-
     @property
-    def probe(self) -> Probe | None:
-        """This process' share, on the CPU; None where it has none."""
+    def share(self) -> "Share | None":
+        """What this process has seen of the probe, on the CPU; None where it has seen nothing."""
         if not self._parts:
             return None
-        columns = zip(*self._parts, strict=True)
-        return Probe(*(None if c[0] is None else torch.cat(c) for c in columns))  # type: ignore[arg-type]
+        return Share(torch.cat(self._places), _stacked(self._parts))
+
+
+class Share(NamedTuple):
+    """A part of the probe, and the places of its inputs in the whole."""
+
+    places: Tensor  # (n,)
+    probe: Probe
+
+
+def joined(shares: Sequence[Share | None]) -> Probe:
+    """The probe of all processes, in the data set's order.
+
+    Raises:
+        DataError: where no process has seen an input.
+    """
+    parts = [share for share in shares if share is not None]
+    if not parts:
+        raise DataError("the validation data gave no batch, so there is nothing to explain.")
+    order = torch.argsort(torch.cat([share.places for share in parts]))
+    return _stacked([share.probe for share in parts]).select(order)
+
+
+def _stacked(parts: Sequence[Probe]) -> Probe:
+    columns = zip(*parts, strict=True)
+    return Probe(*(None if c[0] is None else torch.cat(c) for c in columns))  # type: ignore[arg-type]

@@ -1,0 +1,17 @@
+"""Lightning callbacks: explain while a model is validated or tested, and disturb nothing."""
+
+from explaindebug.callbacks.base import AttributionCallback
+from explaindebug.callbacks.cascade import ReinitCascade
+from explaindebug.callbacks.comparing import ComparingCallback
+from explaindebug.callbacks.heatmap import HeatmapLogger
+from explaindebug.callbacks.reference import ReferenceSimilarity
+from explaindebug.callbacks.spurious import SpuriousSimilarity
+
+__all__ = [
+    "AttributionCallback",
+    "ComparingCallback",
+    "HeatmapLogger",
+    "ReferenceSimilarity",
+    "ReinitCascade",
+    "SpuriousSimilarity",
+]

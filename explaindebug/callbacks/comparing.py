@@ -1,0 +1,99 @@
+"""Callbacks that compare maps: each test says which, all that comes after is here."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from explaindebug.attributions.targets import predicted
+from explaindebug.callbacks.base import AttributionCallback
+from explaindebug.callbacks.loggers import Sinks
+from explaindebug.callbacks.measuring import Maps, Measured
+from explaindebug.callbacks.networks import logits
+from explaindebug.callbacks.probe import Probe
+from explaindebug.comparisons import Comparison, Reference
+from explaindebug.errors import AttributionError
+from explaindebug.postprocessing import ROBUST, PostProcessing
+from explaindebug.scores import Key, Scores
+
+References = Mapping[str, Reference]  # method -> what its maps are compared with
+
+
+class ComparingCallback(AttributionCallback):
+    """An `AttributionCallback` whose maps are compared with references, method by method.
+
+    Beside the scores of the network itself (role "bug") stand those of the matched nulls, and,
+    where a network without the bug is given, those of the no-bug control.
+
+    Args:
+        attributions: see `AttributionCallback`, as all other arguments.
+        similarities: how alike maps are: names, `{name: options}` or objects.
+        postprocessing: from raw maps to those that are compared.
+        nulls: unrelated maps that go the same way: what a similarity is worth without any relation.
+    """
+
+    def __init__(
+        self,
+        attributions: Sequence[Any] | str = ("grad", "inputgrad", "gbp"),
+        *,
+        similarities: Sequence[Any] = ("ssim", "spearman"),
+        postprocessing: PostProcessing = ROBUST,
+        nulls: Sequence[str] = ("gaussian",),
+        **options: Any,
+    ) -> None:
+        super().__init__(attributions, **options)
+        self.comparison = Comparison(similarities, postprocessing, nulls, self.seed)
+
+    def targets(self, network: nn.Module, probe: Probe) -> Tensor:
+        """The class (n,) to explain: the one that the network predicts, or the label."""
+        if self.target == "label":
+            return probe.label
+        return predicted(logits(network, probe.image, chunk=self.chunk))
+
+    def compare(
+        self,
+        condition: str,
+        role: str,
+        references: References,
+        candidates: Maps,
+        probe: Probe,
+        *,
+        comparison: Comparison | None = None,
+    ) -> Measured:
+        """The scores of every method's candidate maps against its reference."""
+        scores, said = Scores(), list[str]()
+        rows = probe.row.cpu().numpy().astype(np.int64)
+        for method, raw in candidates.items():
+            key = Key(self.test, method, condition, role, "")
+            how = comparison or self.comparison
+            said += how.score(scores, key, references[method], raw, rows, probe.image)
+        if said and self.strict and any("finite" in sentence for sentence in said):
+            raise AttributionError(" ".join(said))
+        return Measured(scores, said)
+
+    def log_more(self, trainer: Any, sinks: Sinks) -> None:
+        """The scores as one tidy table."""
+        columns = ["test", "method", "condition", "role", "similarity", "n", "mean", "sem"]
+        rows: list[list[Any]] = []
+        for key, column in self.scores:
+            valid = column.values[~np.isnan(column.values)]
+            n = len(valid)
+            mean = float(valid.mean()) if n else float("nan")
+            sem = float(valid.std(ddof=1) / n**0.5) if n > 1 else float("nan")
+            condition_and_so_on = [key.test, key.method, key.condition, key.role, key.similarity]
+            rows.append([*condition_and_so_on, n, mean, sem])
+        sinks.table(f"debug/{self.test}/scores", columns, rows)
+
+
+def references(maps: Maps) -> dict[str, Reference]:
+    """Every method's maps as what others are compared with."""
+    return {method: Reference.of_maps(raw) for method, raw in maps.items()}
+
+
+def private(network: nn.Module, device: torch.device) -> nn.Module:
+    """A private copy of another network on the device of the explained one."""
+    from explaindebug.watching import private_copy
+
+    return private_copy(network).to(device)

@@ -1,0 +1,31 @@
+"""Heat maps of the same inputs at every validation."""
+
+from collections.abc import Iterator
+
+from torch import nn
+
+from explaindebug.attributions.targets import predicted
+from explaindebug.callbacks.base import AttributionCallback
+from explaindebug.callbacks.measuring import Explain, Measured
+from explaindebug.callbacks.networks import logits
+from explaindebug.callbacks.probe import Probe
+
+
+class HeatmapLogger(AttributionCallback):
+    """Heat maps of a few inputs, one strip per method and epoch; nothing is compared.
+
+    Logs `debug/heatmaps/maps` to loggers that take pictures (W&B, TensorBoard, MLflow), else PNG
+    files. As many inputs are drawn as `probe` says.
+    """
+
+    test = "heatmaps"
+
+    def __init__(self, *args: object, probe: int = 4, **options: object) -> None:
+        super().__init__(*args, probe=probe, pictures=probe, **options)  # type: ignore[arg-type]
+
+    def measure(self, network: nn.Module, probe: Probe, explain: Explain) -> Iterator[Measured]:
+        """Maps of the class that the network predicts, or of the label."""
+        classes = predicted(logits(network, probe.image, chunk=self.chunk))
+        targets = probe.label if self.target == "label" else classes
+        maps = explain(network, probe.image, targets)
+        yield self._show("this model", probe, probe.image, maps)

@@ -1,0 +1,77 @@
+"""Is the map another one than a model without the bug gives? Mislabelled examples and OOD inputs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from explaindebug.callbacks.comparing import ComparingCallback, private, references
+from explaindebug.callbacks.measuring import Explain, Measured
+from explaindebug.callbacks.networks import from_checkpoint
+from explaindebug.callbacks.probe import Probe
+from explaindebug.errors import ConfigError
+
+
+class ReferenceSimilarity(ComparingCallback):
+    """Similarity of maps to those that another network gives of the same inputs.
+
+    Logs `debug/<test>/<method>/<similarity>/<condition>`. With `reference` the network that was
+    trained with right labels, and inputs whose training labels were flipped, this is the test for
+    mislabelled examples; with `reference` the network of the inputs' own domain, the one for inputs
+    out of distribution.
+
+    Each network explains the class that the reference predicts; where their classes are not the
+    same, `own_target=True` explains the class that each predicts itself.
+
+    Args:
+        attributions: see `ComparingCallback`, as all other arguments.
+        reference: the network to compare with, or the checkpoint of one of the same architecture.
+        control: a second network without the bug, trained with another seed: how alike are maps of
+            the reference to those of any other good network?
+        test: name of the test in keys and tables, "labels", "ood" or your own.
+        condition: what is compared with what, for keys and tables.
+        own_target: explain each network's own prediction.
+
+    Raises:
+        DataError: for a checkpoint that is missing or of another architecture.
+
+    Source: Adebayo et al. 2020, sections 3.2 and 5.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        reference: nn.Module | str | Path,
+        control: nn.Module | None = None,
+        test: str = "reference",
+        condition: str = "reference",
+        own_target: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(*args, **options)
+        if "/" in test or "/" in condition:
+            raise ConfigError(f"test and condition are parts of keys: no '/' in {test!r}.")
+        self.reference, self.control = reference, control
+        self.test = test  # type: ignore[misc]
+        self.condition, self.own_target = condition, own_target
+
+    def measure(self, network: nn.Module, probe: Probe, explain: Explain) -> Iterator[Measured]:
+        """The network against the reference, and the control against the reference."""
+        device = probe.image.device
+        if isinstance(self.reference, nn.Module):
+            reference = private(self.reference, device)
+        else:
+            reference = from_checkpoint(self.reference, network).to(device)
+        targets = self.targets(reference, probe)
+        maps = explain(reference, probe.image, targets)
+        known = references(maps)
+        yield self._show("reference", probe, probe.image, maps)
+        arms = [("bug", "this model", network)]
+        if self.control is not None:
+            arms.append(("control", "no-bug control", private(self.control, device)))
+        for role, name, other in arms:
+            own = self.targets(other, probe) if self.own_target else targets
+            maps = explain(other, probe.image, own)
+            yield self.compare(self.condition, role, known, maps, probe)
+            yield self._show(name, probe, probe.image, maps)

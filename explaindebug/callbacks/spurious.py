@@ -1,0 +1,70 @@
+"""Does the map lie on the background? The test for spurious backgrounds."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from explaindebug.callbacks.comparing import ComparingCallback, private
+from explaindebug.callbacks.measuring import Explain, Measured
+from explaindebug.callbacks.probe import Probe
+from explaindebug.comparisons import Reference
+from explaindebug.errors import DataError
+
+
+class SpuriousSimilarity(ComparingCallback):
+    """Similarity of maps to where the spurious signal is, and their share on the background.
+
+    Logs `debug/spurious/<method>/<similarity>/gt1` and `.../gt2` and
+    `debug/spurious/<method>/background/share`. The probe's batches must carry `mask` (n, 1, h, w),
+    True on the object, and `scene` (n, c, h, w), the same pictures without their object
+    (`MaskedSample`); pictures should have the spurious background.
+
+    GT-1 is 1 on the background and 0 on the object. GT-2 is GT-1 times the same method's map of the
+    scene alone, under the same network. The class explained on the scene is that of the picture.
+
+    Args:
+        attributions: see `ComparingCallback`, as all other arguments.
+        control: a network trained without the spurious background, on the same inputs.
+
+    Raises:
+        DataError: where batches have no mask or scene.
+
+    Source: Adebayo et al. 2020, section 3.1 and Table 2.
+    """
+
+    test = "spurious"
+
+    def __init__(self, *args: Any, control: nn.Module | None = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.control = control
+        self.share = replace(self.comparison, similarities=("background",))
+
+    def measure(self, network: nn.Module, probe: Probe, explain: Explain) -> Iterator[Measured]:
+        """GT-1, GT-2 and the share on the background, for the network and for the control."""
+        if probe.mask is None or probe.scene is None:
+            raise DataError(
+                "SpuriousSimilarity needs batches with mask (n, 1, h, w), True on the object, and "
+                "scene (n, c, h, w), the picture without it: see explaindebug.data.MaskedSample."
+            )
+        yield from self._arm("bug", "this model", network, probe, explain)
+        if self.control is not None:
+            control = private(self.control, probe.image.device)
+            yield from self._arm("control", "no-bug control", control, probe, explain)
+
+    def _arm(
+        self, role: str, name: str, network: nn.Module, probe: Probe, explain: Explain
+    ) -> Iterator[Measured]:
+        assert probe.mask is not None
+        assert probe.scene is not None
+        background = ~probe.mask
+        targets = self.targets(network, probe)
+        maps = explain(network, probe.image, targets)
+        scene_maps = explain(network, probe.scene, targets)
+        gt1 = {method: Reference.of_mask(background) for method in maps}
+        gt2 = {m: Reference.of_masked_maps(raw, background) for m, raw in scene_maps.items()}
+        yield self.compare("gt1", role, gt1, maps, probe)
+        yield self.compare("gt2", role, gt2, maps, probe)
+        yield self.compare("share", role, gt1, maps, probe, comparison=self.share)
+        yield self._show(name, probe, probe.image, maps)
