@@ -22,7 +22,7 @@ class Key(NamedTuple):
     method: str  # "grad"
     condition: str  # "gt1", "top 3", ...: what is compared with what
     role: str  # "bug", "control", "control: 2" or "null: gaussian": which arm of the comparison
-    similarity: str  # "ssim"
+    similarity: str = ""  # "ssim"
 
 
 class Column(NamedTuple):
