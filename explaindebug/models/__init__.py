@@ -1,0 +1,7 @@
+"""The networks that are debugged: the paper's own, and any of torchvision's or timm's by name."""
+
+from explaindebug.models.bvd_cnn import BVDCNN
+from explaindebug.models.factory import create_model, known_models
+from explaindebug.models.logits import last_activation, logits_only
+
+__all__ = ["BVDCNN", "create_model", "known_models", "last_activation", "logits_only"]

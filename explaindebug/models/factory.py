@@ -1,0 +1,156 @@
+"""Models by name: the paper's network, torchvision's, timm's; with weights or without."""
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from explaindebug.errors import ConfigError, DataError, ExplainDebugError
+from explaindebug.models.bvd_cnn import BVDCNN
+from explaindebug.models.heads import find_head, replace_head
+from explaindebug.models.weights import is_file, load_weights, own_part, read_weights
+from explaindebug.registry import nearest
+
+AUXILIARY = ("AuxLogits", "aux1", "aux2")  # second heads of Inception v3 and GoogLeNet
+
+
+def create_model(
+    name: str,
+    *,
+    outputs: int | None = None,
+    weights: str | Path | None = None,
+    size: int | None = None,
+    **options: Any,
+) -> nn.Module:
+    """A network that gives logits (n, outputs), in train mode.
+
+    `name` is `bvd_cnn`, a classification model of torchvision (`resnet18`, `vgg16`, ...), or one of
+    timm as `timm/resnet18`, where timm is installed. `weights` is a file (.pt, .pth, .th, .ckpt,
+    .safetensors: a state dict or a checkpoint around one, in any precision), the name of
+    torchvision's own ("IMAGENET1K_V1", "DEFAULT"; downloaded once), "DEFAULT" for timm's, or None
+    for random ones. Where they have another number of outputs than asked for, the last layer is
+    exchanged for a fresh one. Without `outputs` there are as many as the weights have; without
+    weights 1 for BVD-CNN and 1000 for all others.
+
+    `size` is the side of the images in px, for `bvd_cnn` and torchvision's `vit_*`, whose layers
+    depend on it; others take it as it comes. `options` go to the network's own constructor. The
+    second heads of GoogLeNet and Inception v3, which serve training only, are left out; with a
+    local file of torchvision's weights these two also want `transform_input=True`.
+
+    Raises:
+        ConfigError: for an unknown name or option (with the nearest known), and for weights that
+            don't fit the network.
+        DataError: where weights can't be read or downloaded.
+    """
+    if size is not None and name.startswith(("bvd_cnn", "vit_")):
+        options["size" if name == "bvd_cnn" else "image_size"] = size
+    if weights is None or not is_file(weights):
+        model = _build(name, weights, outputs, options)
+    else:
+        state = read_weights(weights)
+        model = _build(name, None, None, options)
+        _load(model, state, weights)
+    if outputs is not None:
+        replace_head(model, outputs)
+    return model
+
+
+def known_models() -> list[str]:
+    """The names that `create_model` takes, except timm's, which are more than a thousand."""
+    models = _torchvision()
+    return ["bvd_cnn", *models.list_models(module=models)]
+
+
+def _torchvision() -> Any:
+    """Imported late: it takes a second, which a run with the paper's network need not spend."""
+    return importlib.import_module("torchvision.models")
+
+
+def _load(model: nn.Module, state: dict[str, Tensor], source: str | Path) -> None:
+    state = own_part(state, model)
+    if hasattr(model, "aux_logits"):
+        state = {k: v for k, v in state.items() if not k.startswith(AUXILIARY)}
+    last = state.get(f"{find_head(model)[0]}.weight")
+    if last is not None:
+        replace_head(model, len(last))
+    load_weights(model, state, source)
+
+
+def _build(
+    name: str, weights: str | Path | None, outputs: int | None, options: dict[str, Any]
+) -> nn.Module:
+    named = None if weights is None else str(weights)
+    if name == "bvd_cnn":
+        if named is not None:
+            raise ConfigError(f"bvd_cnn has no published weights {named!r}: give a file.")
+        given = {} if outputs is None else {"outputs": outputs}
+        return _construct(name, BVDCNN, given | options)
+    if name.startswith("timm/"):
+        return _from_timm(name.removeprefix("timm/"), named, options)
+    return _from_torchvision(name, named, options)
+
+
+def _from_torchvision(name: str, weights: str | None, options: dict[str, Any]) -> nn.Module:
+    if name not in known_models():
+        raise ConfigError(
+            f"unknown model {name!r}.{nearest(name, known_models())} Known: bvd_cnn, torchvision's "
+            "classification models (resnet18, vgg16, squeezenet1_0, ...) and timm/<name>."
+        )
+    build = _torchvision().get_model_builder(name)
+    if weights is not None:
+        choices = _torchvision().get_model_weights(name).__members__
+        if weights not in choices:
+            raise ConfigError(
+                f"{name} has no weights {weights!r}.{nearest(weights, list(choices))} "
+                f"Known: {', '.join(choices)}; or give a file."
+            )
+        model = _construct(name, build, {"weights": weights} | options, choices[weights].url)
+    else:
+        quiet = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
+        model = _construct(name, build, quiet | options)
+    return _without_auxiliary_heads(model)
+
+
+def _from_timm(name: str, weights: str | None, options: dict[str, Any]) -> nn.Module:
+    try:
+        import timm
+    except ImportError as error:
+        raise ConfigError(f"timm/{name} needs the timm package: pip install timm.") from error
+    if not timm.is_model(name):
+        hint = nearest(name, timm.list_models())
+        raise ConfigError(f"unknown model 'timm/{name}'.{hint} timm.list_models() lists them.")
+    if weights not in (None, "DEFAULT"):
+        raise ConfigError(f"timm/{name}: weights={weights!r}, but a file or DEFAULT is expected.")
+    options = {"model_name": name, "pretrained": weights is not None} | options
+    page = "https://huggingface.co/timm" if weights else None
+    return _construct(f"timm/{name}", timm.create_model, options, page)
+
+
+def _construct(
+    name: str, build: Callable[..., nn.Module], options: dict[str, Any], url: str | None = None
+) -> nn.Module:
+    """`build(**options)`, its complaints as sentences; `url` is where its weights come from."""
+    try:
+        return build(**options)
+    except ExplainDebugError:
+        raise
+    except Exception as error:
+        # A network fails in many ways (URLError, timeouts, httpx's own), a wrong option in these:
+        ours = isinstance(error, TypeError | ValueError | AssertionError)
+        if url is None or (ours and not isinstance(error, OSError)):
+            raise ConfigError(f"{name} can't be built with {options}: {error}") from error
+        raise DataError(
+            f"the weights of {name} could not be downloaded ({error}). Fetch {url} where there is "
+            "a network, and give the file: weights=path."
+        ) from error
+
+
+def _without_auxiliary_heads(model: nn.Module) -> nn.Module:
+    if hasattr(model, "aux_logits"):
+        model.aux_logits = False  # type: ignore[assignment]
+        for name in AUXILIARY:
+            if hasattr(model, name):
+                setattr(model, name, None)
+    return model
