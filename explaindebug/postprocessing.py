@@ -120,5 +120,11 @@ def _or_one(scale: Tensor) -> Tensor:
 _SCALES = {"minmax": _minmax, "p99": _p99, "rms": _rms}
 _OPTIONS = {"sign": Sign, "channels": Channels, "normalise": Scale, "mask": Order}
 
+# The default. Measured on unrelated noise maps of one object (SSIM, Spearman): 0.2 to 0.3, 0.3, and
+# 0.0 for `spearman_signed` beside it; 0.85 to 0.87 where 70 % is shared. Signed maps have the wider
+# range (0.0 to 0.83), but nothing in common with a mask, nor with methods that have no sign.
 ROBUST = PostProcessing()
+
+# The paper's, as far as it can be told: zero becomes a grey that all maps share, so that unrelated
+# maps have SSIM 0.7 to 0.9; scikit-image's default range of the time (2) adds to it. For parity.
 PAPER = PostProcessing("signed", "none", "minmax", assumed_range=2.0)
