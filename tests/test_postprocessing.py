@@ -134,7 +134,7 @@ def test_why_the_papers_post_processing_is_not_the_default() -> None:
         return ssim(post(a), post(b), data_range=post.data_range).mean().item()
 
     assert mean(PAPER) > 0.6
-    assert mean(PAPER) > mean(replace(PAPER, assumed_range=None)) > 1.5 * mean(ROBUST)
-    assert mean(ROBUST) < 0.3
+    assert mean(PAPER) > mean(replace(PAPER, assumed_range=None)) > mean(ROBUST)
+    assert mean(ROBUST) < 0.35
     view = signed.postprocessing(ROBUST)
     assert signed(view(a), view(b)).abs().max() < 0.05
