@@ -5,20 +5,28 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from explaindebug._lightning import pl
-from explaindebug.attributions import Plan
+from explaindebug.attributions.plan import Plan, Progress
+from explaindebug.attributions.targets import predicted
 from explaindebug.callbacks.loggers import Sinks
-from explaindebug.callbacks.measuring import Explain, Measured, gallery, merged, panels, stretched
-from explaindebug.callbacks.networks import explained
+from explaindebug.callbacks.measuring import (
+    Explain,
+    Measured,
+    gallery,
+    merged,
+    model_strip,
+    panels,
+    stretched,
+)
+from explaindebug.callbacks.networks import explained, logits
 from explaindebug.callbacks.probe import Collector, Probe, Unpack, joined, unpack
 from explaindebug.callbacks.ranks import agree, gathered
-from explaindebug.errors import AttributionError, ConfigError, UnsupportedModelError
-from explaindebug.heatmaps import strips
+from explaindebug.errors import AttributionError, ConfigError, DataError, UnsupportedModelError
 from explaindebug.results import Gallery
 from explaindebug.scores import Scores
 from explaindebug.watching import private_copy, undisturbed
@@ -60,7 +68,7 @@ class AttributionCallback(pl.Callback):
         UnsupportedModelError: if `strict`, for a network that a method can't handle.
     """
 
-    test: ClassVar[str]
+    test: str  # name of the test in keys and tables
 
     def __init__(
         self,
@@ -80,7 +88,7 @@ class AttributionCallback(pl.Callback):
         folder: str | Path | None = None,
         seed: int = 0,
         strict: bool = False,
-        progress: Callable[[str, int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         super().__init__()
         for name, value, least in (
@@ -93,13 +101,14 @@ class AttributionCallback(pl.Callback):
                 raise ConfigError(f"{name} must be at least {least}, got {value}.")
         if target not in ("predicted", "label"):
             raise ConfigError(f"target must be 'predicted' or 'label', got {target!r}.")
-        self.methods = dict(Plan(attributions).methods)
+        self.plan = Plan(attributions)
         self.every_n_epochs, self.target, self.references = every_n_epochs, target, references
         self.forward, self.output, self.chunk, self.workers = forward, output, chunk, workers
         self.pictures, self.picture, self.folder = pictures, picture, folder
         self.seed, self.strict, self.progress = seed, strict, progress
         self.scores = Scores()  # of the last measurement
         self.galleries: list[Gallery] = []
+        self.warnings: list[str] = []  # maps without a score, each named
         self.seconds = 0.0
         self.history: list[list[Any]] = []  # epoch, key, mean
         self._collector = Collector(probe, unpack)
@@ -111,6 +120,12 @@ class AttributionCallback(pl.Callback):
     @abstractmethod
     def measure(self, network: nn.Module, probe: Probe, explain: Explain) -> Iterator[Measured]:
         """The test itself, on a private copy of the network and a share of the probe."""
+
+    def targets(self, network: nn.Module, probe: Probe) -> Tensor:
+        """The class (n,) to explain: the one that the network predicts, or the label."""
+        if self.target == "label":
+            return probe.label
+        return predicted(logits(network, probe.image, chunk=self.chunk))
 
     # Lightning's hooks
 
@@ -163,23 +178,36 @@ class AttributionCallback(pl.Callback):
         return not fitting or (trainer.current_epoch + 1) % self.every_n_epochs == 0
 
     def _look(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any) -> None:
-        if self._network is None:
+        if self._network is None and not self._copied(pl_module):
+            return
+        if self._probe is None:
+            self._collect(trainer, batch)
+
+    def _copied(self, pl_module: pl.LightningModule) -> bool:
+        try:
             # Weight averaging swaps weights at the epoch's ends, before or after us: what is
             # validated is certain only here, among the batches.
             with undisturbed(pl_module.device):
                 self._network = private_copy(explained(pl_module, self.forward, self.output))
-        if self._probe is None:
-            rank, world = trainer.global_rank, trainer.world_size
+        except UnsupportedModelError as error:
+            self._fail(str(error), error)
+        return self._network is not None
+
+    def _collect(self, trainer: pl.Trainer, batch: Any) -> None:
+        rank, world = trainer.global_rank, trainer.world_size
+        try:
             self._collector.add(batch, rank=rank, world=world, length=_length(trainer))
+        except DataError as error:
+            self._fail(str(error), error)
 
     def _run(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         network, self._network = self._network, None
         assert network is not None
         start = time.perf_counter()
         mine, error = Measured(), None
-        if self._probe is None:
-            self._probe = joined(gathered(self._collector.share))
+        shares = gathered(self._collector.share) if self._probe is None else []
         try:
+            self._probe = joined(shares) if self._probe is None else self._probe
             with undisturbed(pl_module.device, seed=self.seed):
                 mine = self._measured(trainer, network, pl_module.device)
         except Exception as caught:
@@ -188,6 +216,7 @@ class AttributionCallback(pl.Callback):
         if failure is not None:
             return self._fail(failure, error)
         whole = merged(gathered(mine))
+        self.warnings = whole.warnings
         for sentence in whole.warnings:
             self._warn(sentence)
         self.seconds = time.perf_counter() - start
@@ -198,31 +227,29 @@ class AttributionCallback(pl.Callback):
         assert self._probe is not None
         self._drop_unsupported(network, self._probe.image[:1].to(device))
         share = self._probe.select(slice(trainer.global_rank, None, trainer.world_size))
-        if not len(share.image) or not self.methods:
+        if not len(share.image) or not self.plan.methods:
             return Measured()
         references = self._probe.image[:64] if self.references is None else self.references
         explain = Explain(
-            self.methods,
+            self.plan,
             references=references.to(device),
             chunk=self.chunk,
             workers=self.workers,
             progress=self.progress,
         )
-        share = Probe(*(None if x is None else x.clone().to(device) for x in share))
+        share = share.map(lambda x: x.clone().to(device))
         return merged(list(self.measure(network, share, explain)))
 
     def _drop_unsupported(self, network: nn.Module, image: Tensor) -> None:
-        """Try each method once on one input, so that the first measurement is not lost to one."""
+        """Try each method once on one input, so that no measurement is lost to one of them."""
         if self._supported:
             return
-        for name in list(self.methods):
-            try:
-                Plan({name: self.methods[name]}).check(network, image)
-            except UnsupportedModelError as error:
-                if self.strict:
-                    raise
-                self._warn(f"{name} is left out: {error}")
-                del self.methods[name]
+        refusals = self.plan.refusals(network, image)
+        if refusals and self.strict:
+            raise UnsupportedModelError(" ".join(map(str, refusals.values())))
+        for name, error in refusals.items():
+            self._warn(f"{name} is left out: {error}")
+        self.plan = self.plan.without(refusals)
         self._supported = True
 
     def _keep(self, whole: Measured, trainer: pl.Trainer) -> None:
@@ -258,9 +285,9 @@ class AttributionCallback(pl.Callback):
         if trainer.is_global_zero:
             sinks = Sinks(trainer.loggers, self._folder(trainer))
             for shown in self.galleries:
-                for method, picture in strips(shown).items():
-                    caption = f"{method}, epoch {trainer.current_epoch}"
-                    sinks.pictures(f"debug/{self.test}/maps", [picture], [caption])
+                captions = [f"{m}, epoch {trainer.current_epoch}" for m in self.plan.methods]
+                drawn = [model_strip(shown, m) for m in self.plan.methods]
+                sinks.pictures(f"debug/{self.test}/maps", drawn, captions)
             self.log_more(trainer, sinks)
 
     def log_more(self, trainer: pl.Trainer, sinks: Sinks) -> None:
@@ -281,7 +308,7 @@ class AttributionCallback(pl.Callback):
 
 
 def _length(trainer: pl.Trainer) -> int | None:
-    loaders = trainer.test_dataloaders if trainer.testing else trainer.val_dataloaders
+    loaders: Any = trainer.test_dataloaders if trainer.testing else trainer.val_dataloaders
     loader = loaders[0] if isinstance(loaders, list | tuple) and loaders else loaders
     try:
         return len(loader.dataset)

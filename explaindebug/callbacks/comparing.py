@@ -5,13 +5,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from explaindebug.attributions.targets import predicted
 from explaindebug.callbacks.base import AttributionCallback
 from explaindebug.callbacks.loggers import Sinks
 from explaindebug.callbacks.measuring import Maps, Measured
-from explaindebug.callbacks.networks import logits
 from explaindebug.callbacks.probe import Probe
 from explaindebug.comparisons import Comparison, Reference
 from explaindebug.errors import AttributionError
@@ -45,12 +43,6 @@ class ComparingCallback(AttributionCallback):
     ) -> None:
         super().__init__(attributions, **options)
         self.comparison = Comparison(similarities, postprocessing, nulls, self.seed)
-
-    def targets(self, network: nn.Module, probe: Probe) -> Tensor:
-        """The class (n,) to explain: the one that the network predicts, or the label."""
-        if self.target == "label":
-            return probe.label
-        return predicted(logits(network, probe.image, chunk=self.chunk))
 
     def compare(
         self,

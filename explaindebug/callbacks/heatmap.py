@@ -4,10 +4,8 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from explaindebug.attributions.targets import predicted
 from explaindebug.callbacks.base import AttributionCallback
 from explaindebug.callbacks.measuring import Explain, Measured
-from explaindebug.callbacks.networks import logits
 from explaindebug.callbacks.probe import Probe
 
 
@@ -25,7 +23,5 @@ class HeatmapLogger(AttributionCallback):
 
     def measure(self, network: nn.Module, probe: Probe, explain: Explain) -> Iterator[Measured]:
         """Maps of the class that the network predicts, or of the label."""
-        classes = predicted(logits(network, probe.image, chunk=self.chunk))
-        targets = probe.label if self.target == "label" else classes
-        maps = explain(network, probe.image, targets)
+        maps = explain(network, probe.image, self.targets(network, probe))
         yield self._show("this model", probe, probe.image, maps)

@@ -87,7 +87,7 @@ def _log_pictures(
     if hasattr(logger, "log_image"):
         logger.log_image(key=key, images=list(pictures), caption=list(captions))
         return True
-    experiment = getattr(logger, "experiment", None)
+    experiment: Any = getattr(logger, "experiment", None)
     if hasattr(experiment, "add_image"):
         for picture, caption in zip(pictures, captions, strict=True):
             tag, step = f"{key}/{caption.split(',')[0]}", _step(caption)

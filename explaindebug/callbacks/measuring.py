@@ -9,11 +9,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from explaindebug.attributions import Method, Plan
+from explaindebug.attributions.plan import Plan, Progress
 from explaindebug.callbacks.probe import Probe
-from explaindebug.heatmaps import display
+from explaindebug.heatmaps import Pixels, colour, display
 from explaindebug.results import Gallery
 from explaindebug.scores import Scores
+from explaindebug.strips import enlarge, grid, signs
 
 Maps = Mapping[str, Tensor]  # method -> raw maps (n, c, h, w)
 
@@ -42,14 +43,14 @@ class Explain:
 
     def __init__(
         self,
-        methods: Mapping[str, Method],
+        plan: Plan,
         *,
         references: Tensor,
         chunk: int,
         workers: int | None,
-        progress: Callable[[str, int, int], None] | None,
+        progress: Progress | None,
     ) -> None:
-        self.methods = methods
+        self.plan = plan
         self.references = references
         self.chunk, self.workers, self.progress = chunk, workers, progress
         self._plans: dict[int, tuple[nn.Module, Plan]] = {}
@@ -66,10 +67,9 @@ class Explain:
         source = network if prepared_on is None else prepared_on
         if id(source) not in self._plans:
             # The network is kept beside its plan: the id of one that is gone can come back.
-            plan = Plan(self.methods).prepare(source, self.references)
-            self._plans[id(source)] = (source, plan)
+            self._plans[id(source)] = (source, self.plan.prepare(source, self.references))
         plan = self._plans[id(source)][1]
-        return plan.run(
+        return plan(
             network,
             images,
             targets,
@@ -136,3 +136,12 @@ def gallery(
     return Gallery(
         np.stack([first[row].inputs for row in rows]), tuple(captions[r] for r in rows), maps
     )
+
+
+def model_strip(shown: Gallery, method: str, *, side: int = 96) -> Pixels:
+    """One picture (h, w, 3) of one method: the inputs, and below them a row of maps per model."""
+    signed = signs(shown)[method]
+    lines = [[enlarge(picture, side, smooth=True) for picture in shown.inputs]]
+    for maps in shown.maps.values():
+        lines.append([enlarge(p, side) for p in colour(maps[method], signed=signed)])
+    return grid(lines, shown.captions, ["input", *shown.maps])

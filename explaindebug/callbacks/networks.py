@@ -58,7 +58,7 @@ def logits(network: nn.Module, images: Tensor, *, chunk: int) -> Tensor:
         UnsupportedModelError: where the network gives something else than a tensor.
     """
     with torch.no_grad():
-        parts: list[Any] = [network(x) for x in images.split(chunk)]
+        parts: list[Any] = [network(x) for x in torch.split(images, chunk)]
     if not isinstance(parts[0], Tensor):
         found = list(parts[0]) if isinstance(parts[0], Mapping) else type(parts[0]).__name__
         raise UnsupportedModelError(

@@ -22,9 +22,16 @@ class Probe(NamedTuple):
     mask: Tensor | None = None  # (n, 1, h, w) bool, True on the object
     scene: Tensor | None = None  # (n, c, h, w) the same picture without its object
 
-    def select(self, keep: Tensor | Sequence[int] | slice) -> "Probe":
+    def select(self, keep: Tensor | slice) -> "Probe":
         """The chosen inputs."""
-        return Probe(*(None if x is None else x[keep] for x in self))
+        return self.map(lambda x: x[keep])
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Probe":
+        """The same with every tensor changed."""
+        fields: dict[str, Any] = {
+            name: None if x is None else change(x) for name, x in self._asdict().items()
+        }
+        return Probe(**fields)
 
 
 Unpack = Callable[[Any], Probe | tuple[Tensor, Tensor]]
@@ -104,10 +111,10 @@ class Collector:
         keep = places < min(self.count, length if length is not None else self.count)
         if bool((part.row < 0).any()):
             part = part._replace(row=places)
-        part = Probe(*(None if x is None else x.detach().cpu() for x in part)).select(keep)
+        part = part.map(lambda x: x.detach().cpu()).select(keep)
         if len(part.image):
             with torch.inference_mode(False):
-                self._parts.append(Probe(*(None if x is None else x.clone() for x in part)))
+                self._parts.append(part.map(torch.clone))
             self._places.append(places[keep])
         if int(places[-1]) + world >= self.count:
             self._closed = True

@@ -1,4 +1,4 @@
-"""What processes tell each other: each holds a share of the inputs, all end with the same scores."""
+"""What processes tell each other: each has a share of the inputs, all end with the same scores."""
 
 from typing import TypeVar
 

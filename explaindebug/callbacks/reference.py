@@ -1,4 +1,4 @@
-"""Is the map another one than a model without the bug gives? Mislabelled examples and OOD inputs."""
+"""Is it the map that a model without the bug gives? Mislabelled examples and foreign inputs."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,7 +53,7 @@ class ReferenceSimilarity(ComparingCallback):
         if "/" in test or "/" in condition:
             raise ConfigError(f"test and condition are parts of keys: no '/' in {test!r}.")
         self.reference, self.control = reference, control
-        self.test = test  # type: ignore[misc]
+        self.test = test
         self.condition, self.own_target = condition, own_target
 
     def measure(self, network: nn.Module, probe: Probe, explain: Explain) -> Iterator[Measured]:

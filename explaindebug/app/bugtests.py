@@ -1,0 +1,312 @@
+"""The four debugging tests of the paper: which networks, which inputs, and what "shows" means.
+
+Every test compares two arms on the same inputs. The bug arm has a network with the bug, the control
+arm one without; both were trained with other seeds than the reference, so that without a bug the
+two arms could be exchanged, and what differs between them is the bug.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from torch.utils.data import DataLoader
+
+from explaindebug.app.progress import Bar
+from explaindebug.app.workbench import Wanted, Workbench, check_together
+from explaindebug.bugs.labels import LabelFlips
+from explaindebug.bugs.spurious import SpuriousBackground
+from explaindebug.callbacks import (
+    ComparingCallback,
+    ReferenceSimilarity,
+    ReinitCascade,
+    SpuriousSimilarity,
+)
+from explaindebug.data import ImageSet, collate
+from explaindebug.errors import ConfigError
+from explaindebug.reinitialisation import layers
+from explaindebug.results import Gate, Headline, TestResult
+
+CLEAN = Wanted("clean")
+TWIN = Wanted("clean twin", twin=1)
+SCENE_GATE = 0.9  # share of scenes that must be classified without any object
+
+
+class BugTest(ABC):
+    """One debugging test, as the application runs it."""
+
+    name: ClassVar[str]  # as in configs, keys and tables
+    title: ClassVar[str]
+    explanations: ClassVar[int]  # calls to explain, for the progress bar
+
+    @abstractmethod
+    def check(self, bench: Workbench) -> None:
+        """Refuse data that the test can't use, before anything is trained."""
+
+    @abstractmethod
+    def networks(self) -> Sequence[Wanted]:
+        """The networks that must be trained."""
+
+    @abstractmethod
+    def run(self, bench: Workbench, bar: Bar) -> TestResult:
+        """Measure."""
+
+    def calls(self, bench: Workbench) -> int:
+        """How often all methods are run, for the progress bar."""
+        return self.explanations
+
+    def result(self, callback: ComparingCallback, headline: Headline, **more: Any) -> TestResult:
+        """What a measured callback holds, as the test's result."""
+        return TestResult(
+            self.name,
+            self.title,
+            headline,
+            callback.scores,
+            galleries=callback.galleries,
+            warnings=tuple(callback.warnings),
+            **more,
+        )
+
+
+@dataclass(frozen=True)
+class Spurious(BugTest):
+    """The network learned the background.
+
+    Both networks see the same test pictures, each object in front of its class's scene.
+
+    Source: Adebayo et al. 2020, section 3.1.
+    """
+
+    name: ClassVar[str] = "spurious"
+    title: ClassVar[str] = "Spurious background"
+    explanations: ClassVar[int] = 4
+
+    fraction: float = 1.0
+    feather: float = 0.01
+
+    @property
+    def _trained(self) -> Wanted:
+        bug = SpuriousBackground(self.fraction, self.feather)
+        return Wanted("spurious", bug=bug, twin=2)
+
+    def check(self, bench: Workbench) -> None:
+        """Masks, and a scene for every class."""
+        bench.data("data", SpuriousBackground(self.fraction, self.feather)).check()
+
+    def networks(self) -> Sequence[Wanted]:
+        """The network to debug, and a clean one on the same inputs."""
+        return [CLEAN, self._trained]
+
+    def run(self, bench: Workbench, bar: Bar) -> TestResult:
+        """Share of the attribution on the background, GT-1 and GT-2."""
+        module = bench.data("data", self._trained.bug)
+        test = module.data.test
+        bench.record(self._trained)
+        alone = bench.accuracy(self._trained, "scenes alone", test, scenes=True)
+        bench.accuracy(self._trained, "without the bug", bench.data().clean.test)
+        bench.accuracy(CLEAN, "with spurious scenes", test)
+        scenes = bench.accuracy(CLEAN, "scenes alone", test, scenes=True)
+        callback = SpuriousSimilarity(control=bench.network(CLEAN), **bench.options("data", bar))
+        loader = module.probe_dataloader(bench.settings.probe)
+        bench.measure(callback, bench.network(self._trained), loader, self.name)
+        headline = Headline(
+            "share",
+            "background",
+            "up",
+            "Does more of the map lie on the background than under a clean network?",
+        )
+        gate = Gate(
+            "accuracy on scenes alone",
+            alone,
+            SCENE_GATE,
+            "the network has not learned the background, so no map should show that it has",
+        )
+        facts = {
+            "share of training pictures with their class's scene": self.fraction,
+            "clean network's accuracy on scenes alone": round(scenes, 3),
+        }
+        return self.result(callback, headline, gates=(gate,), facts=facts)
+
+
+@dataclass(frozen=True)
+class Labels(BugTest):
+    """A share of the training labels was wrong.
+
+    The inputs are training examples whose labels were flipped (with `rate=0` those that would be).
+
+    Source: Adebayo et al. 2020, section 3.2.
+    """
+
+    name: ClassVar[str] = "labels"
+    title: ClassVar[str] = "Mislabelled training examples"
+    explanations: ClassVar[int] = 3
+
+    rate: float = 0.1
+
+    @property
+    def _trained(self) -> Wanted:
+        return Wanted("mislabelled", bug=LabelFlips(self.rate), twin=2)
+
+    def check(self, bench: Workbench) -> None:
+        """Nothing that every data set has not."""
+        LabelFlips(self.rate)
+
+    def networks(self) -> Sequence[Wanted]:
+        """A clean reference, another clean network, and the one with wrong labels."""
+        return [CLEAN, TWIN, self._trained]
+
+    def run(self, bench: Workbench, bar: Bar) -> TestResult:
+        """Similarity to the reference's maps, of the mislabelled and of the clean twin."""
+        told: ImageSet = bench.data("data", self._trained.bug).data.train
+        clean: ImageSet = bench.data().clean.train
+        bench.record(self._trained)
+        flips = LabelFlips(self.rate or 0.1).struck(clean)
+        flipped = clean.subset(flips)
+        right = bench.accuracy(self._trained, "flipped examples, right labels", flipped)
+        bench.accuracy(self._trained, "training labels as told", told)
+        bench.accuracy(self._trained, "training labels, right", clean)
+        callback = ReferenceSimilarity(
+            test=self.name,
+            condition="flipped",
+            reference=bench.network(CLEAN),
+            control=bench.network(TWIN),
+            **bench.options("data", bar),
+        )
+        probe = flipped.subset(balanced(flipped.truth, bench.settings.probe))
+        bench.measure(callback, bench.network(self._trained), loader_of(probe), self.name)
+        headline = Headline(
+            "flipped",
+            "spearman",
+            "down",
+            "Are maps of mislabelled examples less like the reference's than a clean twin's are?",
+        )
+        facts = {
+            "training labels flipped": int((told.labels != told.truth).sum()),
+            "flipped examples that the network calls by their right class": round(right, 3),
+        }
+        return self.result(callback, headline, facts=facts)
+
+
+@dataclass(frozen=True)
+class Reinit(BugTest):
+    """The weights of the top layers are lost.
+
+    Source: Adebayo et al. 2020, section 4.
+    """
+
+    name: ClassVar[str] = "reinit"
+    title: ClassVar[str] = "Re-initialised weights"
+    explanations: ClassVar[int] = 3
+
+    layers: int = 3
+    init: str = "layer_default"
+    noise: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.layers < 0:
+            raise ConfigError(f"bug.reinit.layers is {self.layers}, must be at least 0.")
+
+    def check(self, bench: Workbench) -> None:
+        """The network has as many layers as are to be re-initialised."""
+        count = len(layers(bench.build("data"), bench.data().clean.test.batch([0]).image))
+        if self.layers > count:
+            raise ConfigError(
+                f"bug.reinit.layers={self.layers}, but the network has {count} layers with weights."
+            )
+
+    def networks(self) -> Sequence[Wanted]:
+        """The trained network, and one trained with another seed."""
+        return [CLEAN, TWIN]
+
+    def calls(self, bench: Workbench) -> int:
+        """The trained, the noisy, the twin, and every stage."""
+        example = bench.data().clean.test.batch([0]).image
+        return 3 + len(layers(bench.network(CLEAN), example))
+
+    def run(self, bench: Workbench, bar: Bar) -> TestResult:
+        """The cascade from the top, against the trained network."""
+        callback = ReinitCascade(
+            init=self.init,
+            noise=self.noise,
+            twin=bench.network(TWIN),
+            **bench.options("data", bar),
+        )
+        probe = bench.data().probe(bench.settings.probe)
+        bench.measure(callback, bench.network(CLEAN), loader_of(probe), self.name)
+        stage = callback.stages[self.layers - 1] if self.layers else "none"
+        headline = Headline(
+            stage,
+            "spearman",
+            "down",
+            f"Does the map change when the top {self.layers} layers (down to {stage}) are lost?",
+        )
+        facts = {"initialisation": self.init, "noise of the control": self.noise}
+        return self.result(callback, headline, stages=tuple(callback.stages), facts=facts)
+
+
+@dataclass(frozen=True)
+class Ood(BugTest):
+    """The inputs are of a domain that the network never saw.
+
+    Source: Adebayo et al. 2020, section 5.
+    """
+
+    name: ClassVar[str] = "ood"
+    title: ClassVar[str] = "Out of distribution"
+    explanations: ClassVar[int] = 3
+
+    foreign: bool = True  # False: the network is one of the inputs' own domain, so there is no bug
+
+    @property
+    def _networks(self) -> tuple[Wanted, Wanted, Wanted]:
+        reference = Wanted("in-domain", "foreign")
+        control = Wanted("in-domain twin", "foreign", twin=1)
+        return (
+            reference,
+            control,
+            CLEAN if self.foreign else replace(reference, name="in-domain third", twin=2),
+        )
+
+    def check(self, bench: Workbench) -> None:
+        """Both domains' networks must take both domains' inputs."""
+        check_together(bench.data().clean.test, bench.data("foreign").clean.test)
+
+    def networks(self) -> Sequence[Wanted]:
+        """A reference and a twin of the inputs' domain, and the network to debug."""
+        return self._networks
+
+    def run(self, bench: Workbench, bar: Bar) -> TestResult:
+        """Similarity to the maps of the network of the inputs' own domain."""
+        reference, control, candidate = self._networks
+        callback = ReferenceSimilarity(
+            test=self.name,
+            condition="foreign",
+            reference=bench.network(reference),
+            control=bench.network(control),
+            own_target=True,
+            **bench.options("foreign", bar),
+        )
+        probe = bench.data("foreign").probe(bench.settings.probe)
+        bench.measure(callback, bench.network(candidate), loader_of(probe), self.name)
+        headline = Headline(
+            "foreign",
+            "spearman",
+            "down",
+            "Are maps less like those of the inputs' own network than its twin's are?",
+        )
+        return self.result(callback, headline)
+
+
+def loader_of(images: ImageSet, *, batch_size: int = 32) -> DataLoader[Any]:
+    """The pictures in order."""
+    return DataLoader(images, batch_size=batch_size, collate_fn=collate)
+
+
+def balanced(labels: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
+    """Up to `count` rows, the classes in turn as long as they last."""
+    turn = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        here = np.flatnonzero(labels == label)
+        turn[here] = np.arange(len(here))
+    return np.lexsort((labels, turn))[:count]

@@ -1,0 +1,111 @@
+"""Errors as one sentence on the console: what is wrong, and what to do."""
+
+import re
+from typing import Any
+
+from explaindebug.registry import nearest
+
+CONFIG_ROOT = "pkg://explaindebug.configs"
+
+
+def sentence(error: BaseException) -> str | None:
+    """What to tell a person of an error that is his to mend; None for one that is ours."""
+    from hydra.errors import HydraException, InstantiationException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from explaindebug.errors import ExplainDebugError
+
+    if isinstance(error, InstantiationException) and error.__cause__ is not None:
+        return sentence(error.__cause__) or _plain(error)
+    if isinstance(error, ExplainDebugError):
+        return str(error)
+    if isinstance(error, HydraException):
+        return _hydra(error)
+    if isinstance(error, OmegaConfBaseException):
+        return _omegaconf(error)
+    return None
+
+
+def _hydra(error: Any) -> str:
+    text = _plain(error)
+    cause = _plain(error.__cause__) if error.__cause__ else ""
+    option = re.search(r"Could not find '([^']+)'", text) or re.search(
+        r"Could not override '([^']+)'.*No match", text, re.S
+    )
+    if option:
+        return _unknown_option(option[1])
+    key = re.search(r"Could not override '([^']+)'", text)
+    if key:
+        return _unknown_key(key[1], cause)
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _unknown_option(name: str) -> str:
+    group, _, option = name.rpartition("/")
+    known = _group_options(group) if group else []
+    if not known:
+        groups = _groups()
+        return f"unknown config group {name!r}.{nearest(name, groups)} Known: {', '.join(groups)}."
+    return f"unknown choice {group}={option}.{nearest(option, known)} Known: {', '.join(known)}."
+
+
+def _unknown_key(key: str, cause: str) -> str:
+    if "could not be converted" in cause or ("type" in cause.lower() and "Key" not in cause):
+        return f"{key}: {cause.splitlines()[0]}."
+    known = list(_keys(_composed()))
+    short = key.rpartition(".")[2]
+    close = nearest(key, known) or nearest(short, [k.rpartition(".")[2] for k in known])
+    return f"unknown key {key!r}.{close} `--help` lists all keys."
+
+
+def _omegaconf(error: Any) -> str:
+    key = getattr(error, "full_key", None)
+    message = str(getattr(error, "msg", None) or error).splitlines()[0]
+    if "Missing mandatory value" in message and key:
+        return f"{key} is needed and not given: add {key}=... to the command."
+    return f"{key}: {message}." if key and key not in message else f"{message}."
+
+
+def _plain(error: BaseException) -> str:
+    return str(error)
+
+
+def _groups() -> list[str]:
+    from hydra._internal.config_repository import ConfigRepository
+    from hydra.core.config_loader import ConfigLoader  # noqa: F401  # documents where this is from
+    from hydra.core.object_type import ObjectType
+
+    return _repository(ConfigRepository).get_group_options("", ObjectType.GROUP)
+
+
+def _group_options(group: str) -> list[str]:
+    from hydra._internal.config_repository import ConfigRepository
+    from hydra.core.object_type import ObjectType
+
+    return _repository(ConfigRepository).get_group_options(group, ObjectType.CONFIG)
+
+
+def _repository(kind: Any) -> Any:
+    from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+
+    path = ConfigSearchPathImpl()
+    path.append("main", CONFIG_ROOT)
+    return kind(path)
+
+
+def _composed() -> Any:
+    from hydra import compose, initialize_config_module
+    from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import OmegaConf
+
+    GlobalHydra.instance().clear()
+    with initialize_config_module("explaindebug.configs", version_base="1.3"):
+        return OmegaConf.to_container(compose("train"), resolve=False)
+
+
+def _keys(node: Any, prefix: str = "") -> Any:
+    for key, value in node.items():
+        name = f"{prefix}{key}"
+        yield name
+        if isinstance(value, dict):
+            yield from _keys(value, f"{name}.")

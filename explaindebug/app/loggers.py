@@ -1,0 +1,70 @@
+"""Loggers of the application."""
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+from explaindebug._lightning import pl
+from explaindebug.errors import ConfigError
+
+MODES = (None, "online", "offline", "disabled")
+
+
+def wandb_logger(
+    folder: str, name: str, project: str = "explaindebug", mode: str | None = None
+) -> Any:
+    """A W&B logger into `folder`; online only where the user is logged in or says so.
+
+    Raises:
+        ConfigError: for an unknown mode.
+    """
+    if mode not in MODES:
+        raise ConfigError(f"logger.wandb.mode is {mode!r}, not one of online, offline, disabled.")
+    chosen = mode or os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
+    # Pictures inside tables would else lie outside the run's folder, and be lost when it is moved.
+    os.environ.setdefault("WANDB_DATA_DIR", str(Path(folder).resolve() / "wandb"))
+    os.environ.setdefault("WANDB_SILENT", "true")
+    options: dict[str, Any] = {"project": project, "name": name, "save_dir": folder}
+    try:
+        return _started(pl.loggers.WandbLogger(mode=chosen, **options))
+    except Exception as error:
+        if chosen != "online":
+            raise
+        warnings.warn(
+            f"W&B can't be reached ({type(error).__name__}: {error}); this run is logged offline. "
+            "Upload it later with the line at the end.",
+            stacklevel=2,
+        )
+        return _started(pl.loggers.WandbLogger(mode="offline", **options))
+
+
+def _started(logger: Any) -> Any:
+    _ = logger.experiment  # starts the run: better to fail here than in the middle
+    return logger
+
+
+def tensorboard_logger(folder: str, name: str) -> Any:
+    """A TensorBoard logger into `folder`.
+
+    Raises:
+        ConfigError: where tensorboard is not installed.
+    """
+    try:
+        return pl.loggers.TensorBoardLogger(folder, name="tensorboard", version="")
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "logger=tensorboard needs: pip install explaindebug[tensorboard]"
+        ) from error
+
+
+def logged_in() -> bool:
+    """Whether W&B knows an API key of this user; nothing is asked and nothing is sent."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    import wandb
+
+    try:
+        return bool(wandb.api.api_key)
+    except Exception:
+        return False

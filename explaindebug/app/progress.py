@@ -1,0 +1,70 @@
+"""What the console shows while a run goes on."""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+console = Console(highlight=False)
+
+
+def say(text: str, detail: str = "") -> None:
+    """One line on the console."""
+    console.print(f"{text}[dim]{'  ' + detail if detail else ''}[/dim]")
+
+
+class Bar:
+    """One progress bar for all attributions of a run, with method names and the time left.
+
+    Called by callbacks with (method names, passes done, passes in all) of one call to explain;
+    `calls` is how many such calls there will be.
+    """
+
+    def __init__(self, calls: int) -> None:
+        self.calls = calls
+        self._before = 0
+        self._bar = Progress(
+            TextColumn("explaining [bold]{task.fields[test]}[/bold]"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[methods]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=calls, test="", methods="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def test(self, title: str) -> None:
+        """Name the test that is measured now."""
+        self._bar.update(self._task, test=title)
+
+    def __call__(self, methods: Sequence[str], done: float, total: float) -> None:
+        """Progress of one call to explain."""
+        self._bar.update(
+            self._task, completed=self._before + done / total, methods=", ".join(methods)
+        )
+        if done >= total:
+            self._before += 1

@@ -1,0 +1,148 @@
+"""One run from its composed configuration to its report."""
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from explaindebug import __version__
+from explaindebug.app.bugtests import BugTest
+from explaindebug.app.environment import versions
+from explaindebug.app.progress import Bar, console, say
+from explaindebug.app.settings import Settings, settings
+from explaindebug.app.workbench import Workbench
+from explaindebug.attributions.plan import Plan
+from explaindebug.console import print_table
+from explaindebug.errors import ConfigError
+from explaindebug.files import writable_folder, write_json
+from explaindebug.report import write_report
+from explaindebug.results import RunResult, TestResult
+from explaindebug.scores import Scores
+from explaindebug.summaries import write_summary
+from explaindebug.verdicts import Verdict, verdicts
+
+
+def run(config: DictConfig) -> RunResult:
+    """Train what is needed, run the debugging tests, and write everything into the output folder.
+
+    All that can be wrong with the configuration and the data is found before anything is trained.
+    """
+    start = time.perf_counter()
+    checked = settings(config)
+    tests: list[BugTest] = [instantiate(node) for node in checked.bug.values()]
+    methods = {key: method.label for key, method in Plan(checked.attributions).methods.items()}
+    folder = claim(Path(HydraConfig.get().runtime.output_dir), checked)
+    bench = Workbench(checked, folder)
+    check(bench, tests)
+    OmegaConf.save(config, folder / "config.yaml", resolve=True)
+    bench.loggers = [
+        instantiate(node, folder=str(folder), name=folder.name) for node in checked.logger.values()
+    ]
+    bench.train(list(dict.fromkeys(w for test in tests for w in test.networks())))
+    results = measured(bench, tests)
+    made = how_made(checked, time.perf_counter() - start)
+    result = RunResult(results, methods, bench.accuracies, made)
+    finish(result, bench)
+    return result
+
+
+def claim(folder: Path, checked: Settings) -> Path:
+    """The output folder, ours from now on: new, or that of the same run, cut before.
+
+    Raises:
+        ConfigError: where it can't be written, or holds something else.
+    """
+    identity = asdict(checked) | {"output": None, "store": None, "logger": None, "workers": None}
+    note = folder / "run.json"
+    if note.is_file():
+        before = json.loads(note.read_text())
+        if before.get("settings") != json.loads(json.dumps(identity, default=str)):
+            raise ConfigError(
+                f"{folder} holds another run ({before.get('command', 'command unknown')}). "
+                "Give this one a folder of its own with output=..., or remove that one."
+            )
+    elif folder.is_dir() and any(folder.iterdir()):
+        raise ConfigError(
+            f"{folder} is not empty and holds no run of explaindebug, so nothing is written into "
+            "it. Give an empty or a new folder with output=..."
+        )
+    writable_folder(folder)
+    write_json(note, {"version": __version__, "command": command(), "settings": identity})
+    return folder
+
+
+def check(bench: Workbench, tests: Sequence[BugTest]) -> None:
+    """Everything that can be refused before training: data, networks, methods."""
+    say("reading data", bench.describe())
+    for test in tests:
+        test.check(bench)
+    for domain in dict.fromkeys(want.domain for test in tests for want in test.networks()):
+        bench.check_methods(domain)
+
+
+def measured(bench: Workbench, tests: Sequence[BugTest]) -> list[TestResult]:
+    """The tests one after another; scores are on the disk after each."""
+    results: list[TestResult] = []
+    with Bar(sum(test.calls(bench) for test in tests)) as bar:
+        for test in tests:
+            bar.test(test.title.lower())
+            results.append(test.run(bench, bar))
+            scores = sum((result.scores for result in results), Scores())
+            scores.to_csv(bench.folder / "scores.csv")
+    return results
+
+
+def how_made(checked: Settings, seconds: float) -> dict[str, str]:
+    """What somebody needs to make the same again."""
+    return {
+        "command": command(),
+        "seed": str(checked.seed),
+        "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "seconds": f"{seconds:.0f}",
+        "versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
+        "config": OmegaConf.to_yaml(OmegaConf.create(asdict(checked))),
+    }
+
+
+def finish(result: RunResult, bench: Workbench) -> None:
+    """Verdicts, report and tables into the folder; the answer on the console."""
+    folder, checked = bench.folder, bench.settings
+    answers = verdicts(result.tests, margin=checked.margin, level=checked.level)
+    scores = sum((test.scores for test in result.tests), Scores())
+    write_summary(scores, folder / "summary.csv")
+    write_json(folder / "results.json", plain(result, answers))
+    report = write_report(result, answers, folder)
+    bench.log(answers)
+    print_table(answers, result, console=console)
+    say(f"everything is in {folder}", f"open {report}")
+    for line in bench.upload_lines():
+        say(line)
+
+
+def plain(result: RunResult, answers: Sequence[Verdict]) -> dict[str, Any]:
+    """The results as plain values, for `results.json`."""
+    return {
+        "verdicts": [asdict(answer) for answer in answers],
+        "gates": [
+            {"test": test.name, **asdict(gate), "passed": gate.passed}
+            for test in result.tests
+            for gate in test.gates
+        ],
+        "facts": {test.name: dict(test.facts) for test in result.tests},
+        "accuracies": [list(row) for row in result.accuracies],
+        "warnings": [*result.warnings, *(w for test in result.tests for w in test.warnings)],
+        "made": {key: value for key, value in result.made.items() if key != "config"},
+    }
+
+
+def command() -> str:
+    """The command line that started this process, as it could be typed again."""
+    return shlex.join(["python", *sys.argv] if sys.argv[0].endswith(".py") else sys.argv)

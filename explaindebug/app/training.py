@@ -1,0 +1,38 @@
+"""Lightning trainers, as quiet as the console needs them."""
+
+import logging
+import warnings
+from typing import Any
+
+from explaindebug._lightning import pl
+
+CHATTER = (
+    ".*does not have many workers.*",
+    ".*`Trainer.fit` stopped.*",
+    ".*The number of training batches.*is smaller than the logging interval.*",
+    ".*Checkpoint directory .* exists and is not empty.*",
+    ".*GPU available but not used.*",
+    ".*anonymous setting has no effect.*",
+    ".*in the `DataLoader` will.*",
+    ".*You defined a `validation_step` but have no `val_dataloader`.*",
+)
+
+
+def trainer(**options: Any) -> pl.Trainer:
+    """A Lightning Trainer with a rich progress bar; options are those of `Trainer`."""
+    options.setdefault("enable_model_summary", False)
+    options.setdefault("num_sanity_val_steps", 0)
+    options.setdefault("log_every_n_steps", 10)
+    quiet()
+    if options.get("enable_progress_bar", True):
+        bar = pl.callbacks.RichProgressBar(leave=False)
+        options["callbacks"] = [*(options.get("callbacks") or ()), bar]
+    return pl.Trainer(**options)
+
+
+def quiet() -> None:
+    """Keep Lightning's notes off the console; its warnings stay, except well-known chatter."""
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for pattern in CHATTER:
+        warnings.filterwarnings("ignore", pattern)

@@ -1,0 +1,263 @@
+"""What all debugging tests of a run share: data, trained networks, and a place to measure."""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from hydra.utils import instantiate
+from torch import Tensor, nn
+
+from explaindebug._lightning import pl
+from explaindebug.app.classifier import Classifier, accuracy
+from explaindebug.app.progress import Bar, say
+from explaindebug.app.settings import Settings
+from explaindebug.app.store import Recipe, Store, Trained
+from explaindebug.app.training import quiet, trainer
+from explaindebug.attributions.plan import Plan
+from explaindebug.bugs.databug import DataBug
+from explaindebug.callbacks import AttributionCallback
+from explaindebug.callbacks.loggers import Sinks
+from explaindebug.data import ImageSet
+from explaindebug.errors import ConfigError, DataError, UnsupportedModelError
+from explaindebug.files import write_json
+from explaindebug.verdicts import Verdict
+from explaindebug.watching import watch
+
+Domain = Literal["data", "foreign"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A network that a test needs: which data, with which bug, and which of several seeds."""
+
+    name: str  # for people: "clean", "clean twin", "spurious"
+    domain: Domain = "data"
+    bug: DataBug | None = None
+    twin: int = 0  # networks of other numbers differ in all that is random
+
+
+@dataclass
+class Workbench:
+    """Data, trained networks and trainers of one run.
+
+    Networks are made in the order in which they are asked for; each is trained once.
+    """
+
+    settings: Settings
+    folder: Path
+    loggers: Sequence[Any] = ()
+    accuracies: list[tuple[str, str, float]] = field(default_factory=list)
+    trained: dict[Wanted, Trained] = field(default_factory=dict)
+
+    @cached_property
+    def store(self) -> Store:
+        """Where trained networks are kept."""
+        return Store(Path(self.settings.store))
+
+    @cached_property
+    def modules(self) -> Mapping[Domain, Any]:
+        """The data modules of both domains, without any bug."""
+        own = instantiate(self.settings.data, _convert_="all")
+        foreign = instantiate(self.settings.foreign, _convert_="all")
+        return {"data": own, "foreign": foreign}
+
+    def data(self, domain: Domain = "data", bug: DataBug | None = None) -> Any:
+        """A data module, with or without a bug; both share their clean pictures."""
+        module = self.modules[domain]
+        return module if bug is None else module.with_bug(bug)
+
+    def build(self, domain: Domain) -> nn.Module:
+        """A fresh network for a domain's classes: one logit for two classes, else one for each."""
+        clean: ImageSet = self.modules[domain].clean.train
+        channels, height, _ = clean.size
+        classes = len(clean.classes)
+        options = dict(self.settings.model)
+        if options.get("name") == "bvd_cnn":
+            options.setdefault("channels", channels)
+        if domain == "foreign":
+            options["weights"] = None if options.get("name") == "bvd_cnn" else options["weights"]
+        outputs = 1 if classes == 2 else classes
+        network: nn.Module = instantiate(options, outputs=outputs, size=height)
+        return network
+
+    def recipe(self, wanted: Wanted) -> Recipe:
+        """What decides the network's weights."""
+        module = self.data(wanted.domain, wanted.bug)
+        own = {k: v for k, v in self.settings.trainer.items() if k != "_target_"}
+        training = {
+            **own,
+            "lr": self.settings.lr,
+            "batch_size": module.batch_size,
+            "augment": getattr(module, "augment", None),
+        }
+        seed = 1000 * self.settings.seed + wanted.twin
+        return Recipe(
+            wanted.name, seed, self.settings.model, training, module.data.train.fingerprint()
+        )
+
+    def train(self, wanted: Sequence[Wanted]) -> None:
+        """Train what is not yet trained, and measure its accuracy on held-out data."""
+        for i, want in enumerate(wanted):
+            recipe = self.recipe(want)
+            known = self.store.has(recipe)
+            say(f"network {i + 1} of {len(wanted)}: {want.name}", "reused" if known else "training")
+            module = self.data(want.domain, want.bug).with_seed(recipe.seed)
+            extra = [] if known else self._callbacks(want.name)
+            done = self.store.get(
+                recipe,
+                lambda domain=want.domain: self.build(domain),
+                module,
+                lambda callbacks: self._trainer(want.name, [*callbacks, *extra]),
+            )
+            self.trained[want] = done
+            self._copy(want, done)
+            self.accuracy(want, "test", module.data.test)
+            say(f"  {self.accuracies[-1][2]:.3f} test accuracy", f"{done.seconds:.1f} s")
+
+    def network(self, wanted: Wanted) -> nn.Module:
+        """The trained network, in eval mode."""
+        return self.trained[wanted].network
+
+    def accuracy(
+        self, wanted: Wanted, what: str, images: ImageSet, *, scenes: bool = False
+    ) -> float:
+        """Share of pictures (or of their scenes alone) that the network gives their label."""
+        pixels = images.scenes if scenes else images.pixels
+        if pixels is None:
+            raise DataError(f"{what}: these pictures have no scenes.")
+        found = accuracy(
+            self.network(wanted), images.normalise(pixels), images.batch(slice(None)).label
+        )
+        self.accuracies.append((wanted.name, what, found))
+        return found
+
+    def measure(
+        self, callback: AttributionCallback, network: nn.Module, loader: Any, name: str
+    ) -> None:
+        """Run a callback on a network and a fixed probe, as a user's own `trainer.test` would."""
+        quiet()
+        options = {
+            k: v for k, v in self.settings.trainer.items() if k not in ("_target_", "max_epochs")
+        }
+        pl.Trainer(
+            **options,
+            logger=list(self.loggers) or False,
+            callbacks=[callback],
+            default_root_dir=self.folder,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            enable_checkpointing=False,
+        ).test(Classifier(network, name=name), loader, verbose=False)
+
+    def options(self, domain: Domain, bar: Bar) -> dict[str, Any]:
+        """What every callback of a run is given."""
+        s = self.settings
+        clean: ImageSet = self.modules[domain].clean.train
+        return {
+            "attributions": s.attributions,
+            "similarities": s.similarities,
+            "postprocessing": s.postprocessing,
+            "nulls": s.nulls,
+            "probe": s.probe,
+            "pictures": s.pictures,
+            "picture": lambda image: true_colours(image, clean),
+            "references": clean.batch(slice(0, 128)).image,
+            "chunk": s.chunk,
+            "workers": s.workers,
+            "seed": s.seed,
+            "folder": self.folder,
+            "strict": True,
+            "progress": bar,
+        }
+
+    def record(self, wanted: Wanted) -> None:
+        """Write down what the bug changed: which rows, and their right labels."""
+        module = self.data(wanted.domain, wanted.bug)
+        write_json(self.folder / "records" / f"{wanted.name}.json", module.record)
+
+    def check_methods(self, domain: Domain) -> None:
+        """Refuse methods that the network's layers don't allow, and networks that give no logits.
+
+        Raises:
+            UnsupportedModelError: with the layers' names.
+        """
+        network = self.build(domain)
+        image = self.modules[domain].clean.train.batch([0]).image
+        with watch(network) as private:
+            plan = Plan(self.settings.attributions)
+            refusals = plan.refusals(private, image)
+        if refusals:
+            raise UnsupportedModelError(
+                " ".join(f"{name}: {error}" for name, error in refusals.items())
+            )
+
+    def describe(self) -> str:
+        """The data in a few words."""
+        said = []
+        for module in self.modules.values():
+            train, val, test = module.clean
+            _, h, w = train.size
+            counts = f"{len(train)} + {len(val)} + {len(test)} pictures of {h} x {w} px"
+            said.append(f"{type(module).__name__}: {counts}, {len(train.classes)} classes")
+        return "; ".join(said)
+
+    def log(self, answers: Sequence[Verdict]) -> None:
+        """The table of verdicts to the loggers that take tables."""
+        columns = ["test", "method", "answer", "effect", "low", "high", "p_adjusted", "n"]
+        rows = [[getattr(answer, name) for name in columns] for answer in answers]
+        Sinks(self.loggers, self.folder).table("debug/verdicts", columns, rows)
+
+    def upload_lines(self) -> list[str]:
+        """How to upload what was logged offline."""
+        runs = sorted((self.folder / "wandb").glob("offline-run-*"))
+        return [f"wandb sync {run}" for run in runs]
+
+    def _trainer(self, name: str, callbacks: Sequence[Any]) -> pl.Trainer:
+        options = {k: v for k, v in self.settings.trainer.items() if k != "_target_"}
+        build: Callable[..., pl.Trainer] = trainer
+        return build(
+            **options,
+            callbacks=list(callbacks),
+            logger=list(self.loggers) or False,
+            default_root_dir=self.folder,
+        )
+
+    def _callbacks(self, name: str) -> list[Any]:
+        found = []
+        for node in self.settings.callbacks.values():
+            callback = instantiate(node, _convert_="all")
+            if isinstance(callback, AttributionCallback):
+                callback.test = f"{callback.test} {name}"  # networks share one W&B run
+                callback.folder = callback.folder or self.folder
+            found.append(callback)
+        return found
+
+    def _copy(self, wanted: Wanted, done: Trained) -> None:
+        """The checkpoint into the run's folder, so that everything of a run is there."""
+        target = self.folder / "checkpoints" / f"{wanted.name.replace(' ', '-')}.ckpt"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            return
+        try:
+            os.link(done.folder / "last.ckpt", target)  # no second copy on the disk
+        except OSError:
+            shutil.copyfile(done.folder / "last.ckpt", target)
+
+
+def true_colours(image: Tensor, images: ImageSet) -> Tensor:
+    """A normalised image (c, h, w) as it was, in [0, 1]."""
+    mean, std = (image.new_tensor(v).view(-1, 1, 1) for v in (images.mean, images.std))
+    return image * std + mean
+
+
+def check_together(own: ImageSet, foreign: ImageSet) -> None:
+    """Raises ConfigError where the networks of the two domains can't take each other's inputs."""
+    if own.size != foreign.size:
+        raise ConfigError(
+            f"data and foreign pictures must have one shape, (channels, height, width), got "
+            f"{own.size} and {foreign.size}. Set foreign.size and foreign.channels."
+        )

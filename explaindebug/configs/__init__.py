@@ -1,0 +1,1 @@
+"""The composed application's configuration, found as `pkg://explaindebug.configs`."""
