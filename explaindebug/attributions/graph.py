@@ -44,7 +44,8 @@ class Graph:
             return []
         with _spans(self.model) as spans:
             nodes = _inputs_first(self._rerun().grad_fn)
-        found = [f"{kind(node)} in {_module(node, spans)}" for node in nodes if unwanted(node)]
+        again = zip(self.nodes, nodes, strict=True)
+        found = [f"{kind(n)} in {_module(n, spans)}" for node, n in again if unwanted(node)]
         return list(dict.fromkeys(found))
 
     def has(self, wanted: str) -> bool:
@@ -55,14 +56,14 @@ class Graph:
         before: dict[Node, bool] = {}  # is there a linear operation at it or before it?
         behind: dict[Node, bool] = dict.fromkeys(self.nodes, False)
         for node in self.nodes:
-            earlier = any(before[source] for source in _sources(node))
+            earlier = any(before[source] for source in sources(node))
             before[node] = earlier or _is_linear(node)
             if op := op_of(node):
                 op.first = not earlier
         for node in reversed(self.nodes):
             if op := op_of(node):
                 op.last = not behind[node]
-            for source in _sources(node):
+            for source in sources(node):
                 behind[source] |= behind[node] or _is_linear(node)
 
 
@@ -86,11 +87,12 @@ def final_activation(logits: Tensor) -> str | None:
     """`Softmax` or the like where a model's outputs come from one, else None."""
     node = logits.grad_fn
     while node is not None and kind(node) in SHAPE | {"Clamp", "ClampMin"}:
-        node = next(iter(_sources(node)), None)
+        node = next(iter(sources(node)), None)
     return kind(node) if node is not None and kind(node) in FINAL_ACTIVATIONS else None
 
 
-def _sources(node: Node) -> Iterator[Node]:
+def sources(node: Node) -> Iterator[Node]:
+    """The nodes that a node's inputs come from."""
     return (source for source, _ in node.next_functions if source is not None)
 
 
@@ -110,7 +112,7 @@ def _inputs_first(end: Node) -> list[Node]:
             order[node] = None
         else:
             stack.append((node, True))
-            stack.extend((source, False) for source in _sources(node) if source not in order)
+            stack.extend((source, False) for source in sources(node) if source not in order)
     return list(order)
 
 

@@ -23,11 +23,15 @@ class Op:
 
     `inputs` are those of its arguments that depend on the image, detached; `first` says that no
     linear operation lies between it and the image, `last` that none lies between it and the score.
-    Both are known once the forward pass is over.
+    Both are known once the forward pass is over; so is what `canonise` finds out.
     """
 
     linear = False  # has a weight
     first = last = False
+    rectified = False  # a ReLU lies between it and the score
+    bottleneck = False  # all that goes from the image to the score goes through its output
+    absorbed = False  # a BatchNorm that belongs to the linear operation before it
+    name = ""  # of a linear operation's weight: the module that holds it
     inputs: tuple[Tensor, ...]
     output: Tensor
     _graph: tuple[Tensor, tuple[Tensor, ...]]
@@ -100,6 +104,7 @@ class Linear(Op):
     """x W^T + b."""
 
     linear = True
+    merged: "Linear | None" = None  # this operation and the BatchNorm behind it, as one
     names: tuple[str, ...] = ("input", "weight", "bias")
 
     def __init__(self, kind: str, function: Callable[..., Any], call: Call) -> None:
@@ -117,6 +122,10 @@ class Linear(Op):
     def adjoint(self, signal: Tensor, weight: Tensor) -> Tensor:
         """The signal for the input, were these the weights: signal W."""
         return signal.matmul(weight)
+
+    def correlation(self, signal: Tensor) -> Tensor:
+        """The sum of signal x input over all samples and places: the shape of the weight."""
+        return signal.flatten(0, -2).T @ self.inputs[0].flatten(0, -2)
 
     def run(self, *inputs: Tensor) -> Tensor:
         return self.apply(inputs[0], self.weight, self.bias)
@@ -140,23 +149,30 @@ class Conv(Linear):
     def adjoint(self, signal: Tensor, weight: Tensor) -> Tensor:
         """The signal for the input, were these the weights: the transposed convolution."""
         if isinstance(self.options.get("padding"), str):
-            return self._adjoint_by_autograd(signal, weight)
+            with torch.enable_grad():  # padding="same" may be uneven, which only the forward knows
+                x = self.inputs[0].detach().requires_grad_()
+                return torch.autograd.grad(self.apply(x, weight), x, signal)[0]
+        return self._backward(signal, weight, [True, False, False])[0]
+
+    def correlation(self, signal: Tensor) -> Tensor:
+        """The sum of signal x input over all samples and places: the shape of the weight."""
+        if isinstance(self.options.get("padding"), str):
+            with torch.enable_grad():
+                weight = self.weight.detach().requires_grad_()
+                return torch.autograd.grad(self.apply(self.inputs[0], weight), weight, signal)[0]
+        return self._backward(signal, self.weight, [False, True, False])[1]
+
+    def _backward(self, signal: Tensor, weight: Tensor, mask: list[bool]) -> tuple[Tensor, ...]:
         d = weight.ndim - 2
         stride, padding, dilation = (
             _per_dimension(self.options.get(k, default), d)
             for k, default in (("stride", 1), ("padding", 0), ("dilation", 1))
         )
         transposed, output_padding, groups = False, [0] * d, self.options.get("groups", 1)
-        gradient, _, _ = torch.ops.aten.convolution_backward(
+        return torch.ops.aten.convolution_backward(  # type: ignore[no-any-return]
             signal, self.inputs[0], weight, None, stride, padding, dilation,
-            transposed, output_padding, groups, [True, False, False],
+            transposed, output_padding, groups, mask,
         )  # fmt: skip
-        return gradient  # type: ignore[no-any-return]
-
-    def _adjoint_by_autograd(self, signal: Tensor, weight: Tensor) -> Tensor:
-        with torch.enable_grad():  # padding="same" may be uneven, which only the forward knows
-            x = self.inputs[0].detach().requires_grad_()
-            return torch.autograd.grad(self.apply(x, weight), x, signal)[0]
 
 
 def separate(call: Call) -> tuple[Call, list[Tensor]]:

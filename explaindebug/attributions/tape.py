@@ -25,10 +25,19 @@ KINDS = {
     "conv3d": "conv",
     "linear": "linear",
     "add": "add",
+    "sub": "add",
+    "mul": "scale",
+    "div": "scale",
+    "neg": "scale",
     "batch_norm": "batch_norm",
-    "avg_pool2d": "avg_pool",
-    "adaptive_avg_pool2d": "avg_pool",
+    "avg_pool1d": "mean",
+    "avg_pool2d": "mean",
+    "avg_pool3d": "mean",
+    "adaptive_avg_pool1d": "mean",
+    "adaptive_avg_pool2d": "mean",
+    "adaptive_avg_pool3d": "mean",
     "mean": "mean",
+    "sum": "mean",
 }
 OPS: dict[str, type[Op]] = {"relu": Relu, "conv": Conv, "linear": Linear}
 

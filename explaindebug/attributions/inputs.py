@@ -1,0 +1,94 @@
+"""What is looked at before anything is computed: the images, the targets, the model."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from explaindebug.attributions.graph import final_activation
+from explaindebug.attributions.targets import logits_of, predicted
+from explaindebug.errors import ConfigError, DataError, UnsupportedModelError
+
+
+class Survey(NamedTuple):
+    """What one forward pass of one image tells about a model."""
+
+    bytes: int  # that autograd keeps for the way back, per image, without the weights
+    classes: int
+
+
+def checked_images(images: Tensor, model: nn.Module) -> Tensor:
+    """The images (n, c, h, w) as the model wants them: float32, on its device, a copy.
+
+    Raises:
+        DataError: for another shape or type, or a pixel that is not finite.
+    """
+    if images.ndim != 4 or not images.is_floating_point():
+        raise DataError(
+            f"images must be floats (n, c, h, w), got {images.dtype} {tuple(images.shape)}. "
+            "Normalise them as in training; one image alone is images[None]."
+        )
+    if bad := (~images.isfinite().flatten(1).all(1)).nonzero().flatten().tolist():
+        raise DataError(
+            f"images {bad[:5]} of {len(images)} hold NaN or infinity. Leave them out, or look at "
+            "how they are read and normalised."
+        )
+    device = next((p.device for p in model.parameters()), images.device)
+    layout = torch.channels_last if _has_convolution(model) else torch.contiguous_format
+    return images.detach().to(device, torch.float32, copy=True, memory_format=layout)
+
+
+def checked_targets(targets: Tensor | int, images: Tensor) -> Tensor:
+    """The classes to explain, (n,) int64 on the images' device.
+
+    Raises:
+        ConfigError: for another number of targets than of images.
+    """
+    targets = torch.as_tensor(targets, device=images.device).long()
+    if targets.ndim > 1 or (targets.ndim == 1 and len(targets) != len(images)):
+        raise ConfigError(
+            f"targets {tuple(targets.shape)} for {len(images)} images: give one class for each, "
+            "or one class for all."
+        )
+    return targets.expand(len(images))
+
+
+@torch.no_grad()
+def predictions(model: nn.Module, images: Tensor, chunk: int) -> Tensor:
+    """The class (n,) that the model predicts for each image."""
+    return torch.cat([predicted(logits_of(model, x)) for x in torch.split(images, chunk)])
+
+
+def survey(model: nn.Module, image: Tensor) -> Survey:
+    """Runs one image (1, c, h, w) through the model.
+
+    Raises:
+        UnsupportedModelError: for outputs that are no logits, a final softmax or sigmoid included.
+    """
+    kept: dict[int, int] = {}
+    weights = {p.untyped_storage().data_ptr() for p in (*model.parameters(), *model.buffers())}
+
+    def note(x: Tensor) -> Tensor:
+        if (where := x.untyped_storage().data_ptr()) not in weights:
+            kept[where] = x.untyped_storage().nbytes()
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
+        logits = logits_of(model, image.clone().requires_grad_())
+    if name := final_activation(logits):
+        raise UnsupportedModelError(
+            f"{type(model).__name__} ends in {name}: its gradients vanish where the model is sure, "
+            "and a class's map mixes in all others. Explain the logits: leave that last layer out."
+        )
+    return Survey(sum(kept.values()), logits[0].numel())
+
+
+def channels_last(model: nn.Module) -> None:
+    """Lays the weights of convolutions out as the CPU and the GPU like them best."""
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+            module.to(memory_format=torch.channels_last)
+
+
+def _has_convolution(model: nn.Module) -> bool:
+    return any(isinstance(m, (nn.Conv2d, nn.ConvTranspose2d)) for m in model.modules())

@@ -1,0 +1,160 @@
+"""Maps of many methods at once: every distinct set of model passes runs once."""
+
+from collections.abc import Collection, Mapping
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from explaindebug.attributions.choice import Specs, chosen
+from explaindebug.attributions.inputs import (
+    Survey,
+    channels_last,
+    checked_images,
+    checked_targets,
+    predictions,
+    survey,
+)
+from explaindebug.attributions.jobs import Maps, Meter, Progress, jobs_of
+from explaindebug.attributions.method import Method
+from explaindebug.attributions.workers import cores, intra_op_threads, run_jobs
+from explaindebug.errors import UnsupportedModelError
+from explaindebug.watching import watch
+
+CHUNK_BYTES = 2**28  # what the activations of one chunk may take
+LARGE = 2**25  # bytes of activations per image from which a network fills several cores by itself
+
+
+def attribute(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor | int | None = None,
+    methods: Specs = "all",
+    *,
+    references: Tensor | None = None,
+    chunk: int = 32,
+    workers: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Maps:
+    """Raw signed maps (n, c, h, w) of each method for images (n, c, h, w), on the images' device.
+
+        maps = attribute(model, images, methods=["grad", {"sgrad": {"samples": 25}}, "gbp"])
+
+    The model is explained as it is in eval mode and in float32, and left untouched. A map explains
+    the logit of its input's target class, or where no target is given, of the predicted class.
+
+    `methods="all"` means each method whose options all have defaults; those that need `references`
+    (images m, c, h, w of the training distribution) only where these are given. At most `chunk`
+    images go through the model at once, fewer where they need much memory.
+
+    `workers` chunks and methods are computed side by side, each on one core; any number gives the
+    same maps to the last bit. None chooses: all cores for a small network, and for a large one
+    torch's own threads. `seed` is that of the global random states, for foreign code that draws
+    from them: our methods have seeds of their own. `progress` is called with the names of methods,
+    the passes done and the passes in all.
+
+    A map that is not finite is returned as it is; `not_finite` finds it.
+
+    Raises:
+        ConfigError: for an unknown method or option, a target outside the classes.
+        DataError: for images of another shape, or that are not finite.
+        UnsupportedModelError: for a model that ends in softmax or sigmoid, or has a layer that one
+            of the methods can't pass.
+        AttributionError: where a method fails.
+    """
+    plan = Plan(methods, references=references is not None)
+    with watch(model, seed=seed) as private:
+        if references is not None:
+            plan = plan.prepare(private, references)
+        if refusals := plan.refusals(private, images):
+            raise UnsupportedModelError("\n".join(map(str, refusals.values())))
+        return plan(private, images, targets, chunk=chunk, workers=workers, progress=progress)
+
+
+def not_finite(maps: Mapping[str, Tensor]) -> dict[str, list[int]]:
+    """The inputs whose maps hold NaN or infinity, for each method that has such a map."""
+    bad = {key: (~m.isfinite().flatten(1).all(1)).nonzero().flatten() for key, m in maps.items()}
+    return {key: rows.tolist() for key, rows in bad.items() if len(rows)}
+
+
+class Plan:
+    """Methods that are computed together, on a private model (see `watch`).
+
+    Prepare it once, then call it for as many images, or states of the model, as you like.
+    """
+
+    def __init__(self, methods: Specs = "all", *, references: bool = True) -> None:
+        self.methods: dict[str, Method] = chosen(methods, references=references)
+
+    def prepare(self, model: nn.Module, references: Tensor) -> Self:
+        """The plan with its methods made ready with images (m, c, h, w) as in training."""
+        references = checked_images(references, model)
+        return self._with({k: m.prepare(model, references) for k, m in self.methods.items()})
+
+    def without(self, names: Collection[str]) -> Self:
+        """The plan less some methods."""
+        return self._with({k: m for k, m in self.methods.items() if k not in names})
+
+    def refusals(self, model: nn.Module, images: Tensor) -> dict[str, UnsupportedModelError]:
+        """For each method that can't pass the model, the sentence that says why; one image is used.
+
+        Raises:
+            UnsupportedModelError: where no method can, as the model's outputs are no logits.
+        """
+        image = checked_images(images[:1], model)
+        survey(model, image)
+        refused: dict[str, UnsupportedModelError] = {}
+        for key, method in self.methods.items():
+            try:
+                method.passes.check(model, image, predictions(model, image, 1))
+            except UnsupportedModelError as error:
+                refused[key] = error
+        return refused
+
+    def __call__(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        targets: Tensor | int | None = None,
+        *,
+        chunk: int = 32,
+        workers: int | None = None,
+        progress: Progress | None = None,
+    ) -> Maps:
+        """The maps, as `attribute` gives them."""
+        maps = {key: torch.zeros_like(images, dtype=torch.float32) for key in self.methods}
+        if not len(images):
+            return maps
+        channels_last(model)
+        x = checked_images(images, model)
+        seen = survey(model, x[:1])
+        chunk = max(1, min(chunk, CHUNK_BYTES // max(1, seen.bytes)))
+        workers, threads = _division(workers, seen, x.device)
+        with intra_op_threads(threads):
+            if targets is None:
+                targets = predictions(model, x, chunk)
+            jobs = list(jobs_of(self.methods, x, checked_targets(targets, x), chunk))
+            meter = Meter(jobs, progress)
+
+            def done(i: int, found: Maps) -> None:
+                for key, rows in found.items():
+                    maps[key][jobs[i].rows] = rows.to(maps[key])
+                meter(jobs[i])
+
+            run_jobs(model, jobs, workers, done)
+        return maps
+
+    def _with(self, methods: dict[str, Method]) -> Self:
+        plan = type(self)([])
+        plan.methods = methods
+        return plan
+
+
+def _division(workers: int | None, seen: Survey, device: torch.device) -> tuple[int, int | None]:
+    """How many workers, and how many threads for each; None leaves torch's setting."""
+    if device.type != "cpu":
+        return 1, None
+    if workers is None and seen.bytes >= LARGE:
+        return 1, None
+    return workers or cores(), 1

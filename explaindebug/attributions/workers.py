@@ -1,0 +1,72 @@
+"""Jobs side by side on several cores, with the same result as one after another."""
+
+import copy
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+T = TypeVar("T")
+Job = Callable[[nn.Module], T]
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux: knows of taskset and of containers
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def run_jobs(
+    model: nn.Module, jobs: Sequence[Job[T]], workers: int, done: Callable[[int, T], None]
+) -> None:
+    """Calls `done(index, result)` for every job, in this thread, as they end.
+
+    Each worker has its own `twin` of the model: hooks, and whatever else a model notes about itself
+    in a forward pass, must not meet those of another thread.
+    """
+    if workers <= 1 or len(jobs) <= 1:
+        for i, job in enumerate(jobs):
+            done(i, job(model))
+        return
+    twins: SimpleQueue[nn.Module] = SimpleQueue()
+    for _ in range(workers):
+        twins.put(twin(model))
+
+    def run(job: Job[T]) -> T:
+        mine = twins.get()
+        try:
+            return job(mine)
+        finally:
+            twins.put(mine)
+
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="attribution")
+    try:
+        futures = {pool.submit(run, job): i for i, job in enumerate(jobs)}
+        for future in as_completed(futures):
+            done(futures[future], future.result())
+    finally:
+        pool.shutdown(cancel_futures=True)  # after an exception or Ctrl-C, only what runs ends
+
+
+def twin(model: nn.Module) -> nn.Module:
+    """A copy of the modules that shares every parameter and buffer."""
+    shared = [*model.parameters(), *model.buffers()]
+    return copy.deepcopy(model, {id(tensor): tensor for tensor in shared})
+
+
+@contextmanager
+def intra_op_threads(number: int | None) -> Iterator[None]:
+    """Torch computes each operation with so many threads; None leaves it as it is."""
+    before = torch.get_num_threads()
+    try:
+        if number is not None:
+            torch.set_num_threads(number)
+        yield
+    finally:
+        torch.set_num_threads(before)
