@@ -1,0 +1,225 @@
+"""Layer-wise relevance propagation: which rule goes where.
+
+All of them start from the logit's value and share one forward pass. What is not linear passes
+relevance on: ReLU, dropout and reshaping unchanged, max-pooling to the winner. Sums and averages
+(residual additions, average pooling) follow the z-rule.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from explaindebug.attributions.backward import Backward, Rule
+from explaindebug.attributions.canonical import KINDS, canonise, is_elementwise, require
+from explaindebug.attributions.graph import Graph
+from explaindebug.attributions.method import ATTRIBUTIONS, Method
+from explaindebug.attributions.ops import Linear, Op
+from explaindebug.attributions.rules import (
+    Alpha1Beta0,
+    Epsilon,
+    Flat,
+    LayerRule,
+    Range,
+    WSquare,
+    ZBox,
+    z_rule,
+)
+from explaindebug.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Composite(Rule):
+    """A rule for each linear operation, by its kind and place; the first that is given counts.
+
+    `first` is for those next to the image, however many there are, and `head` for those with no
+    ReLU behind them. `positive` explains what speaks for the class alone: a negative logit starts
+    from zero.
+
+    Normalisation before the first linear operation passes relevance on unchanged: it is the same
+    pixel in other units.
+    """
+
+    label: str
+    dense: LayerRule
+    conv: LayerRule
+    first: LayerRule | None = None
+    head: LayerRule | None = None
+    positive: bool = False
+
+    kinds: ClassVar[frozenset[str]] = KINDS
+
+    def start(self, score: Tensor) -> Tensor:
+        return score.clamp(min=0) if self.positive else score
+
+    def check(self, graph: Graph) -> None:
+        canonise(graph)
+        require(graph, self.label)
+
+    def propagate(self, op: Op, signal: Tensor) -> tuple[Tensor, ...]:
+        if isinstance(op, Linear):
+            return (self.rule_for(op)(op.merged or op, signal),)
+        if op.kind == "relu" or op.absorbed or (op.first and is_elementwise(op)):
+            return (signal,)
+        if op.first and self.first is not None:
+            return op.vjp(signal)  # `first` does not look at the input: a share could be R / 0
+        return z_rule(op, signal)
+
+    def rule_for(self, op: Linear) -> LayerRule:
+        """The rule for a linear operation."""
+        if op.first and self.first is not None:
+            return self.first
+        if not op.rectified and self.head is not None:
+            return self.head
+        return self.dense if op.kind == "linear" else self.conv
+
+
+@dataclass(frozen=True)
+class Relevance(Method):
+    """Base of the LRP methods: the relevance of each pixel, as it arrives."""
+
+    @property
+    def composite(self) -> Composite:
+        """Which rule goes where."""
+        raise NotImplementedError
+
+    @property
+    def passes(self) -> Backward:
+        return Backward(self.composite)
+
+    def reduce(self, images: Tensor, result: Tensor) -> Tensor:
+        return result
+
+
+@ATTRIBUTIONS.register("lrp_eps")
+@dataclass(frozen=True)
+class LRPEpsilon(Relevance):
+    """LRP with the epsilon rule in every convolution and linear layer, the first one included.
+
+    R_j = sum_k a_j w_jk / (z_k + epsilon sgn(z_k)) R_k, from R = logit. The bias is in z_k and
+    keeps its share, so a map sums to the logit where there are no biases. In a network of ReLUs and
+    with a small epsilon the map is Input-Grad's.
+
+    Args:
+        epsilon: 1e-7 as innvestigate's class; its notebooks pass 1, which damps weak units.
+
+    Raises:
+        ConfigError: for an epsilon of 0 or less.
+        UnsupportedModelError: when it is called on a model with an operation that has no rule.
+
+    Source: Bach et al. 2015, equation 58; Adebayo et al. 2020, Table "LRP-EPS".
+    """
+
+    epsilon: float = 1e-7
+
+    label = "LRP-EPS"
+    source = "Bach et al. 2015"
+
+    def __post_init__(self) -> None:
+        Epsilon(self.epsilon)
+
+    @property
+    def composite(self) -> Composite:
+        rule = Epsilon(self.epsilon)
+        return Composite(self.label, dense=rule, conv=rule)
+
+
+@ATTRIBUTIONS.register("lrp_spaf")
+@dataclass(frozen=True)
+class LRPSequentialPresetAFlat(Relevance):
+    """LRP by "sequential preset A flat": a rule for each kind of layer.
+
+    The epsilon rule in linear layers, alpha1-beta0 in convolutions, flat next to the image. The
+    flat rule spreads relevance evenly over each window of the first layer, so that maps are smooth
+    and equal in all channels. They are almost nowhere negative; only the epsilon rule can send
+    negative relevance.
+
+    Args:
+        epsilon: of the linear layers; 0.1 as innvestigate's class, 1 in its notebooks.
+
+    Raises:
+        ConfigError: for an epsilon of 0 or less.
+        UnsupportedModelError: when it is called on a model with an operation that has no rule.
+
+    Source: innvestigate, LRPSequentialPresetAFlat; Lapuschkin et al. 2019.
+    """
+
+    epsilon: float = 0.1
+
+    label = "LRP-SPAF"
+    source = "Lapuschkin et al. 2019"
+
+    def __post_init__(self) -> None:
+        Epsilon(self.epsilon)
+
+    @property
+    def composite(self) -> Composite:
+        return Composite(self.label, dense=Epsilon(self.epsilon), conv=Alpha1Beta0(), first=Flat())
+
+
+@ATTRIBUTIONS.register("deep_taylor")
+@dataclass(frozen=True)
+class DeepTaylor(Relevance):
+    """Deep Taylor decomposition: what speaks for the class, never negative.
+
+    Alpha1-beta0 wherever a ReLU follows, w^2 in what is linear to the end. A negative logit gives
+    a map of zeros.
+
+    Args:
+        variant: `bounded` uses the z^B rule in the first layer, `unbounded` the same as elsewhere.
+        low, high: for `bounded`, the range of the values that the first layer sees, one number or
+            one for each channel: (0 - mean) / std and (1 - mean) / std of the normalisation.
+
+    Raises:
+        ConfigError: for another variant, a missing or empty range, and when it is called with
+            images outside of the range.
+        UnsupportedModelError: when it is called on a model with an operation that has no rule.
+
+    Source: Montavon et al. 2017; innvestigate, DeepTaylor and BoundedDeepTaylor.
+    """
+
+    variant: Literal["unbounded", "bounded"] = "unbounded"
+    low: float | Sequence[float] | None = None
+    high: float | Sequence[float] | None = None
+
+    label = "DeepTaylor"
+    source = "Montavon et al. 2017"
+    signed = False
+
+    def __post_init__(self) -> None:
+        if self.variant not in ("unbounded", "bounded"):
+            raise ConfigError(f"variant is unbounded or bounded, got {self.variant!r}.")
+        if self.variant == "bounded":
+            low, high = _range(self.low), _range(self.high)
+            object.__setattr__(self, "low", low)
+            object.__setattr__(self, "high", high)
+            if not all(a < b for a, b in _pairs(low, high)):
+                raise ConfigError(f"low must be below high in every channel, got {low} and {high}.")
+
+    @property
+    def composite(self) -> Composite:
+        bounded = self.variant == "bounded"
+        return Composite(
+            self.label,
+            dense=Alpha1Beta0(),
+            conv=Alpha1Beta0(),
+            first=ZBox(_range(self.low), _range(self.high)) if bounded else None,
+            head=WSquare(),
+            positive=True,
+        )
+
+
+def _range(value: float | Sequence[float] | None) -> Range:
+    if value is None:
+        raise ConfigError(
+            "the bounded DeepTaylor needs low and high, the range of the values that the first "
+            "layer sees: (0 - mean) / std and (1 - mean) / std of the normalisation."
+        )
+    return float(value) if isinstance(value, int | float) else tuple(map(float, value))
+
+
+def _pairs(low: Range, high: Range) -> list[tuple[float, float]]:
+    lows, highs = (x if isinstance(x, tuple) else (x,) for x in (low, high))
+    n = max(len(lows), len(highs))
+    return list(zip(lows * (n // len(lows)), highs * (n // len(highs)), strict=True))

@@ -1,0 +1,150 @@
+"""How relevance goes through one linear operation: the rules of layer-wise relevance propagation.
+
+A rule is a frozen dataclass: (operation, relevance of its output) -> relevance of its input. Below,
+a is the input, w the weight, b the bias, z = a w + b the output and R the relevance.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from explaindebug.attributions.ops import Linear, Op
+from explaindebug.errors import ConfigError
+
+LayerRule = Callable[[Linear, Tensor], Tensor]
+Range = float | tuple[float, ...]  # for all channels, or for each
+
+
+@dataclass(frozen=True)
+class Epsilon:
+    """R_j = sum_k a_j w_jk / (z_k + epsilon sgn(z_k)) R_k, with sgn(0) = 1.
+
+    The bias is in z and so keeps its share of the relevance.
+
+    Source: Bach et al. 2015, equation 58.
+    """
+
+    epsilon: float = 1e-7
+
+    def __post_init__(self) -> None:
+        if not self.epsilon > 0:
+            raise ConfigError(f"epsilon must be above 0, got {self.epsilon}: z can be 0.")
+
+    def __call__(self, op: Linear, relevance: Tensor) -> Tensor:
+        a, z = op.inputs[0], op.output
+        return a * op.adjoint(relevance / stabilised(z, self.epsilon), op.weight)
+
+
+@dataclass(frozen=True)
+class Alpha1Beta0:
+    """R_j = sum_k (a+ w+ + a- w-)_jk / (sum_j' (a+ w+ + a- w-)_j'k + b_k) R_k.
+
+    With a+ = max(a, 0), a- = min(a, 0) and so on, so that negative inputs count too. The whole bias
+    is in the denominator, as in innvestigate; zennit and captum put its positive part there.
+
+    Source: Bach et al. 2015, equation 60, with alpha = 1 and beta = 0.
+    """
+
+    def __call__(self, op: Linear, relevance: Tensor) -> Tensor:
+        a, up = op.inputs[0], op.weight.clamp(min=0)
+        if a.amin() >= 0:  # behind a ReLU: the other half is zero
+            return a * op.adjoint(ratio(relevance, op.apply(a, up, op.bias)), up)
+        positive, negative, down = a.clamp(min=0), a.clamp(max=0), op.weight.clamp(max=0)
+        z = op.apply(positive, up, op.bias) + op.apply(negative, down)
+        share = ratio(relevance, z)
+        return positive * op.adjoint(share, up) + negative * op.adjoint(share, down)
+
+
+@dataclass(frozen=True)
+class Flat:
+    """R_j = sum_k R_k / n_k, where n_k counts the inputs under unit k; padding is none.
+
+    Source: Lapuschkin et al. 2019, supplement; Bach et al. 2016.
+    """
+
+    def __call__(self, op: Linear, relevance: Tensor) -> Tensor:
+        ones = torch.ones_like(op.inputs[0][:1])
+        if op.options.get("groups", 1) > 1:
+            weight = torch.ones_like(op.weight)
+        else:  # all units share alike, so their sum can be spread
+            weight = torch.ones_like(op.weight[:1])
+            relevance = relevance.sum(1 - op.weight.ndim, keepdim=True)
+        return op.adjoint(relevance / op.apply(ones, weight), weight)
+
+
+@dataclass(frozen=True)
+class WSquare:
+    """R_j = sum_k w_jk^2 / (sum_j' w_j'k^2) R_k; weights on padding don't count.
+
+    Source: Montavon et al. 2017, equation 13 (unbounded inputs).
+    """
+
+    def __call__(self, op: Linear, relevance: Tensor) -> Tensor:
+        ones, weight = torch.ones_like(op.inputs[0][:1]), op.weight.square()
+        return op.adjoint(ratio(relevance, op.apply(ones, weight)), weight)
+
+
+@dataclass(frozen=True)
+class ZBox:
+    """R_j = sum_k (a w - l w+ - h w-)_jk / (sum_j' (a w - l w+ - h w-)_j'k) R_k, l <= a <= h.
+
+    Each term is at least 0, and the bias has no share. `low` (l) and `high` (h) are the smallest
+    and largest value that an input can have, for all channels or for each.
+
+    Source: Montavon et al. 2017, equation 15 (the z^B rule).
+    """
+
+    low: Range
+    high: Range
+
+    def __call__(self, op: Linear, relevance: Tensor) -> Tensor:
+        # a w - l w+ - h w- = (a - h) w + (h - l) w+
+        a, up = op.inputs[0], op.weight.clamp(min=0)
+        low, high = _per_channel(self.low, a), _per_channel(self.high, a)
+        self._check(a, low, high)
+        below, width = a - high, (high - low).expand_as(a[:1])
+        share = ratio(relevance, op.apply(below, op.weight) + op.apply(width, up))
+        return below * op.adjoint(share, op.weight) + width * op.adjoint(share, up)
+
+    def _check(self, a: Tensor, low: Tensor, high: Tensor) -> None:
+        slack = 1e-4 * (high - low)
+        if bool(((a < low - slack) | (a > high + slack)).any()):
+            raise ConfigError(
+                f"the z^B rule was given inputs between {self.low} and {self.high}, but the first "
+                f"layer sees values from {float(a.min()):.4g} to {float(a.max()):.4g}. Give the "
+                "range as that layer sees it, after normalisation: (0 - mean) / std to "
+                "(1 - mean) / std."
+            )
+
+
+def z_rule(op: Op, relevance: Tensor) -> tuple[Tensor, ...]:
+    """R_i = x_i dz/dx_i R / z for each input x_i of a sum or mean z; 0 where z is 0.
+
+    Source: Bach et al. 2015, equation 56.
+    """
+    gradients = op.vjp(ratio(relevance, op.output))
+    return tuple(x * g for x, g in zip(op.inputs, gradients, strict=True))
+
+
+def stabilised(z: Tensor, epsilon: float) -> Tensor:
+    """The denominator z + epsilon sgn(z), with sgn(0) = 1."""
+    return torch.where(z < 0, z - epsilon, z + epsilon)
+
+
+def ratio(relevance: Tensor, z: Tensor) -> Tensor:
+    """R / z, where a z of zero (or so small that the ratio overflows) counts as 1."""
+    return relevance / z.masked_fill(z.abs() < 1e-30, 1.0)
+
+
+def _per_channel(value: Range, a: Tensor) -> Tensor:
+    values = a.new_tensor(value if isinstance(value, tuple) else (value,))
+    if a.ndim == 2 and a.shape[1] % len(values) == 0:  # flattened: channel after channel
+        values = values.repeat_interleave(a.shape[1] // len(values))
+    if len(values) not in (1, a.shape[1]):
+        raise ConfigError(
+            f"{len(values)} values given as low or high, but the first layer sees {a.shape[1]} "
+            "channels. Give one number, or one for each channel."
+        )
+    return values.reshape(1, -1, *[1] * (a.ndim - 2))
