@@ -88,8 +88,12 @@ class Registry(Generic[T]):
     def _discover(self) -> None:
         if self._discovered:
             return
-        self._discovered = True
-        package = importlib.import_module(self._package)
-        for module in sorted(m.name for m in pkgutil.iter_modules(package.__path__)):
-            if not module.startswith("_"):
-                importlib.import_module(f"{self._package}.{module}")
+        self._discovered = True  # before the imports, which may look names up themselves
+        try:
+            package = importlib.import_module(self._package)
+            for module in sorted(m.name for m in pkgutil.iter_modules(package.__path__)):
+                if not module.startswith("_"):
+                    importlib.import_module(f"{self._package}.{module}")
+        except BaseException:
+            self._discovered = False
+            raise
