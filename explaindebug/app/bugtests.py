@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-import numpy as np
 from torch.utils.data import DataLoader
 
 from explaindebug.app.progress import Bar
@@ -24,6 +23,7 @@ from explaindebug.callbacks import (
     SpuriousSimilarity,
 )
 from explaindebug.data import ImageSet, collate
+from explaindebug.datamodules.base import balanced
 from explaindebug.errors import ConfigError
 from explaindebug.reinitialisation import layers
 from explaindebug.results import Gate, Headline, TestResult
@@ -91,8 +91,10 @@ class Spurious(BugTest):
         return Wanted("spurious", bug=bug, twin=2)
 
     def check(self, bench: Workbench) -> None:
-        """Masks, and a scene for every class."""
-        bench.data("data", SpuriousBackground(self.fraction, self.feather)).check()
+        """Masks, a scene for every class, and pictures enough."""
+        module = bench.data("data", self._trained.bug)
+        module.check()
+        module.probe(bench.settings.probe)
 
     def networks(self) -> Sequence[Wanted]:
         """The network to debug, and a clean one on the same inputs."""
@@ -149,8 +151,8 @@ class Labels(BugTest):
         return Wanted("mislabelled", bug=LabelFlips(self.rate), twin=2)
 
     def check(self, bench: Workbench) -> None:
-        """Nothing that every data set has not."""
-        LabelFlips(self.rate)
+        """Flipped examples enough."""
+        self._probe(bench)
 
     def networks(self) -> Sequence[Wanted]:
         """A clean reference, another clean network, and the one with wrong labels."""
@@ -161,8 +163,7 @@ class Labels(BugTest):
         told: ImageSet = bench.data("data", self._trained.bug).data.train
         clean: ImageSet = bench.data().clean.train
         bench.record(self._trained)
-        flips = LabelFlips(self.rate or 0.1).struck(clean)
-        flipped = clean.subset(flips)
+        flipped = self._flipped(bench)
         right = bench.accuracy(self._trained, "flipped examples, right labels", flipped)
         bench.accuracy(self._trained, "training labels as told", told)
         bench.accuracy(self._trained, "training labels, right", clean)
@@ -173,8 +174,8 @@ class Labels(BugTest):
             control=bench.network(TWIN),
             **bench.options("data", bar),
         )
-        probe = flipped.subset(balanced(flipped.truth, bench.settings.probe))
-        bench.measure(callback, bench.network(self._trained), loader_of(probe), self.name)
+        loader = loader_of(self._probe(bench))
+        bench.measure(callback, bench.network(self._trained), loader, self.name)
         headline = Headline(
             "flipped",
             "spearman",
@@ -186,6 +187,15 @@ class Labels(BugTest):
             "flipped examples that the network calls by their right class": round(right, 3),
         }
         return self.result(callback, headline, facts=facts)
+
+    def _flipped(self, bench: Workbench) -> ImageSet:
+        clean: ImageSet = bench.data().clean.train
+        return clean.subset(LabelFlips(self.rate or 0.1).struck(clean))
+
+    def _probe(self, bench: Workbench) -> ImageSet:
+        flipped = self._flipped(bench)
+        count = bench.settings.probe
+        return flipped.subset(balanced(flipped.truth, count, flipped.classes, "flipped"))
 
 
 @dataclass(frozen=True)
@@ -209,6 +219,7 @@ class Reinit(BugTest):
 
     def check(self, bench: Workbench) -> None:
         """The network has as many layers as are to be re-initialised."""
+        bench.data().probe(bench.settings.probe)
         count = len(layers(bench.build("data"), bench.data().clean.test.batch([0]).image))
         if self.layers > count:
             raise ConfigError(
@@ -271,6 +282,7 @@ class Ood(BugTest):
     def check(self, bench: Workbench) -> None:
         """Both domains' networks must take both domains' inputs."""
         check_together(bench.data().clean.test, bench.data("foreign").clean.test)
+        bench.data("foreign").probe(bench.settings.probe)
 
     def networks(self) -> Sequence[Wanted]:
         """A reference and a twin of the inputs' domain, and the network to debug."""
@@ -301,12 +313,3 @@ class Ood(BugTest):
 def loader_of(images: ImageSet, *, batch_size: int = 32) -> DataLoader[Any]:
     """The pictures in order."""
     return DataLoader(images, batch_size=batch_size, collate_fn=collate)
-
-
-def balanced(labels: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
-    """Up to `count` rows, the classes in turn as long as they last."""
-    turn = np.empty(len(labels), dtype=np.int64)
-    for label in np.unique(labels):
-        here = np.flatnonzero(labels == label)
-        turn[here] = np.arange(len(here))
-    return np.lexsort((labels, turn))[:count]

@@ -102,21 +102,24 @@ class Workbench:
     def train(self, wanted: Sequence[Wanted]) -> None:
         """Train what is not yet trained, and measure its accuracy on held-out data."""
         for i, want in enumerate(wanted):
-            recipe = self.recipe(want)
-            known = self.store.has(recipe)
-            say(f"network {i + 1} of {len(wanted)}: {want.name}", "reused" if known else "training")
-            module = self.data(want.domain, want.bug).with_seed(recipe.seed)
-            extra = [] if known else self._callbacks(want.name)
-            done = self.store.get(
-                recipe,
-                lambda domain=want.domain: self.build(domain),
-                module,
-                lambda callbacks: self._trainer(want.name, [*callbacks, *extra]),
-            )
-            self.trained[want] = done
-            self._copy(want, done)
-            self.accuracy(want, "test", module.data.test)
-            say(f"  {self.accuracies[-1][2]:.3f} test accuracy", f"{done.seconds:.1f} s")
+            say(f"network {i + 1} of {len(wanted)}: {want.name}")
+            done = self.trained[want] = self._trained(want)
+            found = self.accuracy(want, "test", self.data(want.domain, want.bug).data.test)
+            how = "reused" if done.reused else f"trained in {done.seconds:.0f} s"
+            say(f"  accuracy {found:.3f} on test pictures, {how}")
+
+    def _trained(self, want: Wanted) -> Trained:
+        recipe = self.recipe(want)
+        module = self.data(want.domain, want.bug).with_seed(recipe.seed)
+        extra = [] if self.store.has(recipe) else self._callbacks(want.name)
+        done = self.store.get(
+            recipe,
+            lambda: self.build(want.domain),
+            module,
+            lambda callbacks: self._trainer([*callbacks, *extra]),
+        )
+        self._copy(want, done)
+        return done
 
     def network(self, wanted: Wanted) -> nn.Module:
         """The trained network, in eval mode."""
@@ -216,7 +219,7 @@ class Workbench:
         runs = sorted((self.folder / "wandb").glob("offline-run-*"))
         return [f"wandb sync {run}" for run in runs]
 
-    def _trainer(self, name: str, callbacks: Sequence[Any]) -> pl.Trainer:
+    def _trainer(self, callbacks: Sequence[Any]) -> pl.Trainer:
         options = {k: v for k, v in self.settings.trainer.items() if k != "_target_"}
         build: Callable[..., pl.Trainer] = trainer
         return build(
