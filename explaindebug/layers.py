@@ -1,0 +1,163 @@
+"""A network's layers, in the order in which a forward pass uses them, and a cascade's stages."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from explaindebug.errors import ConfigError, UnsupportedModelError
+from explaindebug.registry import nearest
+from explaindebug.uses import first_uses
+
+ORDERS = ("top_down", "bottom_up", "independent")
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Tensors that are re-initialised together: a module's own, or one that a container holds."""
+
+    name: str  # "features.3.squeeze", "encoder.pos_embedding"; where grouped, the block's
+    kind: str  # "Conv2d"; "Parameter" for one that sits on a container, like a class token
+    tensors: tuple[str, ...]  # full names of its parameters and running statistics
+    used: bool = True  # False where the forward pass did not touch it, like an auxiliary head
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a cascade: the layer it reaches, and all layers that are re-initialised at it."""
+
+    name: str
+    layers: tuple[str, ...]
+
+
+class Owned(NamedTuple):
+    """A layer inside a model: its module, and the module's own names of the layer's tensors."""
+
+    path: str
+    module: nn.Module
+    names: tuple[str, ...]
+    on_container: bool = False
+
+    def full(self, name: str) -> str:
+        """The tensor's name in the model's `state_dict`."""
+        return f"{self.path}.{name}" if self.path else name
+
+
+def layers(
+    model: nn.Module, example: Tensor | None = None, *, depth: int | None = None
+) -> list[Layer]:
+    """The layers that have parameters, first to last.
+
+    With an example (n, c, h, w), a forward pass of a private copy tells the order from the first
+    use of each tensor, which holds for functional calls, attention, class tokens and residual
+    branches alike. Without one, it is the order of definition. Layers that the pass did not use
+    come first and say so (`used`). Where layers share a tensor, it belongs to each of them.
+
+    `depth` gathers layers into blocks: 1 for the top-level children (below wrappers that hold
+    everything), 2 for their children, and so on; None leaves each layer to itself.
+
+    Raises:
+        UnsupportedModelError: for a model without parameters, and one that can't be copied.
+        ConfigError: where the example does not pass through the model, or `depth` is below 1.
+    """
+    model = getattr(model, "_orig_mod", model)
+    found = [_layer(name, own) for name, own in owned_layers(model).items()]
+    if example is not None:
+        found = _in_order_of_use(found, model, example)
+    return found if depth is None else _blocks(found, model, depth)
+
+
+def stages(layers: Iterable[Layer], order: str = "top_down") -> list[Stage]:
+    """The stages of a cascade over layers that are given first to last; unused ones are left out.
+
+    `top_down` adds one layer after the other from the last to the first, `bottom_up` from the first
+    to the last; `independent` takes each by itself, from the last to the first.
+
+    Raises:
+        ConfigError: for an unknown order.
+    """
+    if order not in ORDERS:
+        hint = nearest(order, list(ORDERS))
+        raise ConfigError(f"unknown order {order!r}.{hint} Known: {', '.join(ORDERS)}.")
+    names = [layer.name for layer in layers if layer.used]
+    if order != "bottom_up":
+        names.reverse()
+    if order == "independent":
+        return [Stage(name, (name,)) for name in names]
+    return [Stage(name, tuple(names[: i + 1])) for i, name in enumerate(names)]
+
+
+def owned_layers(model: nn.Module) -> dict[str, Owned]:
+    """The layers by name, in the order of definition.
+
+    Attention is one layer with its output projection, which it never calls as a module. A parameter
+    on a module whose children have parameters too (a class token, a position embedding) is a layer
+    of its own: that module's initialiser, if any, is for all of it.
+
+    Raises:
+        UnsupportedModelError: for a model without parameters, or one compiled by TorchScript.
+    """
+    found: dict[str, Owned] = {}
+    inside: set[nn.Module] = set()  # attention that is already taken
+    for path, module in model.named_modules():
+        if module in inside:
+            continue
+        if isinstance(module, torch.jit.ScriptModule):
+            raise UnsupportedModelError(
+                f"{path or 'the model'} is compiled by TorchScript, which hides its layers. Give "
+                "the Python module."
+            )
+        whole = isinstance(module, nn.MultiheadAttention)
+        inside.update(module.modules() if whole else ())
+        own = Owned(path, module, _names(module, recurse=whole))
+        if not whole and any(_names(child, recurse=True) for child in module.children()):
+            found |= {own.full(n): Owned(path, module, (n,), on_container=True) for n in own.names}
+        elif own.names:
+            found[path or type(module).__name__] = own
+    if not found:
+        raise UnsupportedModelError(
+            f"{type(model).__name__} has no parameters: there is nothing to re-initialise."
+        )
+    return found
+
+
+def _names(module: nn.Module, *, recurse: bool) -> tuple[str, ...]:
+    """Names of the parameters and, for BatchNorm and its kin, of the running statistics."""
+    parameters = module.named_parameters(recurse=recurse, remove_duplicate=False)
+    statistics = [name for name in STATISTICS if getattr(module, name, None) is not None]
+    return (*(name for name, _ in parameters), *statistics)
+
+
+def _layer(name: str, own: Owned) -> Layer:
+    kind = "Parameter" if own.on_container else type(own.module).__name__
+    return Layer(name, kind, tuple(own.full(n) for n in own.names))
+
+
+def _in_order_of_use(found: list[Layer], model: nn.Module, example: Tensor) -> list[Layer]:
+    when = first_uses(model, example)
+    begins = [min(filter(None, (when[t] for t in x.tensors)), default=0) for x in found]
+    pairs = sorted(zip(begins, found, strict=True), key=lambda pair: pair[0])  # stable
+    return [replace(layer, used=begin > 0) for begin, layer in pairs]
+
+
+def _blocks(found: list[Layer], model: nn.Module, depth: int) -> list[Layer]:
+    if depth < 1:
+        raise ConfigError(f"depth={depth}, but blocks need 1 or more (None: each layer by itself).")
+    paths = [layer.name.split(".") for layer in found]
+    wrappers = takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False))
+    level = len(list(wrappers)) + depth
+    blocks: dict[str, list[Layer]] = {}
+    for layer, path in zip(found, paths, strict=True):
+        blocks.setdefault(".".join(path[:level]), []).append(layer)
+    return [_block(name, members, model) for name, members in blocks.items()]
+
+
+def _block(name: str, members: list[Layer], model: nn.Module) -> Layer:
+    alone = members[0].name == name
+    kind = members[0].kind if alone else type(model.get_submodule(name)).__name__
+    tensors = tuple(t for layer in members for t in layer.tensors)
+    return Layer(name, kind, tensors, any(layer.used for layer in members))

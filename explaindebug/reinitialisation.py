@@ -1,0 +1,180 @@
+"""Fresh weights for chosen layers: the paper's model contamination, and each stage of its cascade.
+
+Source: Adebayo et al. 2020, section 4.
+"""
+
+import copy
+import hashlib
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from explaindebug.errors import ConfigError
+from explaindebug.initialisers import INITIALISERS, Initialiser, initialiser
+from explaindebug.layers import Layer, Owned, Stage, layers, owned_layers, stages
+from explaindebug.registry import nearest
+
+__all__ = [
+    "INITIALISERS",
+    "Initialiser",
+    "Layer",
+    "Report",
+    "Stage",
+    "layers",
+    "reinitialise",
+    "reinitialised",
+    "stages",
+]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was done: full names of the tensors with new values, and of those that got none."""
+
+    changed: tuple[str, ...]
+    left: tuple[str, ...]
+    seed: int
+    draw: int
+    init: str
+
+    def __str__(self) -> str:
+        done = f"{len(self.changed)} tensors re-initialised by {self.init}"
+        if not self.left:
+            return f"{done}."
+        kept = f"{len(self.left)} left as trained: {', '.join(self.left)}"
+        if self.init == "permute_weights":
+            return f"{done}, {kept}. All their values are equal, so no order changes them."
+        return (
+            f"{done}, {kept}. It has no rule for them; permute_weights has, and so may a function "
+            "of your own."
+        )
+
+
+def reinitialise(
+    model: nn.Module,
+    names: Collection[str],
+    *,
+    seed: int,
+    draw: int = 0,
+    init: str | Initialiser = "layer_default",
+) -> Report:
+    """What was re-initialised; the model changes in place, so give a private copy of it.
+
+    `names` are layers (as `layers` names them) or modules, which mean all layers below. `init` is
+    `layer_default`, `glorot` (the paper's), `torchvision`, `permute_weights`, or a function: see
+    `initialisers`. BatchNorm loses its affine weights and its running statistics alike.
+
+    Each layer draws from a generator seeded by (seed, draw, its name): equal shapes get different
+    weights, and a layer gets the same ones whichever others are re-initialised with it, so that a
+    cascade is nested. A tensor that layers share is drawn once, by the first of them. No global
+    random state is read or changed. Functions and `permute_weights` start from the values they
+    find: on a model that is already re-initialised, they don't start from the trained ones.
+
+    Raises:
+        ConfigError: for an unknown layer (with the nearest) or initialisation.
+        UnsupportedModelError: for a model without parameters.
+    """
+    write = initialiser(init)
+    owned = owned_layers(model)
+    changed, left = [], []
+    for name, wanted in _by_first_owner(owned, _chosen(owned, names)).items():
+        stand_in = _stand_in(owned[name])
+        kept = set(write(stand_in, _generator(seed, draw, name)) or ())
+        for own_name, full_name in wanted.items():
+            if own_name in kept:
+                left.append(full_name)
+                continue
+            with torch.no_grad():
+                _tensor(owned[name].module, own_name).copy_(_tensor(stand_in, own_name))
+            changed.append(full_name)
+    name = init if isinstance(init, str) else getattr(init, "__name__", repr(init))
+    return Report(tuple(changed), tuple(left), seed, draw, name)
+
+
+@contextmanager
+def reinitialised(model: nn.Module, names: Collection[str], **how: Any) -> Iterator[Report]:
+    """`reinitialise` for a while: on exit, also after an exception, the values are as before.
+
+    Only the chosen layers' values are kept aside; a second copy of the model is not needed.
+    """
+    owned = owned_layers(model)
+    chosen = [owned[name] for name in _chosen(owned, names)]
+    tensors = [_tensor(own.module, name) for own in chosen for name in own.names]
+    before = [tensor.detach().clone() for tensor in tensors]
+    try:
+        yield reinitialise(model, names, **how)
+    finally:
+        with torch.no_grad():
+            for tensor, values in zip(tensors, before, strict=True):
+                tensor.copy_(values)
+
+
+def _chosen(owned: dict[str, Owned], names: Collection[str]) -> list[str]:
+    """The layers that the names mean, in the model's order."""
+    chosen: set[str] = set()
+    for name in [names] if isinstance(names, str) else names:
+        meant = [known for known in owned if known == name or known.startswith(f"{name}.")]
+        if not meant:
+            hint = nearest(name, list(owned))
+            raise ConfigError(f"the model has no layer {name!r}.{hint} It has: {_some(owned)}.")
+        chosen.update(meant)
+    return [name for name in owned if name in chosen]
+
+
+def _by_first_owner(owned: dict[str, Owned], chosen: list[str]) -> dict[str, dict[str, str]]:
+    """Layer that draws -> its own name of each tensor wanted -> how the chosen layer calls it."""
+    first: dict[int, tuple[str, str]] = {}
+    for name, own in owned.items():
+        for tensor in own.names:
+            first.setdefault(id(_tensor(own.module, tensor)), (name, tensor))
+    wanted: dict[str, dict[str, str]] = {}
+    for own in (owned[name] for name in chosen):
+        for tensor in own.names:
+            owner, owners_name = first[id(_tensor(own.module, tensor))]
+            wanted.setdefault(owner, {}).setdefault(owners_name, own.full(tensor))
+    return wanted
+
+
+def _stand_in(own: Owned) -> nn.Module:
+    """The layer with tensors of its own, float32 on the CPU; a container's parameter by itself."""
+    if not own.on_container:
+        return _twin(own.module)
+    alone = nn.Module()
+    (name,) = own.names
+    alone.register_parameter(name, nn.Parameter(_values(getattr(own.module, name)), False))
+    return alone
+
+
+def _twin(module: nn.Module) -> nn.Module:
+    twin = copy.copy(module)  # shallow: hooks and what they hold are not copied
+    parameters, buffers = module._parameters.items(), module._buffers.items()
+    twin._parameters = {
+        k: None if p is None else nn.Parameter(_values(p), False) for k, p in parameters
+    }
+    twin._buffers = {k: None if b is None else _values(b) for k, b in buffers}
+    twin._modules = {k: None if m is None else _twin(m) for k, m in module._modules.items()}
+    return twin
+
+
+def _values(tensor: Tensor) -> Tensor:
+    dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
+    return torch.empty(tensor.shape, dtype=dtype).copy_(tensor.detach())
+
+
+def _tensor(module: nn.Module, name: str) -> Tensor:
+    path, _, own = name.rpartition(".")
+    tensor: Tensor = getattr(module.get_submodule(path), own)
+    return tensor
+
+
+def _generator(*key: object) -> Generator:
+    digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
+    return Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def _some(names: Collection[str]) -> str:
+    return ", ".join(list(names)[:8]) + (", ..." if len(names) > 8 else "")
