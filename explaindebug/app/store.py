@@ -46,7 +46,7 @@ class Trained:
 
 
 class Store:
-    """A folder of trainings by their recipes' keys: each has `last.ckpt` and, when done, `done.json`."""
+    """A folder of trainings by key: each has `last.ckpt` and, when done, `done.json`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = writable_folder(folder)

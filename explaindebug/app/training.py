@@ -12,6 +12,7 @@ CHATTER = (
     ".*The number of training batches.*is smaller than the logging interval.*",
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*GPU available but not used.*",
+    ".*LeafSpec.*",
     ".*anonymous setting has no effect.*",
     ".*in the `DataLoader` will.*",
     ".*You defined a `validation_step` but have no `val_dataloader`.*",

@@ -102,6 +102,7 @@ class AttributionCallback(pl.Callback):
         if target not in ("predicted", "label"):
             raise ConfigError(f"target must be 'predicted' or 'label', got {target!r}.")
         self.plan = Plan(attributions)
+        self._asked = tuple(self.plan.methods)
         self.every_n_epochs, self.target, self.references = every_n_epochs, target, references
         self.forward, self.output, self.chunk, self.workers = forward, output, chunk, workers
         self.pictures, self.picture, self.folder = pictures, picture, folder
@@ -114,6 +115,7 @@ class AttributionCallback(pl.Callback):
         self._collector = Collector(probe, unpack)
         self._probe: Probe | None = None  # of all processes, once it is complete
         self._network: nn.Module | None = None  # the weights that are being validated
+        self._unreadable: DataError | None = None  # why a batch gave no images
         self._supported = False  # the methods have been tried on the network
         self._warned: set[str] = set()
 
@@ -161,6 +163,11 @@ class AttributionCallback(pl.Callback):
     on_test_batch_end = on_validation_batch_end
     on_test_epoch_end = on_validation_epoch_end
 
+    @property
+    def state_key(self) -> str:
+        """Tells callbacks of one type apart in a checkpoint."""
+        return f"{type(self).__name__}/{self.test}/{self.forward}/{'+'.join(self._asked)}"
+
     def state_dict(self) -> dict[str, Any]:
         """The history of means, as plain values: checkpoints are loaded weights-only."""
         return {"version": 1, "history": self.history}
@@ -198,15 +205,18 @@ class AttributionCallback(pl.Callback):
         try:
             self._collector.add(batch, rank=rank, world=world, length=_length(trainer))
         except DataError as error:
-            self._fail(str(error), error)
+            self._unreadable = error  # told at the epoch's end, by all processes together
 
     def _run(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         network, self._network = self._network, None
         assert network is not None
         start = time.perf_counter()
-        mine, error = Measured(), None
+        mine = Measured()
+        error: Exception | None = None
         shares = gathered(self._collector.share) if self._probe is None else []
         try:
+            if self._unreadable is not None:
+                raise self._unreadable
             self._probe = joined(shares) if self._probe is None else self._probe
             with undisturbed(pl_module.device, seed=self.seed):
                 mine = self._measured(trainer, network, pl_module.device)
@@ -244,6 +254,7 @@ class AttributionCallback(pl.Callback):
         """Try each method once on one input, so that no measurement is lost to one of them."""
         if self._supported:
             return
+        logits(network, image, chunk=1)  # says what to do about outputs that are none
         refusals = self.plan.refusals(network, image)
         if refusals and self.strict:
             raise UnsupportedModelError(" ".join(map(str, refusals.values())))
@@ -282,8 +293,9 @@ class AttributionCallback(pl.Callback):
                 mean = float(torch.tensor(column.values).nanmean())
                 pl_module.log(name, mean, batch_size=1)
                 self.history.append([int(trainer.current_epoch), name, mean])
+        folder = self._folder(trainer)
         if trainer.is_global_zero:
-            sinks = Sinks(trainer.loggers, self._folder(trainer))
+            sinks = Sinks(trainer.loggers, folder)
             for shown in self.galleries:
                 captions = [f"{m}, epoch {trainer.current_epoch}" for m in self.plan.methods]
                 drawn = [model_strip(shown, m) for m in self.plan.methods]
@@ -294,6 +306,7 @@ class AttributionCallback(pl.Callback):
         """What a test sends to the loggers beside means and maps, on the first process alone."""
 
     def _folder(self, trainer: pl.Trainer) -> Path:
+        # Every process must ask: `trainer.log_dir` is agreed on by all of them.
         return Path(self.folder or trainer.log_dir or trainer.default_root_dir)
 
     def _fail(self, failure: str, error: Exception | None) -> None:

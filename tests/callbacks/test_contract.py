@@ -1,0 +1,425 @@
+"""The callback contract, each line with a real trainer."""
+
+import dataclasses
+import random
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from lightning_modules import Module, Network, loader, pictures, trainer
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from explaindebug.callbacks import (
+    AttributionCallback,
+    HeatmapLogger,
+    ReferenceSimilarity,
+    ReinitCascade,
+)
+from explaindebug.errors import AttributionError, ConfigError, UnsupportedModelError
+
+METHODS = ["grad", {"sgrad": {"samples": 3}}, "gbp"]
+
+
+def cascade(**options: Any) -> ReinitCascade:
+    return ReinitCascade(METHODS, **({"probe": 7, "strict": True, "pictures": 2} | options))
+
+
+def trained(path: Any, callbacks: Any = (), shuffle: bool = True, **options: Any) -> Any:
+    """The state of everything random or trained after two epochs."""
+    pl.seed_everything(3, verbose=False)
+    module = Module()
+    run = trainer(path, callbacks, **options)
+    run.fit(module, loader(shuffle=shuffle), loader(10))
+    state = {k: v.clone() for k, v in module.state_dict().items()}
+    momentum = [
+        s["momentum_buffer"].clone() for s in run.optimizers[0].state_dict()["state"].values()
+    ]
+    randomness = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    return state, momentum, randomness
+
+
+def assert_identical(a: Any, b: Any) -> None:
+    assert a[0].keys() == b[0].keys()
+    for name in a[0]:
+        assert torch.equal(a[0][name], b[0][name]), name
+    assert all(torch.equal(x, y) for x, y in zip(a[1], b[1], strict=True))
+    assert torch.equal(a[2][0], b[2][0])
+    assert a[2][1:] == b[2][1:]
+
+
+class TestTrainingIsBitIdentical:
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"accumulate_grad_batches": 2, "val_check_interval": 2},
+            {"precision": "bf16-mixed"},
+            {"gradient_clip_val": 0.1},
+        ],
+        ids=["plain", "accumulating", "bf16", "clipping"],
+    )
+    def test_with_and_without(self, tmp_path: Any, options: dict[str, Any]) -> None:
+        plain = trained(tmp_path, **options)
+        watched = cascade()
+        assert_identical(plain, trained(tmp_path, [watched, HeatmapLogger(METHODS)], **options))
+        assert len(watched.scores)
+
+    @pytest.mark.parametrize("first", [True, False])
+    def test_under_weight_averaging(self, tmp_path: Any, first: bool) -> None:
+        def ema() -> Any:
+            return pl.callbacks.EMAWeightAveraging(decay=0.7)
+
+        plain = trained(tmp_path, [ema()])
+        callbacks = [cascade(), ema()] if first else [ema(), cascade()]
+        assert_identical(plain, trained(tmp_path, callbacks))
+
+    def test_with_shuffling_workers(self, tmp_path: Any) -> None:
+        def run(callbacks: Any) -> Any:
+            pl.seed_everything(1, workers=True, verbose=False)
+            module = Module()
+            data = loader(shuffle=True, workers=1)
+            trainer(tmp_path, callbacks, max_epochs=1).fit(module, data, loader(10))
+            return module.state_dict()
+
+        plain, watched = run([]), run([cascade()])
+        assert all(torch.equal(plain[k], watched[k]) for k in plain)
+
+
+class TestWhenItRuns:
+    def test_fit_validate_and_test_give_the_same_scores_for_the_same_weights(
+        self, tmp_path: Any
+    ) -> None:
+        pl.seed_everything(0, verbose=False)
+        module, callback = Module(), cascade()
+        run = trainer(tmp_path, [callback])
+        run.fit(module, loader(shuffle=True), loader(10))
+        after_fit = callback.scores
+        run.validate(module, loader(10), verbose=False)
+        assert callback.scores == after_fit
+        run.test(module, loader(10), verbose=False)
+        assert callback.scores == after_fit
+
+    def test_the_sanity_check_and_predict_are_left_alone(self, tmp_path: Any) -> None:
+        class Counting(HeatmapLogger):
+            measured = 0
+
+            def measure(self, *args: Any) -> Any:
+                self.measured += 1
+                return super().measure(*args)
+
+        callback = Counting(["grad"])
+        run = trainer(tmp_path, [callback], num_sanity_val_steps=2, max_epochs=5)
+        callback.every_n_epochs = 2
+        run.fit(Module(), loader(), loader(10))
+        assert callback.measured == 2  # after epochs 2 and 4 of 5
+        run.predict(Module(), loader(10))
+        assert callback.measured == 2
+
+    def test_the_probe_stays_the_same_though_the_loader_shuffles(self, tmp_path: Any) -> None:
+        callback = cascade()
+        seen = []
+
+        class Noting(pl.Callback):
+            def on_validation_end(self, *_: Any) -> None:
+                seen.append(callback._probe.image.clone())  # type: ignore[union-attr]
+
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*shuffling.*")
+            trainer(tmp_path, [callback, Noting()]).fit(
+                Module(), loader(), loader(10, shuffle=True)
+            )
+        assert len(seen) == 2
+        assert torch.equal(*seen)
+
+    def test_explained_are_the_averaged_weights_that_were_validated(self, tmp_path: Any) -> None:
+        class Noting(HeatmapLogger):
+            def measure(self, network: nn.Module, *args: Any) -> Any:
+                self.explained = network.state_dict()["network.fc.weight"].clone()
+                return super().measure(network, *args)
+
+        class Validated(pl.Callback):
+            def on_validation_batch_start(self, trainer: Any, module: Any, *_: Any) -> None:
+                self.weight = module.network.fc.weight.detach().clone()
+
+        for order in (0, 1):
+            validated, noting = Validated(), Noting(["grad"])
+            ema = pl.callbacks.EMAWeightAveraging(decay=0.5)
+            callbacks = [noting, ema] if order else [ema, noting]
+            trainer(tmp_path, [validated, *callbacks]).fit(Module(), loader(), loader(10))
+            assert torch.equal(noting.explained, validated.weight)
+
+
+@dataclasses.dataclass
+class Batch:
+    images: Tensor
+    labels: Tensor
+
+    def __getitem__(self, i: int) -> Tensor:
+        return (self.images, self.labels)[i]
+
+
+class TestAnyProject:
+    @pytest.mark.parametrize("kind", ["mapping", "dataclass", "own"])
+    def test_batches_of_any_kind(self, tmp_path: Any, kind: str) -> None:
+        def collate(rows: list[Any]) -> Any:
+            x, y = (torch.stack(column) for column in zip(*rows, strict=True))
+            return {"mapping": {"image": x, "label": y}, "dataclass": Batch(x, y)}.get(
+                kind, [[x], y]
+            )
+
+        class Any_(Module):
+            def loss(self, batch: Any) -> Tensor:
+                if kind == "mapping":
+                    batch = batch["image"], batch["label"]
+                x = batch[0][0] if kind == "own" else batch[0]
+                return F.cross_entropy(self(x), batch[1])
+
+        data = DataLoader(TensorDataset(*pictures()), batch_size=5, collate_fn=collate)
+        own = {"unpack": lambda batch: (batch[0][0], batch[1])} if kind == "own" else {}
+        callback = cascade(**own)
+        trainer(tmp_path, [callback]).validate(Any_(), data, verbose=False)
+        expected = cascade()
+        pl.seed_everything(0, verbose=False)
+        module = Module()
+        trainer(tmp_path, [expected]).validate(module, loader(), verbose=False)
+        assert set(dict(callback.scores)) == set(dict(expected.scores))
+
+    def test_a_submodule_and_outputs_in_a_mapping(self, tmp_path: Any) -> None:
+        class Headed(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.backbone = Network()
+
+            def forward(self, x: Tensor) -> dict[str, Tensor]:
+                return {"features": x, "logits": self.backbone(x)}
+
+        class Wrapped(Module):
+            def loss(self, batch: Any) -> Tensor:
+                return F.cross_entropy(self(batch[0])["logits"], batch[1])
+
+        module = Wrapped(Headed())
+        named, inner = cascade(output="logits"), cascade(forward="network.backbone")
+        assert named.state_key != inner.state_key
+        run = trainer(tmp_path, [named, inner])
+        run.validate(module, loader(), verbose=False)
+        maps = [x.galleries[0].maps["trained"]["grad"] for x in (named, inner)]
+        np.testing.assert_array_equal(*maps)
+
+    def test_without_saying_which_output_is_meant_it_says_what_it_found(
+        self, tmp_path: Any
+    ) -> None:
+        class Wrapped(Module):
+            def forward(self, x: Tensor) -> Any:
+                return {"logits": self.network(x)}
+
+            def loss(self, batch: Any) -> Tensor:
+                return self(batch[0])["logits"].sum()
+
+        with pytest.raises(AttributionError, match="output="):
+            trainer(tmp_path, [cascade()]).validate(Wrapped(), loader(), verbose=False)
+
+    def test_a_compiled_network_gives_the_maps_of_the_plain_one(self, tmp_path: Any) -> None:
+        pl.seed_everything(0, verbose=False)
+        network = Network()
+        plain, compiled = HeatmapLogger(["gbp"]), HeatmapLogger(["gbp"])
+        trainer(tmp_path, [plain]).validate(Module(network), loader(), verbose=False)
+        fast = Module(torch.compile(network, backend="eager"))
+        trainer(tmp_path, [compiled]).validate(fast, loader(), verbose=False)
+        maps = [x.galleries[0].maps["this model"]["gbp"] for x in (plain, compiled)]
+        np.testing.assert_array_equal(*maps)
+
+
+class TestWhereItGoes:
+    def test_without_a_logger_scores_reach_metrics_and_files(self, tmp_path: Any) -> None:
+        callback = cascade()
+        run = trainer(tmp_path, [callback])
+        run.validate(Module(), loader(), verbose=False)
+        name = "debug/reinit/grad/spearman/network.fc"
+        values = callback.scores.select(
+            method="grad", similarity="spearman", condition="network.fc", role="bug"
+        )
+        ((_, column),) = values
+        assert run.callback_metrics[name].item() == pytest.approx(np.nanmean(column.values), 1e-5)
+        assert list(tmp_path.rglob("scores.csv"))
+        assert len(list(tmp_path.rglob("*.png"))) == 3
+
+    def test_checkpoints_can_be_chosen_by_a_debugging_metric(self, tmp_path: Any) -> None:
+        keep = pl.callbacks.ModelCheckpoint(
+            tmp_path,
+            monitor="debug/reinit/grad/ssim/network.fc",
+            filename="best",
+            auto_insert_metric_name=False,
+        )
+        trainer(tmp_path, [cascade(), keep], enable_checkpointing=True).fit(
+            Module(), loader(), loader(10)
+        )
+        assert keep.best_model_score is not None
+
+    def test_history_survives_a_resume(self, tmp_path: Any) -> None:
+        def keep() -> Any:
+            return pl.callbacks.ModelCheckpoint(tmp_path, filename="last")
+
+        first, second = cascade(), cascade()
+        trainer(tmp_path, [first, keep()], max_epochs=1, enable_checkpointing=True).fit(
+            Module(), loader(), loader(10)
+        )
+        trainer(tmp_path, [second, keep()], max_epochs=2, enable_checkpointing=True).fit(
+            Module(), loader(), loader(10), ckpt_path=str(next(tmp_path.glob("last*.ckpt")))
+        )
+        assert second.history[: len(first.history)] == first.history
+        assert len(second.history) == 2 * len(first.history)
+
+
+class Gelu(Network):
+    def forward(self, images: Tensor) -> Tensor:
+        x = F.max_pool2d(F.gelu(self.conv1(images)), 4)
+        return self.fc(x.repeat(1, 2, 1, 1)[:, :8].flatten(1))
+
+
+class TestWhenSomethingFails:
+    def test_an_unsupported_layer_costs_its_method_alone_and_is_said_once(
+        self, tmp_path: Any
+    ) -> None:
+        callback = HeatmapLogger(["grad", "gbp"])
+        with pytest.warns(UserWarning, match="gbp is left out") as seen:
+            trainer(tmp_path, [callback]).fit(Module(Gelu()), loader(), loader(10))
+        assert sum("gbp is left out" in str(w.message) for w in seen) == 1
+        assert list(callback.galleries[0].maps["this model"]) == ["grad"]
+
+    def test_strict_makes_it_an_error(self, tmp_path: Any) -> None:
+        callback = HeatmapLogger(["gbp"], strict=True)
+        with pytest.raises((UnsupportedModelError, AttributionError), match="(?i)gelu"):
+            trainer(tmp_path, [callback]).validate(Module(Gelu()), loader(), verbose=False)
+
+    def test_a_failing_measurement_does_not_end_the_training(self, tmp_path: Any) -> None:
+        class Failing(HeatmapLogger):
+            def measure(self, *args: Any) -> Any:
+                raise RuntimeError("out of luck")
+
+        run = trainer(tmp_path, [Failing(["grad"])])
+        with pytest.warns(UserWarning, match="out of luck"):
+            run.fit(Module(), loader(), loader(10))
+        assert run.current_epoch == 2
+
+    def test_a_logger_that_raises_is_reported_and_the_run_goes_on(self, tmp_path: Any) -> None:
+        class Broken(pl.loggers.CSVLogger):
+            def log_image(self, **_: Any) -> None:
+                raise ConnectionError("the network is gone")
+
+        run = trainer(tmp_path, [HeatmapLogger(["grad"])], logger=Broken(tmp_path))
+        with pytest.warns(UserWarning, match="the network is gone"):
+            run.fit(Module(), loader(), loader(10))
+        assert run.current_epoch == 2
+
+    def test_batches_that_hold_no_images(self, tmp_path: Any) -> None:
+        class Texts(Module):
+            def loss(self, batch: Any) -> Tensor:
+                return self(batch["picture"]).sum()
+
+        data = DataLoader([{"picture": x} for x in pictures(6)[0]], batch_size=3)
+        with pytest.warns(UserWarning, match="unpack="):
+            trainer(tmp_path, [HeatmapLogger(["grad"])]).validate(Texts(), data, verbose=False)
+
+    def test_nan_maps_are_reported_by_method_and_input(self, tmp_path: Any) -> None:
+        module = Module()
+        images, labels = pictures(6)
+        images[2] = 0  # a constant input of zeros gives a constant map of zeros
+        data = DataLoader(TensorDataset(images, labels), batch_size=3)
+        callback = ReinitCascade(["inputgrad"], probe=6)
+        with pytest.warns(UserWarning, match=r"inputgrad.* 2"):
+            trainer(tmp_path, [callback]).validate(module, data, verbose=False)
+        ((_, column), *_) = callback.scores.select(role="bug", similarity="spearman")
+        assert np.isnan(column.values).tolist() == [False, False, True, False, False, False]
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            ({"probe": 0}, "probe"),
+            ({"every_n_epochs": 0}, "every_n_epochs"),
+            ({"target": "best"}, "target"),
+            ({"noise": 0.0}, "noise"),
+            ({"similarities": ["sim"]}, "ssim"),
+        ],
+    )
+    def test_options_that_cannot_work(self, options: dict[str, Any], said: str) -> None:
+        with pytest.raises(ConfigError, match=said):
+            cascade(**options)
+
+    def test_an_unknown_method_is_told_the_nearest(self) -> None:
+        with pytest.raises(ConfigError, match="'sgrad'"):
+            HeatmapLogger(["sgrd"])
+
+    def test_a_submodule_that_is_not_there(self, tmp_path: Any) -> None:
+        with pytest.raises(ConfigError, match="'network'"):
+            trainer(tmp_path, [HeatmapLogger(["grad"], forward="netwrk")]).fit(
+                Module(), loader(), loader(10)
+            )
+
+    def test_sharded_parameters_are_refused_by_name(self) -> None:
+        class FSDPStrategy:
+            pass
+
+        class FakeTrainer:
+            strategy = FSDPStrategy()
+
+        with pytest.raises(ConfigError, match="FSDPStrategy"):
+            HeatmapLogger(["grad"]).setup(FakeTrainer(), Module(), "fit")  # type: ignore[arg-type]
+
+
+class TestProcesses:
+    @pytest.mark.parametrize("probe", [7, 4, 1])
+    def test_two_processes_give_the_scores_of_one(self, tmp_path: Any, probe: int) -> None:
+        def scores(**options: Any) -> Any:
+            pl.seed_everything(5, verbose=False)
+            module, callback = Module(), Saving(METHODS, probe=probe, strict=True)
+            callback.path = tmp_path / f"{options.get('devices', 1)}.pt"
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                trainer(tmp_path, [callback], **options).validate(
+                    module, loader(9), verbose=False
+                )
+            return torch.load(callback.path, weights_only=False)
+
+        one, two = scores(), scores(devices=2, strategy="ddp_fork")
+        assert one[0].keys() == two[0].keys()
+        for name, (rows, values) in one[0].items():
+            np.testing.assert_array_equal(rows, two[0][name][0])
+            np.testing.assert_allclose(values, two[0][name][1], atol=1e-6)
+        np.testing.assert_allclose(one[1], two[1], atol=1e-4)
+
+    def test_a_failure_on_one_process_alone_is_told_by_all(self, tmp_path: Any) -> None:
+        with warnings.catch_warnings(), pytest.raises(Exception, match="rank 1: ValueError: odd"):
+            warnings.simplefilter("ignore")
+            trainer(
+                tmp_path, [FailingOnOne(["grad"], strict=True)], devices=2, strategy="ddp_fork"
+            ).validate(Module(), loader(9), verbose=False)
+
+
+class Saving(ReinitCascade):
+    """Leaves its scores in a file, for a parent process to read."""
+
+    path: Any
+
+    def log_more(self, trainer: Any, sinks: Any) -> None:
+        super().log_more(trainer, sinks)
+        columns = {key: tuple(column) for key, column in self.scores}
+        torch.save((columns, self.galleries[0].maps["trained"]["grad"]), self.path)
+
+
+class FailingOnOne(HeatmapLogger):
+    """Fails on the second process."""
+
+    def measure(self, network: nn.Module, probe: Any, explain: Any) -> Any:
+        if torch.distributed.get_rank() == 1:
+            raise ValueError("odd")
+        return super().measure(network, probe, explain)
+
+
+def test_every_callback_is_a_lightning_callback() -> None:
+    assert issubclass(AttributionCallback, pl.Callback)
+    assert issubclass(ReferenceSimilarity, AttributionCallback)
