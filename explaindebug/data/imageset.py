@@ -117,8 +117,11 @@ class ImageSet(Dataset[Sample]):
         return x.sub_(mean).div_(std)
 
     def subset(self, rows: Rows) -> "ImageSet":
-        """The given rows, in the given order; `indices` still point into the clean data."""
-        rows = _rows(rows, len(self))
+        """The given rows, in the given order; `indices` still point into the clean data.
+
+        A slice shares the memory, anything else copies.
+        """
+        rows = rows if isinstance(rows, slice) else _rows(rows, len(self))
         per_picture = ("pixels", "labels", "masks", "scenes", "truth", "indices")
         arrays = {k: getattr(self, k) for k in per_picture}
         taken: dict[str, Any] = {k: None if v is None else v[rows] for k, v in arrays.items()}

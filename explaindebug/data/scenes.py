@@ -1,0 +1,83 @@
+"""Scenes to put objects in front of: a source of pictures for each class."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from explaindebug.data.imageset import Labels, Pixels
+from explaindebug.data.scenephotos import PhotoScenes
+from explaindebug.data.splitting import row_rng
+from explaindebug.errors import ConfigError, DataError
+from explaindebug.registry import nearest
+
+
+class SceneSource(Protocol):
+    """Scenes (n, size, size, 3); a row's scene depends on (seed, split, row) and nothing else."""
+
+    def __call__(self, rows: Labels, *, split: str, size: int, seed: int) -> Pixels: ...
+
+
+Scenes = Mapping[str, SceneSource]  # by class name
+
+
+@dataclass(frozen=True)
+class DrawnScenes:
+    """Scenes of one drawn kind, another one for every row.
+
+    Raises:
+        ConfigError: for a kind that can't be drawn.
+    """
+
+    kind: str
+
+    def __post_init__(self) -> None:
+        from explaindebug.data.embedded import SCENE_KINDS
+
+        known = list(SCENE_KINDS)
+        if self.kind not in known:
+            raise ConfigError(
+                f"unknown drawn scene {self.kind!r}.{nearest(self.kind, known)} "
+                f"Known: {', '.join(known)}."
+            )
+
+    def __call__(self, rows: Labels, *, split: str, size: int, seed: int) -> Pixels:
+        from explaindebug.data.embedded import draw_scenes
+
+        made = np.empty((len(rows), size, size, 3), np.uint8)
+        for i, row in enumerate(rows):
+            own = int(row_rng(seed, split, row).integers(2**31))
+            made[i] = draw_scenes(self.kind, 1, size=size, seed=own)[0]
+        return made
+
+
+def scene_source(spec: Any, root: Path, name: str) -> SceneSource:
+    """What `spec` asks for: `drawn:KIND`, a pattern of photographs, or {images, region}.
+
+    Raises:
+        ConfigError: for a kind that can't be drawn, or an unknown option.
+        DataError: where nothing matches the pattern.
+    """
+    if isinstance(spec, str) and spec.startswith("drawn:"):
+        return DrawnScenes(spec.removeprefix("drawn:"))
+    options = dict(spec) if isinstance(spec, Mapping) else {"images": spec}
+    pattern = options.pop("images", None)
+    if not isinstance(pattern, str) or set(options) - {"region"}:
+        raise ConfigError(
+            f"scenes of class {name!r}: a pattern of pictures, `drawn:KIND`, or images and region "
+            f"are needed, got {spec!r}."
+        )
+    return PhotoScenes.found(root, pattern, name, **options)
+
+
+def check(scenes: Scenes, classes: Sequence[str]) -> None:
+    """Raises DataError where a class has no scene."""
+    without = [name for name in classes if name not in scenes]
+    if without:
+        raise DataError(
+            f"class {', '.join(map(repr, without))} has no scene; there are scenes for "
+            f"{', '.join(map(repr, scenes)) or 'no class'}. A spurious background needs one for "
+            f"each of {', '.join(classes)}."
+        )

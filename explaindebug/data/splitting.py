@@ -1,0 +1,93 @@
+"""Which pictures to train on, to choose by, and to measure on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+
+from explaindebug.data.imageset import ImageSet, Labels
+from explaindebug.errors import ConfigError, DataError
+
+SPLITS = ("train", "val", "test")
+Amount = int | float | None
+
+
+def counts(amounts: Mapping[str, Amount], labels: Labels, classes: Sequence[str]) -> list[int]:
+    """How many pictures each split gets.
+
+    A whole number is a count, a number between 0 and 1 a share of all pictures, None takes what
+    the others leave. A whole share, one of all pictures, is written 1.0.
+
+    Raises:
+        ConfigError: for a negative amount, a share above 1, or more than one None.
+        DataError: where there are too few pictures, or a split would miss a class.
+    """
+    total = len(labels)
+    asked = {name: _count(name, amount, total) for name, amount in amounts.items()}
+    if sum(n is None for n in asked.values()) > 1:
+        raise ConfigError(f"only one split may take the rest, but {dict(amounts)} has several.")
+    rest = total - sum(n for n in asked.values() if n is not None)
+    here = ", ".join(f"{np.sum(labels == k)} {name}" for k, name in enumerate(classes))
+    wanted = ", ".join(f"{name} {'the rest' if n is None else n}" for name, n in asked.items())
+    if rest < 0:
+        raise DataError(
+            f"too few pictures: {total - rest} asked for ({wanted}), but there are {total} "
+            f"({here}). Ask for fewer, or for shares such as train: 0.7."
+        )
+    split = [rest if n is None else n for n in asked.values()]
+    for name, n in zip(asked, split, strict=True):
+        if n < len(classes):
+            raise DataError(
+                f"the {name} split gets {n} of {total} pictures ({here}), fewer than one of each "
+                f"of the {len(classes)} classes. Asked for: {wanted}."
+            )
+    return split
+
+
+def stratified(labels: Labels, sizes: Sequence[int], seed: int) -> list[Labels]:
+    """Disjoint rows of exactly these sizes, each with the classes in the proportion of the whole.
+
+    Every class is shuffled and spread evenly over one line, which is then cut; so any stretch of
+    the line, and any beginning of a split, holds the classes in proportion.
+    """
+    rng = np.random.default_rng([seed, 0])
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        place[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
+    line = np.argsort(place, kind="stable")
+    return np.split(line, np.cumsum(sizes))[: len(sizes)]
+
+
+def cut(together: ImageSet, sizes: Sequence[int]) -> list[ImageSet]:
+    """Consecutive stretches of these sizes; each counts its rows from 0."""
+    parts = [together.subset(slice(a, b)) for a, b in pairwise(np.cumsum([0, *sizes]))]
+    return [replace(part, indices=np.arange(len(part))) for part in parts]
+
+
+def thin(labels: Labels, limit: int | None, balance: bool, seed: int) -> Labels:
+    """The rows kept, in order, when each class may have `limit` pictures, or all equally many."""
+    rng = np.random.default_rng([seed, 1])
+    most = [n for n in (limit, np.bincount(labels).min() if balance else None) if n is not None]
+    if not most:
+        return np.arange(len(labels))
+    classes = (np.flatnonzero(labels == k) for k in np.unique(labels))
+    return np.sort(np.concatenate([rng.permutation(rows)[: min(most)] for rows in classes]))
+
+
+def row_rng(seed: int, split: str, row: int) -> np.random.Generator:
+    """A private generator for one row of one split."""
+    return np.random.default_rng([seed, SPLITS.index(split), int(row)])
+
+
+def _count(name: str, amount: Amount, total: int) -> int | None:
+    if amount is None:
+        return None
+    if amount < 0 or (isinstance(amount, float) and amount > 1):
+        raise ConfigError(
+            f"{name}={amount}: a count of pictures (0 or more) or a share between 0.0 and 1.0."
+        )
+    return (
+        int(amount * total + 1e-9) if isinstance(amount, float) else amount
+    )  # shares never add up to more

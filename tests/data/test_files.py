@@ -1,0 +1,91 @@
+"""Patterns: which picture has which mask, and what is said when there is none."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from explaindebug.data.files import ClassFiles, find, fixed_part
+from explaindebug.errors import ConfigError, DataError
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("birds/images/**/*.jpg", "birds/images"),
+        ("birds/images/*.jpg", "birds/images"),
+        ("*/images/*.jpg", ""),
+        ("birds/[a-z]*/x.jpg", "birds"),
+        ("one.jpg", ""),
+    ],
+)
+def test_the_fixed_part_ends_at_the_first_wildcard(pattern, expected):
+    assert fixed_part(Path("root"), pattern) == Path("root") / expected
+
+
+def test_masks_are_matched_by_path_below_the_fixed_part(photo_root):
+    for pattern in ("bird/masks/**/*.png", "bird/masks/*/*"):
+        pairs = ClassFiles("bird/images/**/*", pattern).pairs(photo_root, "bird")
+        assert len(pairs) == 12
+        for image, mask in pairs:
+            assert mask == photo_root / "bird/masks/x" / image.name
+    assert pairs == sorted(pairs)
+
+
+def test_the_same_name_in_two_folders_is_two_pictures(photo_root):
+    (photo_root / "bird/images/x").rename(photo_root / "bird/images/y")
+    with pytest.raises(DataError, match="12 of 12 pictures of class 'bird' have no mask"):
+        ClassFiles("bird/images/**/*", "bird/masks/**/*.png").pairs(photo_root, "bird")
+
+
+def test_pictures_without_mask_are_counted_and_named(photo_root):
+    for i in (3, 5):
+        (photo_root / f"bird/masks/x/00{i}.png").unlink()
+    with pytest.raises(
+        DataError, match=r"2 of 12 pictures of class 'bird' have no mask: .*003.png, .*005.png"
+    ) as error:
+        ClassFiles("bird/images/**/*", "bird/masks/**/*.png").pairs(photo_root, "bird")
+    assert "bird/masks/x/003" in str(error.value)
+
+
+def test_two_masks_for_one_picture_are_refused(photo_root):
+    Image.new("1", (40, 40)).save(photo_root / "bird/masks/x/003.bmp")
+    with pytest.raises(DataError, match=r"two masks for one picture: .*003.bmp and .*003.png"):
+        ClassFiles("bird/images/**/*", "bird/masks/**/*").pairs(photo_root, "bird")
+
+
+def test_hidden_files_and_other_kinds_are_left_out(photo_root):
+    (photo_root / "bird/images/x/._000.png").write_bytes(b"junk")
+    (photo_root / "bird/images/x/notes.txt").write_text("junk")
+    assert len(find(photo_root, "bird/images/**/*", "pictures")) == 12
+
+
+def test_a_root_with_special_characters_is_taken_literally(photo_root):
+    odd = photo_root / "data [1]*"
+    odd.mkdir()
+    (photo_root / "bird").rename(odd / "bird")
+    assert len(find(odd, "bird/images/**/*.png", "pictures")) == 12
+
+
+def test_a_wrong_root_or_pattern_says_what_was_looked_for_and_what_is_there(photo_root):
+    with pytest.raises(DataError, match=r"no folder .*nowhere.*looked for in it as 'bird/\*'"):
+        find(photo_root / "nowhere", "bird/*", "pictures")
+    with pytest.raises(
+        DataError, match=r"no pictures: .* matches 'bird/pics/\*.png'.*there are: images/, masks/"
+    ):
+        find(photo_root, "bird/pics/*.png", "pictures")
+    (photo_root / "empty").mkdir()
+    with pytest.raises(DataError, match=r"empty is empty"):
+        find(photo_root, "empty/*", "pictures")
+
+
+def test_options_are_checked_by_name():
+    assert ClassFiles.of("bird", "a/*.jpg") == ClassFiles("a/*.jpg")
+    with pytest.raises(ConfigError, match=r"unknown option 'mask'. Did you mean 'masks'"):
+        ClassFiles.of("bird", {"images": "a", "mask": "b"})
+    with pytest.raises(
+        ConfigError, match=r"unknown mask convention 'trimaps'. Did you mean 'trimap'"
+    ):
+        ClassFiles.of("bird", {"images": "a", "convention": "trimaps"})
+    with pytest.raises(ConfigError, match="class 'bird' needs an `images` pattern"):
+        ClassFiles.of("bird", {"masks": "b"})

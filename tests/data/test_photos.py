@@ -1,0 +1,133 @@
+"""Photographs from folders: aligned with masks, split the same way, refused before training."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from explaindebug.data.photos import photos
+from explaindebug.errors import ConfigError, DataError
+
+DATA = Path(os.environ.get("EXPLAINDEBUG_DATA", Path(__file__).parents[3] / "shared/data"))
+
+
+@pytest.mark.parametrize("size", [16, 40, 64])
+def test_masks_lie_where_the_objects_are(photo_root, layout, size):
+    splits = photos(layout(), root=photo_root, size=size, train=0.5, val=0.25, test=0.25)
+    assert [len(part) for part in splits] == [10, 5, 5]
+    for part in splits:
+        assert part.size == (3, size, size)
+        for pixels, mask, label in zip(part.pixels, part.masks, part.labels, strict=True):
+            strongest = pixels[..., 2 if label else 0] > 175  # the box, half mixed at its edge
+            differ = np.mean(strongest != mask)
+            assert differ < 0.05
+            assert mask.mean() == pytest.approx((13 / 40) ** 2, abs=0.03)
+
+
+def test_the_split_depends_on_files_and_seed_alone(photo_root, layout):
+    def files(**options):
+        found = photos(layout(), root=photo_root, train=12, val=4, test=4, **options)
+        return [part.masks.mean((1, 2)).argsort().tolist() for part in found], found
+
+    (_, first), (_, again), (_, other) = files(size=40), files(size=40), files(size=40, seed=1)
+    assert first.train.fingerprint() == again.train.fingerprint()
+    assert first.train.fingerprint() != other.train.fingerprint()
+    assert files(size=80)[1].test.labels.tolist() == first.test.labels.tolist()
+
+
+def test_the_same_pictures_are_in_a_split_at_any_size(photo_root, layout):
+    for i, path in enumerate(sorted(photo_root.glob("*/images/x/*"))):
+        Image.new("RGB", (40, 40), (i, i, i)).save(path)  # a picture's grey level is its number
+    small, large = (photos(layout(), root=photo_root, size=size) for size in (8, 32))
+    for a, b in zip(small, large, strict=True):
+        assert a.pixels[:, 0, 0, 0].tolist() == b.pixels[:, 0, 0, 0].tolist()
+    numbers = np.concatenate([part.pixels[:, 0, 0, 0] for part in small])
+    assert len(set(numbers.tolist())) == len(numbers)
+
+
+def test_classes_can_be_balanced_and_limited(photo_root, layout):
+    balanced = photos(layout(), root=photo_root, size=8, balance=True, train=8, val=4, test=4)
+    assert [np.bincount(part.labels).tolist() for part in balanced] == [[4, 4], [2, 2], [2, 2]]
+    limited = photos(layout(), root=photo_root, size=8, limit=3, train=2, val=2, test=2)
+    assert sum(np.bincount(part.labels) for part in limited).tolist() == [3, 3]
+
+
+def test_masks_are_optional_but_for_all_classes_or_none(photo_root, layout):
+    bare = {name: files["images"] for name, files in layout().items()}
+    assert photos(bare, root=photo_root, size=8).train.masks is None
+    with pytest.raises(ConfigError, match="no masks given for class bird"):
+        photos({**layout(), "bird": bare["bird"]}, root=photo_root)
+    with pytest.raises(ConfigError, match="two or more classes"):
+        photos({"bird": layout()["bird"]}, root=photo_root)
+
+
+def test_progress_counts_to_the_end(photo_root, layout):
+    seen = []
+    photos(
+        layout(), root=photo_root, size=8, progress=lambda done, total: seen.append((done, total))
+    )
+    assert seen == [(i + 1, 20) for i in range(20)]
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", "truncated"])
+def test_a_corrupt_file_is_named(photo_root, layout, content):
+    path = photo_root / "dog/images/x/004.png"
+    path.write_bytes(path.read_bytes()[:900] if content == "truncated" else content)
+    with pytest.raises(DataError, match=r"dog/images/x/004.png can't be read as a picture"):
+        photos(layout(), root=photo_root, size=8)
+
+
+def test_a_mask_of_another_size_is_named_with_both_sizes(photo_root, layout):
+    path = photo_root / "bird/masks/x/007.png"
+    Image.open(path).resize((30, 20)).save(path)
+    with pytest.raises(
+        DataError, match=r"masks/x/007.png is 30 x 20 .*images/x/007.png is 40 x 40"
+    ):
+        photos(layout(), root=photo_root, size=8)
+
+
+def test_too_few_pictures_and_tiny_sizes_are_refused_before_reading(photo_root, layout):
+    (photo_root / "bird/images/x/000.png").write_bytes(b"never read")
+    with pytest.raises(DataError, match=r"100 asked for .*20 \(12 bird, 8 dog\)"):
+        photos(layout(), root=photo_root, train=80, val=10, test=10)
+    with pytest.raises(ConfigError, match="size=4"):
+        photos(layout(), root=photo_root, size=4)
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"), [("L", "png"), ("RGBA", "png"), ("P", "png"), ("CMYK", "jpg")]
+)
+def test_colour_modes_become_three_channels(photo_root, layout, mode, suffix):
+    path = photo_root / "bird/images/x/000.png"
+    picture = Image.open(path).convert(mode)
+    path.unlink()
+    picture.save(path.with_suffix(f".{suffix}"))
+    assert photos(
+        layout(), root=photo_root, size=8, train=1.0 - 4 / 20, val=2, test=2
+    ).train.size == (3, 8, 8)
+
+
+def test_masks_that_mark_everything_are_suspected(photo_root, layout):
+    for path in (photo_root / "dog/masks/x").iterdir():
+        Image.new("L", (40, 40), 3).save(path)
+    with pytest.raises(
+        DataError, match=r"all masks of a class mark everything .*dog/masks/x/.*'binary'"
+    ):
+        photos(layout(), root=photo_root, size=8)
+    Image.open(photo_root / "bird/masks/x/000.png").save(path)  # one with a background is enough
+    assert photos(layout(), root=photo_root, size=8).train.masks is not None
+
+
+@pytest.mark.skipif(not (DATA / "pets227").is_dir(), reason=f"no pets227 in {DATA}")
+def test_real_photographs_with_masks():
+    animals = {
+        name: {"images": f"pets227/{name}/images/*.jpg", "masks": f"pets227/{name}/masks/*.png"}
+        for name in ("cats", "dogs")
+    }
+    splits = photos(animals, root=DATA, size=64, train=0.6, val=0.2, test=0.2)
+    assert [len(part) for part in splits] == [222, 74, 74]
+    assert np.bincount(splits.test.labels).tolist() == [24, 50]
+    areas = splits.train.masks.mean((1, 2))
+    assert 0.2 < areas.mean() < 0.7
