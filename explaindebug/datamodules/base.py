@@ -1,0 +1,203 @@
+"""What all data modules share: clean and contaminated pictures, batches, and a fixed probe."""
+
+import copy
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Self, get_args
+
+import numpy as np
+from torch.utils.data import DataLoader
+
+from explaindebug._lightning import pl
+from explaindebug.bugs.databug import DataBug
+from explaindebug.data.imageset import ImageSet, Labels, MaskedView, Splits
+from explaindebug.data.scenes import Scenes, check
+from explaindebug.data.splitting import SPLITS
+from explaindebug.datamodules.loading import Augment, augmented, loader
+from explaindebug.errors import ConfigError, DataError
+
+
+class DebugDataModule(pl.LightningDataModule, ABC):
+    """Pictures to train, choose and measure on, clean or with a bug, and a fixed probe.
+
+    The clean pictures are loaded once, when they are first needed, and shared by all that
+    `with_bug` and `with_seed` make. A subclass says how to `load` them and, where there are any,
+    which `scenes` its classes have.
+
+    Args:
+        batch_size: pictures per batch.
+        workers: processes that prepare batches; 0 is fastest for pictures in memory.
+        seed: of the data and of the order of the training batches.
+        augment: what is done to training pictures: none, flip (half of them, left to right), or
+            flip_shift (and moved by up to a tenth of the side).
+
+    Raises:
+        ConfigError: for options that can't be.
+    """
+
+    def __init__(
+        self, *, batch_size: int = 32, workers: int = 0, seed: int = 0, augment: Augment = "none"
+    ) -> None:
+        super().__init__()
+        if batch_size < 1 or workers < 0:
+            raise ConfigError(f"batch_size={batch_size} must be 1 or more, workers={workers} 0.")
+        if augment not in get_args(Augment):
+            known = ", ".join(get_args(Augment))
+            raise ConfigError(f"unknown augment {augment!r}. Known: {known}.")
+        self.batch_size = batch_size
+        self.workers = workers
+        self.seed = seed
+        self.augment = augment
+        self.bug: DataBug | None = None
+        self.order = seed
+        self._made: dict[DataBug | None, Splits] = {}  # shared with copies; None: the clean data
+
+    @abstractmethod
+    def load(self) -> Splits:
+        """The clean pictures; called once. Raises DataError for whatever is wrong with them."""
+
+    @property
+    def scenes(self) -> Scenes:
+        """By class name, the scenes that objects can be put in front of."""
+        return {}
+
+    def with_bug(self, bug: DataBug | None) -> Self:
+        """The same data with a bug, or clean again; shares the clean pictures."""
+        twin = copy.copy(self)
+        twin.bug = bug
+        return twin
+
+    def with_seed(self, seed: int) -> Self:
+        """The same data in another order of training batches."""
+        twin = copy.copy(self)
+        twin.order = seed
+        return twin
+
+    @property
+    def clean(self) -> Splits:
+        """The pictures without any bug."""
+        if None not in self._made:
+            self._made[None] = self.load()
+        return self._made[None]
+
+    @property
+    def data(self) -> Splits:
+        """The pictures that the loaders serve: contaminated where there is a bug."""
+        if self.bug not in self._made:
+            self._made[self.bug] = self._struck(self.bug) if self.bug else self.clean
+        return self._made[self.bug]
+
+    @property
+    def record(self) -> list[dict[str, Any]]:
+        """What the bug did, for each split that it strikes, as plain values."""
+        bug = self.bug
+        if bug is None:
+            return []
+        return [bug.record(getattr(self.data, name), name).to_dict() for name in bug.strikes]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of labels 0, 1, ..."""
+        return self.clean.train.classes
+
+    def check(self) -> None:
+        """Load, and make the bug, so that whatever is wrong shows now and not during training.
+
+        Raises:
+            ConfigError: for options that can't be.
+            DataError: for data that is missing, corrupt, or doesn't allow the bug.
+        """
+        _ = self.data
+
+    def fingerprint(self) -> str:
+        """A short name of the content of all splits, with the bug."""
+        parts = ".".join(part.fingerprint() for part in self.data)
+        return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+    def probe(self, count: int, split: str = "test") -> ImageSet:
+        """The first pictures of each class, in turn; the same ones with and without a bug.
+
+        Pictures that their object fills are left out: there is no background to compare with.
+
+        Raises:
+            DataError: where a class has too few.
+        """
+        images: ImageSet = getattr(self.data, split)
+        if images.masks is not None:
+            images = images.subset(np.flatnonzero(~images.masks.all((1, 2))))
+        return images.subset(balanced(images.truth, count, images.classes, split))
+
+    def setup(self, stage: str | None = None) -> None:
+        """Lightning calls this before anything else."""
+        self.check()
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Training batches in a new order each epoch."""
+        data = augmented(self.data.train, self.augment)
+        return self._loader(data, shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Validation batches in order."""
+        return self._loader(self.data.val)
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        """Test batches in order."""
+        return self._loader(self.data.test)
+
+    def probe_dataloader(self, count: int, split: str = "test") -> DataLoader[Any]:
+        """The probe as `MaskedSample` batches where masks and scenes are known, else `Sample`."""
+        images = self.probe(count, split)
+        known = images.masks is not None and images.scenes is not None
+        return loader(MaskedView(images) if known else images, batch_size=self.batch_size)
+
+    def _loader(self, data: Any, *, shuffle: bool = False) -> DataLoader[Any]:
+        return loader(
+            data,
+            batch_size=self.batch_size,
+            workers=self.workers,
+            seed=self.order,
+            shuffle=shuffle,
+        )
+
+    def _struck(self, bug: DataBug) -> Splits:
+        self._refuse(bug)
+        scenes = self.scenes if "scenes" in bug.needs else {}
+        parts = dict(zip(SPLITS, self.clean, strict=True))
+        return Splits(
+            **{
+                name: bug(part, scenes=scenes, split=name) if name in bug.strikes else part
+                for name, part in parts.items()
+            }
+        )
+
+    def _refuse(self, bug: DataBug) -> None:
+        """Raises DataError, saying why, where the data doesn't allow the bug."""
+        where = f"bug {bug.name!r} can't be made from {type(self).__name__}"
+        if "masks" in bug.needs and self.clean.train.masks is None:
+            raise DataError(f"{where}: it has no masks to cut objects out by.")
+        if "scenes" in bug.needs:
+            try:
+                check(self.scenes, self.classes)
+            except DataError as error:
+                raise DataError(f"{where}: {error}") from error
+
+
+def balanced(truth: Labels, count: int, classes: Sequence[str], split: str) -> Labels:
+    """`count` rows, the classes in turn; the first classes get one more where it doesn't divide.
+
+    Raises:
+        DataError: where a class has too few.
+    """
+    turns = -(-count // len(classes))
+    line = np.full((turns, len(classes)), -1, dtype=np.int64)
+    for label, name in enumerate(classes):
+        here = np.flatnonzero(truth == label)[:turns]
+        wanted = len(range(label, count, len(classes)))
+        if len(here) < wanted:
+            raise DataError(
+                f"a probe of {count} needs {wanted} {split} pictures of class {name!r}, but there "
+                f"are {len(here)}. Ask for a smaller probe or a larger {split} split."
+            )
+        line[: len(here), label] = here
+    return line.reshape(-1)[:count]

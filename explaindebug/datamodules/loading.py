@@ -1,0 +1,95 @@
+"""Batches from pictures in memory, in an order that depends on the seed and the epoch alone."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset, RandomSampler
+
+from explaindebug.data.imageset import ImageSet, Sample, collate
+
+Augment = Literal["none", "flip", "flip_shift"]
+
+
+class EpochShuffle(RandomSampler):
+    """A random order for each epoch, the same whatever was drawn or run before.
+
+    Lightning calls `set_epoch`, so a run that is continued goes on with the order it would have
+    had. A plain loop may leave that: each pass takes the next epoch's order. As a `RandomSampler`
+    it is seen as shuffling, so that Lightning's distributed sampler shuffles too.
+    """
+
+    def __init__(self, data: Dataset[Any], seed: int) -> None:
+        super().__init__(data)  # type: ignore[arg-type]
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """The next pass takes this epoch's order."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        self.epoch += 1
+        yield from rng.permutation(len(self)).tolist()
+
+
+@dataclass(frozen=True, eq=False)
+class Augmented(Dataset[Sample]):
+    """The pictures, half of them flipped, moved by up to `shift` pixels each way (mirrored edge).
+
+    Draws from torch's random state, which Lightning and the loader seed, also in workers.
+    """
+
+    images: ImageSet
+    shift: int = 0
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, i: int) -> Sample:
+        return Sample(*(x[0] for x in self.__getitems__([i])))
+
+    def __getitems__(self, rows: Sequence[int]) -> Sample:
+        """A whole batch at once, already stacked."""
+        sample = self.images.batch(rows)
+        flip = torch.rand(len(rows)) < 0.5
+        image = torch.where(flip[:, None, None, None], sample.image.flip(-1), sample.image)
+        return sample._replace(image=shifted(image, self.shift) if self.shift else image)
+
+
+def shifted(images: Tensor, most: int) -> Tensor:
+    """Images (n, c, h, w), each moved by up to `most` pixels down and right, or up and left."""
+    n, _, h, w = images.shape
+    wide = functional.pad(images, (most,) * 4, mode="reflect")
+    places = torch.randint(0, 2 * most + 1, (n, 2)).tolist()
+    return torch.stack([x[:, y : y + h, z : z + w] for x, (y, z) in zip(wide, places, strict=True)])
+
+
+def augmented(images: ImageSet, augment: Augment) -> Dataset[Sample]:
+    """The pictures to train on; `flip_shift` moves them by up to a tenth of their side."""
+    if augment == "none":
+        return images
+    return Augmented(images, round(images.size[1] / 10) if augment == "flip_shift" else 0)
+
+
+def loader(
+    data: Dataset[Any], *, batch_size: int, workers: int = 0, seed: int = 0, shuffle: bool = False
+) -> DataLoader[Any]:
+    """Stacked batches; neither making nor iterating it moves the global random state.
+
+    Workers get their seeds from a private generator.
+    """
+    return DataLoader(
+        data,
+        batch_size=batch_size,
+        sampler=EpochShuffle(data, seed) if shuffle else None,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        collate_fn=collate,
+        generator=torch.Generator().manual_seed(seed),
+    )

@@ -1,0 +1,125 @@
+"""MNIST and Fashion-MNIST from idx files."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from explaindebug.data.idx import idx
+from explaindebug.data.idxfiles import idx_files
+from explaindebug.data.imageset import Splits
+from explaindebug.data.splitting import Amount
+from explaindebug.datamodules.base import DebugDataModule
+from explaindebug.errors import DataError
+
+
+class MNIST(DebugDataModule):
+    """Handwritten digits, grey on black; their masks are the bright pixels.
+
+    The files are looked for in the root, in `raw`, `MNIST/raw` (torchvision's layout), `MNIST` and
+    `mnist` below it, gzipped or not, whole or in parts.
+
+    Args:
+        root: the folder with the data.
+        download: fetch the files with torchvision where they are missing.
+        size: height and width in pixels, 28 in the files.
+        channels: 1, or 3 equal ones.
+        train: how many pictures, a count or a share of the training files; None for the rest.
+        val: pictures to choose by, from the training files.
+        test: pictures to measure on, a count or a share of the test files; None for all.
+        threshold: a pixel belongs to the object where it is brighter (0 to 255).
+        options: those of `DebugDataModule`.
+    """
+
+    dataset: ClassVar[str] = "MNIST"  # torchvision's name
+    folders: ClassVar[tuple[str, ...]] = (".", "raw", "MNIST/raw", "MNIST", "mnist")
+    names: ClassVar[tuple[str, ...]] = tuple("0123456789")
+
+    def __init__(
+        self,
+        *,
+        root: str | Path,
+        download: bool = False,
+        size: int = 28,
+        channels: int = 1,
+        train: Amount = None,
+        val: Amount = 0.1,
+        test: Amount = None,
+        threshold: int = 25,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.root = Path(root).expanduser()
+        self.download = download
+        self.amounts: dict[str, Amount] = {"train": train, "val": val, "test": test}
+        self.size = size
+        self.channels = channels
+        self.threshold = threshold
+
+    def prepare_data(self) -> None:
+        """Fetch the files where that is asked for; Lightning calls this in one process only.
+
+        Raises:
+            DataError: where the download fails.
+        """
+        if not self.download or self._there():
+            return
+        import torchvision.datasets
+
+        try:
+            for train in (True, False):
+                getattr(torchvision.datasets, self.dataset)(self.root, train=train, download=True)
+        except (OSError, RuntimeError) as error:
+            raise DataError(
+                f"{self.dataset} could not be downloaded to {self.root.resolve()} ({error}). Put "
+                "its idx files there by hand, or set `root` to where they are."
+            ) from error
+
+    def load(self) -> Splits:
+        """The digits."""
+        self.prepare_data()
+        return idx(
+            self.root,
+            self.names,
+            folders=self.folders,
+            seed=self.seed,
+            **self.amounts,
+            size=self.size,
+            channels=self.channels,
+            threshold=self.threshold,
+        )
+
+    def _there(self) -> bool:
+        try:
+            return bool(
+                idx_files([self.root / folder for folder in self.folders], "train-images", 3)
+            )
+        except DataError:
+            return False
+
+
+class FashionMNIST(MNIST):
+    """Garments, grey on black; their masks are the bright pixels. Options as for `MNIST`.
+
+    The files are looked for in the root, in `raw`, `FashionMNIST/raw` (torchvision's layout),
+    `FashionMNIST` and `fashion_mnist` below it.
+    """
+
+    dataset: ClassVar[str] = "FashionMNIST"
+    folders: ClassVar[tuple[str, ...]] = (
+        ".",
+        "raw",
+        "FashionMNIST/raw",
+        "FashionMNIST",
+        "fashion_mnist",
+    )
+    names: ClassVar[tuple[str, ...]] = (
+        "T-shirt",
+        "trouser",
+        "pullover",
+        "dress",
+        "coat",
+        "sandal",
+        "shirt",
+        "sneaker",
+        "bag",
+        "ankle boot",
+    )

@@ -1,0 +1,114 @@
+"""Segmented photographs from folders."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from explaindebug.data.imageset import Splits
+from explaindebug.data.photos import Progress, photos
+from explaindebug.data.scenes import Scenes, scene_source
+from explaindebug.data.splitting import Amount
+from explaindebug.datamodules.base import DebugDataModule
+from explaindebug.errors import ConfigError, DataError
+
+
+class Photos(DebugDataModule):
+    """Photographs of two or more classes, with masks and scenes where there are any.
+
+    By convention, each class has a folder below the root: `bird/images`, `bird/masks` (a mask has
+    its picture's name, but for the extension) and `bird/scenes` (photographs of what the objects
+    of a spurious background stand in front of). Any other layout is given by patterns.
+
+    Args:
+        root: the folder with the data.
+        classes: their names, where they are laid out as above; or by name `images`, `masks`,
+            `convention` (binary, trimap or votes) and `border`, patterns below the root as in
+            `explaindebug.data.files.ClassFiles`. None takes every folder that has `images`.
+        scenes: by class name, a pattern of photographs below the root, or `images` with the
+            `region` of them to be used, or `drawn:sky` and the like. None for the layout above.
+        size: height and width in pixels; pictures are squeezed to it.
+        train: how many pictures, a count or a share of all; None for the rest. So `val` and `test`.
+        val: pictures to choose by.
+        test: pictures to measure on.
+        limit: the most pictures that any class may have.
+        balance: every class gets as many pictures as the smallest has.
+        options: those of `DebugDataModule`.
+
+    `progress`, where set, is called with (pictures done, pictures in all) while files are read.
+    """
+
+    progress: Progress | None = None
+
+    def __init__(
+        self,
+        *,
+        root: str | Path,
+        classes: Mapping[str, Any] | Sequence[str] | None = None,
+        scenes: Mapping[str, Any] | None = None,
+        size: int = 112,
+        train: Amount = 0.7,
+        val: Amount = 0.1,
+        test: Amount = 0.2,
+        limit: int | None = None,
+        balance: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.root = Path(root).expanduser()
+        self.layout = classes
+        self.scene_layout = scenes
+        self.size = size
+        self.amounts = {"train": train, "val": val, "test": test}
+        self.limit = limit
+        self.balance = balance
+
+    def load(self) -> Splits:
+        """Every picture and mask, decoded."""
+        return photos(
+            self._files(),
+            root=self.root,
+            size=self.size,
+            limit=self.limit,
+            balance=self.balance,
+            seed=self.seed,
+            progress=self.progress,
+            **self.amounts,
+        )
+
+    @property
+    def scenes(self) -> Scenes:
+        """Scenes of the classes that have any; raises DataError for a pattern without a file."""
+        layout = self.scene_layout
+        if layout is None:
+            there = [name for name in self.classes if (self.root / name / "scenes").is_dir()]
+            layout = {name: f"{name}/scenes/**/*" for name in there}
+        for name in layout:
+            if name not in self.classes:
+                raise ConfigError(
+                    f"scenes are given for {name!r}, which is no class. Classes: "
+                    f"{', '.join(self.classes)}."
+                )
+        return {name: scene_source(spec, self.root, name) for name, spec in layout.items()}
+
+    def _files(self) -> Mapping[str, Any]:
+        if isinstance(self.layout, Mapping):
+            return self.layout
+        names = self._folders() if self.layout is None else self.layout
+        return {name: self._conventional(name) for name in names}
+
+    def _conventional(self, name: str) -> dict[str, str]:
+        files = {"images": f"{name}/images/**/*"}
+        if (self.root / name / "masks").is_dir():
+            files["masks"] = f"{name}/masks/**/*"
+        return files
+
+    def _folders(self) -> list[str]:
+        found = sorted(path.parent.name for path in self.root.glob("*/images") if path.is_dir())
+        if len(found) < 2:
+            here = f"has {len(found)}" if self.root.is_dir() else "does not exist"
+            raise DataError(
+                f"two or more folders of the form CLASS/images are needed, but "
+                f"{self.root.resolve()} {here}. Set `root` to the folder that holds them, or give "
+                "`classes` as patterns."
+            )
+        return found

@@ -1,0 +1,205 @@
+"""Data modules: clean data shared, bugs made from it, a fixed probe, and the same order always."""
+
+import copy
+import json
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from explaindebug._lightning import pl
+from explaindebug.bugs.labels import LabelFlips
+from explaindebug.bugs.spurious import SpuriousBackground
+from explaindebug.data import ImageSet, MaskedSample, Sample, Splits
+from explaindebug.datamodules import DebugDataModule
+from explaindebug.datamodules.base import balanced
+from explaindebug.errors import ConfigError, DataError
+
+
+class Noise(DebugDataModule):
+    """Random pictures with a box as object."""
+
+    loaded = 0
+
+    def __init__(self, *, masks=True, colours=("bird", "dog"), **options):
+        super().__init__(**options)
+        self.masks = masks
+        self.colours = colours
+
+    def load(self):
+        type(self).loaded += 1
+
+        def part(n, seed):
+            rng = np.random.default_rng([self.seed, seed])
+            masks = np.zeros((n, 16, 16), bool)
+            masks[:, 4:12, 5:11] = True
+            pixels = rng.integers(0, 256, (n, 16, 16, 3), dtype=np.uint8)
+            labels = np.arange(n) % 2
+            return ImageSet(pixels, labels, ("bird", "dog"), masks if self.masks else None)
+
+        return Splits(part(40, 0), part(10, 1), part(16, 2))
+
+    @property
+    def scenes(self):
+        def flat(rows, *, split, size, seed):
+            return np.full((len(rows), size, size, 3), 99, np.uint8)
+
+        return dict.fromkeys(self.colours, flat)
+
+
+class Counter(pl.LightningModule):
+    """A model that writes down which rows it is trained on."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(3 * 16 * 16, 1)
+        self.epochs = []
+
+    def on_train_epoch_start(self):
+        self.epochs.append([])
+
+    def training_step(self, batch, _):
+        self.epochs[-1] += batch.row.tolist()
+        return self.layer(batch.image.flatten(1)).square().mean()
+
+    def validation_step(self, batch, _):
+        pass
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def test_clean_data_are_loaded_once_and_shared():
+    Noise.loaded = 0
+    module = Noise()
+    twin = module.with_bug(LabelFlips()).with_seed(3)
+    assert Noise.loaded == 0  # nothing is read before it is needed
+    twin.setup("fit")
+    assert twin.clean is module.clean
+    assert module.data is module.clean
+    assert twin.with_bug(None).data is module.clean
+    assert Noise.loaded == 1
+
+
+def test_a_bug_strikes_its_splits_and_leaves_the_clean_view_untouched():
+    module = Noise()
+    before = module.fingerprint()
+    flipped = module.with_bug(LabelFlips(0.25))
+    assert (flipped.data.train.labels != flipped.data.train.truth).sum() == 10
+    assert flipped.data.val is module.clean.val
+    assert flipped.data.test is module.clean.test
+    assert flipped.fingerprint() != before
+    spurious = module.with_bug(SpuriousBackground())
+    for dirty, clean in zip(spurious.data, module.clean, strict=True):
+        assert (dirty.scenes == 99).all()
+        assert not np.array_equal(dirty.pixels, clean.pixels)
+    assert module.fingerprint() == before
+    assert spurious.with_bug(SpuriousBackground()).data is spurious.data  # made once
+
+
+def test_the_record_is_plain_and_names_every_split():
+    module = Noise()
+    assert module.record == []
+    (record,) = module.with_bug(LabelFlips(0.1)).record
+    assert json.loads(json.dumps(record)) == record
+    assert record["split"] == "train"
+    assert len(record["rows"]) == 4
+    splits = [r["split"] for r in module.with_bug(SpuriousBackground()).record]
+    assert splits == ["train", "val", "test"]
+
+
+def test_a_bug_that_the_data_dont_allow_says_why():
+    with pytest.raises(DataError, match=r"'spurious' can't be made from Noise: it has no masks"):
+        Noise(masks=False).with_bug(SpuriousBackground()).check()
+    with pytest.raises(DataError, match=r"from Noise: class 'dog' has no scene"):
+        Noise(colours=("bird",)).with_bug(SpuriousBackground()).check()
+    Noise(masks=False).with_bug(LabelFlips()).check()
+
+
+def test_options_are_checked():
+    with pytest.raises(ConfigError, match="batch_size=0"):
+        Noise(batch_size=0)
+    with pytest.raises(ConfigError, match=r"unknown augment 'flips'. Known: none, flip"):
+        Noise(augment="flips")
+
+
+def test_the_probe_is_balanced_and_the_same_with_and_without_a_bug():
+    module = Noise()
+    probe = module.probe(7)
+    assert probe.truth.tolist() == [0, 1, 0, 1, 0, 1, 0]
+    spurious = module.with_bug(SpuriousBackground()).probe(7)
+    assert spurious.indices.tolist() == probe.indices.tolist()
+    assert module.probe(4).indices.tolist() == probe.indices[:4].tolist()
+    assert module.probe(4, split="train").indices.tolist() == [0, 1, 2, 3]
+    with pytest.raises(
+        DataError, match=r"probe of 20 needs 10 test pictures of class 'bird', .*are 8"
+    ):
+        module.probe(20)
+
+
+def test_the_probe_leaves_out_pictures_that_the_object_fills():
+    module = Noise()
+    module.clean.test.masks[[0, 3]] = True
+    assert module.probe(4).indices.tolist() == [2, 1, 4, 5]
+
+
+def test_probe_batches_have_masks_and_scenes_where_they_are_known():
+    module = Noise(batch_size=4)
+    (first, second) = module.probe_dataloader(6)
+    assert type(first) is Sample
+    batches = list(module.with_bug(SpuriousBackground()).probe_dataloader(6))
+    assert [type(b) for b in batches] == [MaskedSample] * 2
+    assert torch.cat([b.row for b in batches]).tolist() == [*first.row, *second.row]
+    assert batches[0].mask.shape == (4, 1, 16, 16)
+
+
+@pytest.mark.parametrize("count", [1, 5, 6, 9])
+def test_balanced_rows_take_the_classes_in_turn(count):
+    truth = np.array([2, 2, 0, 1, 0, 2, 1, 0, 1])
+    found = truth[balanced(truth, count, ("a", "b", "c"), "test")]
+    assert found.tolist() == [i % 3 for i in range(count)]
+
+
+def fit(module, **options):
+    model = Counter()
+    pl.Trainer(
+        logger=False,
+        accelerator="cpu",
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        **options,
+    ).fit(model, datamodule=module)
+    return model
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers.*", "ignore:.*logging interval.*")
+def test_a_trainer_sees_the_same_order_whatever_the_global_seed():
+    first = fit(Noise(batch_size=8), max_epochs=3).epochs
+    torch.manual_seed(99)
+    assert fit(Noise(batch_size=8), max_epochs=3).epochs == first
+    assert fit(Noise(batch_size=8).with_seed(1), max_epochs=3).epochs != first
+    assert all(sorted(epoch) == list(range(40)) for epoch in first)
+    assert len({tuple(epoch) for epoch in first}) == 3
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers.*", "ignore:.*logging interval.*")
+def test_a_continued_run_goes_on_with_the_order_it_would_have_had(tmp_path):
+    quiet = {"logger": False, "accelerator": "cpu", "enable_progress_bar": False}
+    quiet |= {"enable_model_summary": False, "default_root_dir": tmp_path}
+    whole = fit(Noise(batch_size=8), max_epochs=4).epochs
+    trainer = pl.Trainer(max_epochs=2, enable_checkpointing=False, **quiet)
+    trainer.fit(Counter(), datamodule=Noise(batch_size=8))
+    trainer.save_checkpoint(tmp_path / "cut.ckpt")
+    model = Counter()
+    later = pl.Trainer(max_epochs=4, enable_checkpointing=False, **quiet)
+    later.fit(model, datamodule=Noise(batch_size=8), ckpt_path=tmp_path / "cut.ckpt")
+    assert model.epochs == whole[2:]
+
+
+def test_modules_can_be_copied_and_pickled():
+    module = Noise().with_bug(LabelFlips())
+    module.check()
+    for twin in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
+        assert twin.fingerprint() == module.fingerprint()

@@ -1,0 +1,93 @@
+"""MNIST and Fashion-MNIST: found in any usual layout, fetched only where that is asked for."""
+
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torchvision
+
+from explaindebug.bugs.labels import LabelFlips
+from explaindebug.bugs.spurious import SpuriousBackground
+from explaindebug.datamodules import MNIST, FashionMNIST
+from explaindebug.errors import DataError
+
+DATA = Path(os.environ.get("EXPLAINDEBUG_DATA", Path(__file__).parents[3] / "shared/data"))
+
+
+def write(folder, fill=200):
+    folder.mkdir(parents=True, exist_ok=True)
+    for stem, n in (("train", 100), ("t10k", 20)):
+        images = np.zeros((n, 28, 28), np.uint8)
+        images[:, 8:20, 8:20] = fill
+        for name, a in (("images-idx3", images), ("labels-idx1", (np.arange(n) % 10).astype("u1"))):
+            head = bytes([0, 0, 8, a.ndim]) + struct.pack(f">{a.ndim}I", *a.shape)
+            (folder / f"{stem}-{name}-ubyte").write_bytes(head + a.tobytes())
+
+
+@pytest.mark.parametrize("layout", [".", "raw", "{name}/raw", "{name}"])
+def test_both_are_found_in_torchvisions_layout_and_do_not_mix(tmp_path, layout):
+    for cls, fill in ((MNIST, 100), (FashionMNIST, 200)):
+        if "{name}" not in layout and cls is FashionMNIST:
+            continue
+        write(tmp_path / layout.format(name=cls.dataset), fill)
+        module = cls(root=tmp_path)
+        assert [len(part) for part in module.clean] == [90, 10, 20]
+        assert module.clean.train.pixels.max() == fill
+        assert len(module.classes) == 10
+
+
+def test_probe_batches_know_masks_and_black_scenes(tmp_path):
+    write(tmp_path)
+    (batch,) = MNIST(root=tmp_path, size=32, channels=3).probe_dataloader(20)
+    assert batch.image.shape == (20, 3, 32, 32)
+    assert batch.mask.float().mean() == pytest.approx((12 / 28) ** 2, abs=0.05)
+    assert batch.scene.unique().tolist() == [-2.0]  # black: (0 - 0.5) / 0.25
+
+
+def test_labels_can_be_flipped_but_there_are_no_scenes(tmp_path):
+    write(tmp_path)
+    module = MNIST(root=tmp_path)
+    train = module.with_bug(LabelFlips()).data.train
+    assert (train.labels != train.truth).sum() == 9
+    with pytest.raises(DataError, match=r"can't be made from MNIST: class '0'.* has no scene"):
+        module.with_bug(SpuriousBackground()).check()
+
+
+def test_nothing_is_fetched_unless_asked(tmp_path, monkeypatch):
+    asked = []
+
+    def fetch(root, *, train, download):
+        asked.append((train, download))
+        write(Path(root) / "MNIST/raw")
+
+    monkeypatch.setattr(torchvision.datasets, "MNIST", fetch)
+    with pytest.raises(DataError, match="or `download: true` to fetch"):
+        MNIST(root=tmp_path).check()
+    assert asked == []
+    module = MNIST(root=tmp_path, download=True)
+    module.prepare_data()
+    module.setup()
+    assert asked == [(True, True), (False, True)]
+    MNIST(root=tmp_path, download=True).check()
+    assert len(asked) == 2  # they are there now
+
+
+def test_a_failed_download_says_what_to_do(tmp_path, monkeypatch):
+    def fetch(root, **_):
+        raise RuntimeError("no network")
+
+    monkeypatch.setattr(torchvision.datasets, "FashionMNIST", fetch)
+    with pytest.raises(
+        DataError, match=r"FashionMNIST could not be downloaded .*no network.*by hand"
+    ):
+        FashionMNIST(root=tmp_path, download=True).check()
+
+
+@pytest.mark.skipif(not (DATA / "mnist").is_dir(), reason=f"no mnist in {DATA}")
+def test_the_real_ones_share_a_root():
+    few = {"train": 100, "val": 50, "test": 50, "size": 32}
+    digits, garments = MNIST(root=DATA, **few), FashionMNIST(root=DATA, **few)
+    assert digits.clean.test.size == garments.clean.test.size == (1, 32, 32)
+    assert garments.clean.test.masks.mean() > 1.5 * digits.clean.test.masks.mean()
