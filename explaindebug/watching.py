@@ -53,8 +53,29 @@ def watch(model: nn.Module, *, seed: int = 0) -> Iterator[nn.Module]:
         UnsupportedModelError: where the model can't be copied.
     """
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    with undisturbed(device, seed=seed):
+    with (
+        private_randomness(seed, device),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch.autocast(device.type, enabled=False),
+        torch.compiler.set_stance("force_eager"),
+    ):
         yield private_copy(model)
+
+
+@contextmanager
+def private_randomness(seed: int, device: torch.device) -> Iterator[None]:
+    """Inside, the global random states start from `seed`; afterwards they are as they were."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            np.random.seed(seed % 2**32)  # noqa: NPY002  # third-party methods draw from the old one
+            random.seed(seed)
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
 
 
 def private_copy(model: nn.Module) -> nn.Module:

@@ -1,8 +1,9 @@
 """Which methods are asked for, and what their maps are called."""
 
+import inspect
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from typing import Any
 
 from torch import Tensor
@@ -31,15 +32,17 @@ def chosen(specs: Specs, *, references: bool) -> dict[str, Method]:
 
 def all_names(*, references: bool) -> list[str]:
     """What "all" means: methods whose options all have defaults, if what they need is given."""
+    methods = ((name, ATTRIBUTIONS[name]) for name in ATTRIBUTIONS)
     return [
         name
-        for name in ATTRIBUTIONS
-        if (references or not ATTRIBUTIONS[name].needs_references)
-        and all(
-            f.default is not MISSING or f.default_factory is not MISSING
-            for f in fields(ATTRIBUTIONS[name])
-        )
+        for name, method in methods
+        if (references or not method.needs_references) and _has_defaults(method)
     ]
+
+
+def _has_defaults(method: type[Method]) -> bool:
+    parameters = inspect.signature(method).parameters.values()
+    return all(p.default is not p.empty or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 def _flat(specs: Specs) -> Iterator[Any]:

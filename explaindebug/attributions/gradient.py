@@ -2,10 +2,18 @@
 
 from dataclasses import dataclass
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from explaindebug.attributions.backward import Backward, Rule
 from explaindebug.attributions.method import ATTRIBUTIONS, Method
+from explaindebug.attributions.targets import explained
+
+
+def gradient(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+    """dF/dx (n, c, h, w): the gradient of each image's target logit."""
+    x = images.detach().requires_grad_()
+    return torch.autograd.grad(explained(model, x, targets).sum(), x)[0]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,176 @@
+"""Gradients along straight paths to the image: integrated and expected gradients."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple, Self, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from explaindebug.attributions.draws import generator
+from explaindebug.attributions.gradient import gradient
+from explaindebug.attributions.method import ATTRIBUTIONS, Method, Passes
+from explaindebug.attributions.options import at_least, one_of
+from explaindebug.errors import ConfigError
+
+Floats = npt.NDArray[np.float64]
+Quadrature = Literal["gauss_legendre", "midpoint", "trapezoid", "right", "inclusive"]
+
+
+class Point(NamedTuple):
+    """The point baseline + alpha * (image - baseline), and its share of the integral."""
+
+    baseline: Tensor | float  # (c, h, w), in the model's input space
+    alpha: float
+    weight: float
+
+
+@dataclass(frozen=True)
+class PathGradients(Passes):
+    """The sum (n, c, h, w) over points of weight * (x - baseline) * dF/dx at the point."""
+
+    points: tuple[Point, ...]
+
+    @property
+    def cost(self) -> float:
+        return float(len(self.points))
+
+    def run(self, model: nn.Module, images: Tensor, targets: Tensor, batch: int = 32) -> Tensor:
+        total, together = torch.zeros_like(images), max(1, batch // len(images))
+        for first in range(0, len(self.points), together):
+            points = self.points[first : first + together]
+            ways = [images - _fitting(point.baseline, images) for point in points]
+            places = [images - (1 - p.alpha) * way for p, way in zip(points, ways, strict=True)]
+            gradients = gradient(model, torch.cat(places), targets.repeat(len(points)))
+            for point, way, g in zip(points, ways, gradients.view(-1, *images.shape), strict=True):
+                total += point.weight * way * g
+        return total
+
+
+@ATTRIBUTIONS.register("intgrad")
+@dataclass(frozen=True)
+class IntegratedGradients(Method):
+    """(x - b) * the mean of dF/dx on the way from a baseline b to the image x. `steps` passes.
+
+    The map sums to F(x) - F(b), up to the error of the integration.
+
+    Options:
+        steps: points on the way.
+        rule: where they lie. `gauss_legendre` and `midpoint` are as exact with 20 steps as `right`
+            with 50; `trapezoid` and `inclusive` (a plain mean over evenly spaced points with both
+            ends, as in the code of Adebayo et al. 2018) hold the baseline and the image itself.
+        baseline: `zeros`, a number, or a tensor (c, h, w), in the model's input space: there zero
+            is the mean colour, if images are normalised.
+
+    Source: Sundararajan, Taly, Yan 2017, section 3.
+    """
+
+    steps: int = 20
+    rule: Quadrature = "gauss_legendre"
+    baseline: Tensor | float | Literal["zeros"] = "zeros"
+
+    label = "IntGrad"
+    source = "Sundararajan et al. 2017"
+
+    def __post_init__(self) -> None:
+        one_of(get_args(Quadrature), "rule", self.rule, self.label)
+        ends = self.rule in ("trapezoid", "inclusive")
+        at_least(2 if ends else 1, "steps", self.steps, self.label)
+        if self.baseline != "zeros" if isinstance(self.baseline, str) else self.baseline is None:
+            raise ConfigError(
+                f"{self.label}: baseline must be 'zeros', a number or a tensor (c, h, w), got "
+                f"{self.baseline!r}."
+            )
+
+    @property
+    def passes(self) -> PathGradients:
+        baseline = 0.0 if isinstance(self.baseline, str) else self.baseline
+        alphas, weights = quadrature(self.rule, self.steps)
+        pairs = zip(alphas.tolist(), weights.tolist(), strict=True)
+        return PathGradients(tuple(Point(baseline, *pair) for pair in pairs))
+
+    def reduce(self, images: Tensor, result: Tensor) -> Tensor:
+        return result
+
+
+@ATTRIBUTIONS.register("egrad")
+@dataclass(frozen=True)
+class ExpectedGradients(Method):
+    """The mean of (x - b) * dF/dx at b + alpha * (x - b), over baselines b and alpha in [0, 1].
+
+    Baselines are drawn from the references, none twice before all had their turn; alpha is drawn
+    evenly from `samples` equal parts of [0, 1]. In expectation the map sums to F(x) minus the mean
+    of F(b). It settles slowly: expect an error of a tenth of the map only from hundreds of samples.
+
+    Options:
+        samples: pairs of a baseline and an alpha, the same for every image.
+        seed: of the draws.
+
+    Source: Erion et al. 2021, section 2; shap's GradientExplainer.
+    """
+
+    samples: int = 50
+    seed: int = 0
+    references: Tensor | None = field(default=None, repr=False)  # (m, c, h, w), from `prepare`
+
+    label = "EGrad"
+    source = "Erion et al. 2021"
+    needs_references = True
+
+    def __post_init__(self) -> None:
+        at_least(1, "samples", self.samples, self.label)
+
+    def prepare(self, model: nn.Module, references: Tensor) -> Self:
+        return replace(self, references=references)
+
+    @property
+    def passes(self) -> PathGradients:
+        if self.references is None or not len(self.references):
+            raise ConfigError(
+                f"{self.label} needs images of the training distribution to start from. Give "
+                "attribute(..., references=images), a hundred or more."
+            )
+        draws, m = generator(self.seed), len(self.references)
+        rounds = [torch.randperm(m, generator=draws) for _ in range(-(-self.samples // m))]
+        rows = torch.cat(rounds)[: self.samples].tolist()
+        inside = torch.rand(self.samples, generator=draws, dtype=torch.float64)
+        alphas = ((torch.arange(self.samples) + inside) / self.samples).tolist()
+        pairs = zip(rows, alphas, strict=True)
+        return PathGradients(
+            tuple(Point(self.references[row], alpha, 1 / self.samples) for row, alpha in pairs)
+        )
+
+    def reduce(self, images: Tensor, result: Tensor) -> Tensor:
+        return result
+
+
+def quadrature(rule: Quadrature, steps: int) -> tuple[Floats, Floats]:
+    """Positions and weights with which a rule integrates over [0, 1]; the weights sum to one."""
+    k, ones = np.arange(steps), np.ones(steps)
+    rules: dict[Quadrature, Callable[[], tuple[Floats, Floats]]] = {
+        "gauss_legendre": lambda: _gauss_legendre(steps),
+        "midpoint": lambda: ((k + 0.5) / steps, ones),
+        "trapezoid": lambda: (k / (steps - 1), np.where((k == 0) | (k == steps - 1), 0.5, 1.0)),
+        "right": lambda: ((k + 1) / steps, ones),
+        "inclusive": lambda: (k / (steps - 1), ones),
+    }
+    positions, weights = rules[rule]()
+    return positions, weights / weights.sum()
+
+
+def _gauss_legendre(steps: int) -> tuple[Floats, Floats]:
+    x, w = np.polynomial.legendre.leggauss(steps)  # on [-1, 1]
+    return (x + 1) / 2, w
+
+
+def _fitting(baseline: Tensor | float, images: Tensor) -> Tensor | float:
+    if not isinstance(baseline, Tensor):
+        return baseline
+    if baseline.shape != images.shape[1:]:
+        raise ConfigError(
+            f"the baseline's shape is {tuple(baseline.shape)}, but an image's is "
+            f"{tuple(images.shape[1:])}: they must be equal. One number does for all pixels."
+        )
+    return baseline.to(images)
