@@ -4,12 +4,10 @@ Both surrogates are weighted least squares on 0/1 indicators, so their weights a
 of the scores: `weights = solver @ scores`, one matrix for all images with as many superpixels.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import combinations
 from math import comb
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +16,9 @@ from explaindebug.errors import ConfigError
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+
+ROUNDS = 8  # of drawing, for a coalition drawn twice costs one pass only
 
 
 class Design(NamedTuple):
@@ -27,13 +28,16 @@ class Design(NamedTuple):
     solver: Floats  # (m, k)
 
 
-Sampler = Callable[[int], Design]  # hashable; the number of superpixels -> the design
+class Sampler(Protocol):
+    """Hashable; draws and solves the design for m superpixels."""
 
+    @property
+    def samples(self) -> int:
+        """How many perturbed images at most, give or take two."""
 
-@lru_cache(maxsize=64)
-def design(sampler: Sampler, m: int) -> Design:
-    """The sampler's design for m superpixels, drawn and solved once."""
-    return sampler(m)
+    def __hash__(self) -> int: ...
+
+    def __call__(self, m: int, /) -> Design: ...
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class RidgeDesign:
 
 @dataclass(frozen=True)
 class ShapleyDesign:
-    """Coalitions as the Shapley kernel weighs them, fitted so that the weights sum to F(x) - F(off).
+    """Coalitions as the Shapley kernel weighs them; the weights sum to F(x) - F(off).
 
     Sizes next to none and to all weigh most, so they are enumerated as far as `samples` reach; the
     other sizes get random coalitions, each with its complement. With 2^m - 2 samples or more all
@@ -100,7 +104,7 @@ def _coalitions(m: int, samples: int, rng: np.random.Generator) -> tuple[Bools, 
         weights.append(np.full(comb(m, size), mass[size] / comb(m, size)))
     rest = mass[full + 1 : m - full].sum()
     if left >= 2 and rest > 0:
-        drawn, counts = np.unique(_drawn(m, mass, full, left // 2, rng), axis=0, return_counts=True)
+        drawn, counts = _drawn(m, mass, full, left, rng)
         rows.append(drawn)
         weights.append(rest * counts / counts.sum())
     w = np.concatenate(weights)
@@ -130,8 +134,22 @@ def _all_of_size(m: int, size: int) -> Bools:
     return rows
 
 
-def _drawn(m: int, mass: Floats, full: int, pairs: int, rng: np.random.Generator) -> Bools:
-    """Random coalitions (2 * pairs, m) and their complements; sizes at even quantiles."""
+def _drawn(
+    m: int, mass: Floats, full: int, left: int, rng: np.random.Generator
+) -> tuple[Bools, Counts]:
+    """Up to `left` distinct random coalitions and complements, and how often each was drawn."""
+    drawn, counts = np.empty((0, m), bool), np.empty(0, np.int64)
+    for _ in range(ROUNDS):
+        if left - len(drawn) < 2:
+            break
+        again = _pairs(m, mass, full, (left - len(drawn)) // 2, rng)
+        rows = np.vstack([np.repeat(drawn, counts, axis=0), again])
+        drawn, counts = np.unique(rows, axis=0, return_counts=True)
+    return drawn, counts
+
+
+def _pairs(m: int, mass: Floats, full: int, pairs: int, rng: np.random.Generator) -> Bools:
+    """Random coalitions and their complements (2 * pairs, m); sizes at even quantiles."""
     sizes = np.arange(full + 1, m // 2 + 1)
     chance = mass[sizes] * np.where(2 * sizes == m, 1, 2)
     quantiles = (np.arange(pairs) + rng.random()) / pairs

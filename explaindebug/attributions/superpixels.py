@@ -1,6 +1,6 @@
 """Superpixels: the pixels that are switched on and off together.
 
-A segmenter is a frozen dataclass that maps a picture (h, w, c), float32 in [0, 1], to labels (h, w).
+A segmenter is a frozen dataclass: picture (h, w, c), float32 in [0, 1] -> labels (h, w).
 """
 
 import hashlib
@@ -41,9 +41,12 @@ class Quickshift:
     max_dist: float = 200.0
     ratio: float = 0.2
 
+    def __post_init__(self) -> None:
+        _check(self.kernel_size >= 1, self, "kernel_size of 1 or more")
+
     def __call__(self, picture: Picture) -> Labels:
         colour = _in_colour(picture)
-        return quickshift(  # type: ignore[no-any-return]
+        return quickshift(  # type: ignore[no-any-return, no-untyped-call]
             colour,
             ratio=self.ratio,
             kernel_size=self.kernel_size,
@@ -68,6 +71,13 @@ class Slic:
     compactness: float = 10.0
     adaptive: bool = False
 
+    def __post_init__(self) -> None:
+        _check(
+            self.n_segments >= 2 and self.compactness > 0,
+            self,
+            "2 n_segments or more, compactness above 0",
+        )
+
     def __call__(self, picture: Picture) -> Labels:
         colour = _in_colour(picture)
         return slic(  # type: ignore[no-any-return]
@@ -89,6 +99,9 @@ class Grid:
     rows: int = 7
     columns: int = 7
 
+    def __post_init__(self) -> None:
+        _check(min(self.rows, self.columns) >= 1, self, "1 row and column or more")
+
     def __call__(self, picture: Picture) -> Labels:
         h, w, _ = picture.shape
         row, column = np.arange(h) * self.rows // h, np.arange(w) * self.columns // w
@@ -98,8 +111,8 @@ class Grid:
 def superpixels(images: Tensor, segmenter: Segmenter) -> Tensor:
     """Labels (n, h, w) int64 on the images' device, 0 to m - 1 in each image.
 
-    They depend on each image alone, rescaled to [0, 1] because inputs are normalised in any way. The
-    last thousand or so images are remembered: a cascade segments each of its inputs once.
+    They depend on each image alone, rescaled to [0, 1] because inputs are normalised in any way.
+    The last thousand or so images are remembered: a cascade segments each of its inputs once.
 
     Raises:
         AttributionError: for an image that is a single superpixel, or not finite.
@@ -151,3 +164,8 @@ def _segmented(picture: Picture, segmenter: Segmenter, place: int) -> Labels:
 def _in_colour(picture: Picture) -> Picture:
     """Grey pictures with three equal channels, as segmenters work in Lab; others as they are."""
     return np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture
+
+
+def _check(fine: bool, segmenter: Segmenter, wanted: str) -> None:
+    if not fine:
+        raise ConfigError(f"{segmenter}: {wanted} expected.")
