@@ -10,31 +10,43 @@ EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
 def main() -> None:
     """Compose the configuration from the command line and run it; ends in one sentence on errors.
 
-    With HYDRA_FULL_ERROR=1 errors come with their traceback.
+    In a sweep the other jobs go on. With HYDRA_FULL_ERROR=1 errors come with their traceback.
     """
     import hydra
 
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra hands errors on, instead of printing them
-    application = hydra.main("pkg://explaindebug.configs", "train", version_base="1.3")(_run)
+    failed = False
+
+    def job(config: Any) -> None:
+        nonlocal failed
+        # Imported late: torch takes seconds, and `--help` needs none of it.
+        try:
+            from explaindebug.app.run import run
+
+            run(config)
+        except Exception as error:
+            _complain(error, full)
+            failed = True
+
     try:
-        application()
+        hydra.main("pkg://explaindebug.configs", "train", version_base="1.3")(job)()
     except BrokenPipeError:  # `| head` has read enough
-        sys.exit(0)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     except Exception as error:
-        from explaindebug.app.complaints import sentence
-
-        said = None if full else sentence(error)
-        if said is None:
-            raise
-        print(f"error: {said}", file=sys.stderr)
+        _complain(error, full)
+        failed = True
+    if failed:
         sys.exit(EXIT_ERROR)
 
 
-def _run(config: Any) -> None:
-    # Imported late: torch takes seconds, and `--help` needs none of it.
-    from explaindebug.app.run import run
+def _complain(error: Exception, full: bool) -> None:
+    """Print what is wrong; raise it again where it is ours, or its traceback is asked for."""
+    from explaindebug.app.complaints import sentence
 
-    run(config)
+    said = None if full else sentence(error)
+    if said is None:
+        raise error
+    print(f"error: {said}", file=sys.stderr)

@@ -32,24 +32,26 @@ class Classifier(pl.LightningModule):
         """The loss of one batch."""
         images, labels, *_ = batch
         loss = cross_entropy(self(images), labels)
-        self.log(f"{self.name}/train_loss", loss, prog_bar=True, on_step=False, on_epoch=True)
+        self.log(f"{self.name}/train_loss", loss, on_step=False, on_epoch=True)
+        self.log("loss", loss, prog_bar=True, logger=False)
         return loss
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Loss and accuracy on the labels that the model is told."""
-        self._evaluate(batch, "val", bar=True)
+        self._evaluate(batch, "val")
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         """The same on held-out inputs."""
-        self._evaluate(batch, "test", bar=False)
+        self._evaluate(batch, "test")
 
-    def _evaluate(self, batch: Any, split: str, *, bar: bool) -> None:
+    def _evaluate(self, batch: Any, split: str) -> None:
         images, labels, *_ = batch
         logits = self(images)
         n = len(images)
         right = (predicted(logits) == labels).float().mean()
         self.log(f"{self.name}/{split}_loss", cross_entropy(logits, labels), batch_size=n)
-        self.log(f"{self.name}/{split}_accuracy", right, prog_bar=bar, batch_size=n)
+        self.log(f"{self.name}/{split}_accuracy", right, batch_size=n)
+        self.log("accuracy", right, prog_bar=True, logger=False, batch_size=n)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam at a constant rate."""

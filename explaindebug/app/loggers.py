@@ -1,9 +1,11 @@
 """Loggers of the application."""
 
+import netrc
 import os
 import warnings
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 from explaindebug._lightning import pl
 from explaindebug.errors import ConfigError
@@ -21,10 +23,10 @@ def wandb_logger(
     """
     if mode not in MODES:
         raise ConfigError(f"logger.wandb.mode is {mode!r}, not one of online, offline, disabled.")
-    chosen = mode or os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
     # Pictures inside tables would else lie outside the run's folder, and be lost when it is moved.
     os.environ.setdefault("WANDB_DATA_DIR", str(Path(folder).resolve() / "wandb"))
     os.environ.setdefault("WANDB_SILENT", "true")
+    chosen = mode or os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
     options: dict[str, Any] = {"project": project, "name": name, "save_dir": folder}
     try:
         return _started(pl.loggers.WandbLogger(mode=chosen, **options))
@@ -59,12 +61,11 @@ def tensorboard_logger(folder: str, name: str) -> Any:
 
 
 def logged_in() -> bool:
-    """Whether W&B knows an API key of this user; nothing is asked and nothing is sent."""
+    """Whether W&B has an API key of this user, in the environment or in ~/.netrc; nothing is asked."""
     if os.environ.get("WANDB_API_KEY"):
         return True
-    import wandb
-
+    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
     try:
-        return bool(wandb.api.api_key)
-    except Exception:
+        return netrc.netrc().authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
         return False

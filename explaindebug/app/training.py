@@ -19,6 +19,14 @@ CHATTER = (
 )
 
 
+class Bar(pl.callbacks.RichProgressBar):
+    """Lightning's progress bar without the logger's version number."""
+
+    def get_metrics(self, *args: Any) -> dict[str, Any]:
+        """What stands behind the bar."""
+        return {name: x for name, x in super().get_metrics(*args).items() if name != "v_num"}
+
+
 def trainer(**options: Any) -> pl.Trainer:
     """A Lightning Trainer with a rich progress bar; options are those of `Trainer`."""
     options.setdefault("enable_model_summary", False)
@@ -26,8 +34,7 @@ def trainer(**options: Any) -> pl.Trainer:
     options.setdefault("log_every_n_steps", 10)
     quiet()
     if options.get("enable_progress_bar", True):
-        bar = pl.callbacks.RichProgressBar(leave=False)
-        options["callbacks"] = [*(options.get("callbacks") or ()), bar]
+        options["callbacks"] = [*(options.get("callbacks") or ()), Bar(leave=False)]
     return pl.Trainer(**options)
 
 

@@ -24,6 +24,7 @@ from explaindebug.callbacks.loggers import Sinks
 from explaindebug.data import ImageSet
 from explaindebug.errors import ConfigError, DataError, UnsupportedModelError
 from explaindebug.files import write_json
+from explaindebug.postprocessing import PostProcessing
 from explaindebug.verdicts import Verdict
 from explaindebug.watching import watch
 
@@ -163,7 +164,7 @@ class Workbench:
         return {
             "attributions": s.attributions,
             "similarities": s.similarities,
-            "postprocessing": s.postprocessing,
+            "postprocessing": PostProcessing(**s.postprocessing),
             "nulls": s.nulls,
             "probe": s.probe,
             "pictures": s.pictures,

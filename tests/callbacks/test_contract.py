@@ -130,7 +130,7 @@ class TestWhenItRuns:
 
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*shuffling.*")
-            trainer(tmp_path, [callback, Noting()]).fit(
+            trainer(tmp_path, [callback, Noting()], num_sanity_val_steps=0).fit(
                 Module(), loader(), loader(10, shuffle=True)
             )
         assert len(seen) == 2
