@@ -44,10 +44,10 @@ def canonise(graph: Graph) -> None:
     the BatchNorm. A BatchNorm with anything else before it (a sum, a concatenation, an output
     that is used twice) stays an operation of its own.
     """
-    _merge(graph)
     _mark_rectified(graph)
     _mark_bottlenecks(graph)
     _name(graph)
+    _merge(graph)  # last, so that the merged operation has the marks and the name
 
 
 def require(graph: Graph, label: str, *, sums: bool = True) -> None:
@@ -164,5 +164,3 @@ def _name(graph: Graph) -> None:
             name = modules.get(id(op.weight), op.kind)
             uses[name] += 1
             op.name = name if uses[name] == 1 else f"{name}#{uses[name]}"
-            if op.merged is not None:
-                op.merged.name = op.name

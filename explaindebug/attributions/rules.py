@@ -34,7 +34,7 @@ class Epsilon:
 
     def __call__(self, op: Linear, relevance: Tensor) -> Tensor:
         a, z = op.inputs[0], op.output
-        return a * op.adjoint(relevance / stabilised(z, self.epsilon), op.weight)
+        return op.adjoint(over(relevance, stabilised(z, self.epsilon)), op.weight).mul_(a)
 
 
 @dataclass(frozen=True)
@@ -50,18 +50,18 @@ class Alpha1Beta0:
     def __call__(self, op: Linear, relevance: Tensor) -> Tensor:
         a, up = op.inputs[0], op.weight.clamp(min=0)
         if a.amin() >= 0:  # behind a ReLU: the other half is zero
-            return a * op.adjoint(ratio(relevance, op.apply(a, up, op.bias)), up)
+            return op.adjoint(ratio(relevance, op.apply(a, up, op.bias)), up).mul_(a)
         positive, negative, down = a.clamp(min=0), a.clamp(max=0), op.weight.clamp(max=0)
         z = op.apply(positive, up, op.bias) + op.apply(negative, down)
         share = ratio(relevance, z)
-        return positive * op.adjoint(share, up) + negative * op.adjoint(share, down)
+        return op.adjoint(share, up).mul_(positive).addcmul_(op.adjoint(share, down), negative)
 
 
 @dataclass(frozen=True)
 class Flat:
     """R_j = sum_k R_k / n_k, where n_k counts the inputs under unit k; padding is none.
 
-    Source: Lapuschkin et al. 2019, supplement; Bach et al. 2016.
+    Source: Bach et al. 2016; Lapuschkin et al. 2019.
     """
 
     def __call__(self, op: Linear, relevance: Tensor) -> Tensor:
@@ -71,19 +71,19 @@ class Flat:
         else:  # all units share alike, so their sum can be spread
             weight = torch.ones_like(op.weight[:1])
             relevance = relevance.sum(1 - op.weight.ndim, keepdim=True)
-        return op.adjoint(relevance / op.apply(ones, weight), weight)
+        return op.adjoint(relevance / nonzero(op.apply(ones, weight)), weight)
 
 
 @dataclass(frozen=True)
 class WSquare:
     """R_j = sum_k w_jk^2 / (sum_j' w_j'k^2) R_k; weights on padding don't count.
 
-    Source: Montavon et al. 2017, equation 13 (unbounded inputs).
+    Source: Montavon et al. 2017, the rule for unbounded inputs.
     """
 
     def __call__(self, op: Linear, relevance: Tensor) -> Tensor:
         ones, weight = torch.ones_like(op.inputs[0][:1]), op.weight.square()
-        return op.adjoint(ratio(relevance, op.apply(ones, weight)), weight)
+        return op.adjoint(relevance / nonzero(op.apply(ones, weight)), weight)
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class ZBox:
     Each term is at least 0, and the bias has no share. `low` (l) and `high` (h) are the smallest
     and largest value that an input can have, for all channels or for each.
 
-    Source: Montavon et al. 2017, equation 15 (the z^B rule).
+    Source: Montavon et al. 2017, the z^B rule.
     """
 
     low: Range
@@ -106,7 +106,7 @@ class ZBox:
         self._check(a, low, high)
         below, width = a - high, (high - low).expand_as(a[:1])
         share = ratio(relevance, op.apply(below, op.weight) + op.apply(width, up))
-        return below * op.adjoint(share, op.weight) + width * op.adjoint(share, up)
+        return op.adjoint(share, op.weight).mul_(below).addcmul_(op.adjoint(share, up), width)
 
     def _check(self, a: Tensor, low: Tensor, high: Tensor) -> None:
         slack = 1e-4 * (high - low)
@@ -128,14 +128,28 @@ def z_rule(op: Op, relevance: Tensor) -> tuple[Tensor, ...]:
     return tuple(x * g for x, g in zip(op.inputs, gradients, strict=True))
 
 
-def stabilised(z: Tensor, epsilon: float) -> Tensor:
-    """The denominator z + epsilon sgn(z), with sgn(0) = 1."""
-    return torch.where(z < 0, z - epsilon, z + epsilon)
+# Written with `out` and in place: fresh memory and `torch.where` can cost more than a convolution.
 
 
 def ratio(relevance: Tensor, z: Tensor) -> Tensor:
     """R / z, where a z of zero (or so small that the ratio overflows) counts as 1."""
-    return relevance / z.masked_fill(z.abs() < 1e-30, 1.0)
+    return over(relevance, nonzero(z))
+
+
+def over(relevance: Tensor, z: Tensor) -> Tensor:
+    """R / z, written to z."""
+    return torch.div(relevance, z, out=z)
+
+
+def nonzero(z: Tensor) -> Tensor:
+    """A copy of z that is 1 where |z| < 1e-30."""
+    size = z.abs()
+    return torch.lt(size, 1e-30, out=size).add_(z)
+
+
+def stabilised(z: Tensor, epsilon: float) -> Tensor:
+    """The denominator z + epsilon sgn(z), with sgn(0) = 1."""
+    return torch.copysign(z.new_tensor(epsilon), z).add_(z)
 
 
 def _per_channel(value: Range, a: Tensor) -> Tensor:

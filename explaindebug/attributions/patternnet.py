@@ -1,0 +1,151 @@
+"""PatternNet and PatternAttribution: the way back along patterns instead of weights."""
+
+import os
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from explaindebug.attributions.backward import Backward, Rule
+from explaindebug.attributions.canonical import KINDS, canonise, is_elementwise, require
+from explaindebug.attributions.graph import Graph
+from explaindebug.attributions.method import ATTRIBUTIONS, Method
+from explaindebug.attributions.ops import Linear, Op
+from explaindebug.attributions.patterns import Patterns, layers_of, patterns_of
+from explaindebug.errors import ConfigError, UnsupportedModelError
+
+
+@dataclass(frozen=True)
+class AlongPatterns(Rule):
+    """Backward with patterns a in place of weights w, or with w a where `attribution` is set.
+
+    Starts from the logit's value; a ReLU passes what it passed on the way forth.
+    """
+
+    label: str
+    patterns: Patterns | None
+    attribution: bool
+    frozen: bool
+    rescale: bool
+
+    kinds: ClassVar[frozenset[str]] = KINDS
+
+    def start(self, score: Tensor) -> Tensor:
+        return score
+
+    def check(self, graph: Graph) -> None:
+        canonise(graph)
+        require(graph, self.label, sums=False)
+        self._fitted.check(layers_of(graph), weights_too=not self.frozen)
+
+    def propagate(self, op: Op, signal: Tensor) -> tuple[Tensor, ...]:
+        if isinstance(op, Linear):
+            return (self._along_pattern(op.merged or op, signal),)
+        if op.absorbed or (is_elementwise(op) and (op.first or self.attribution)):
+            return (signal,)  # the same pixel in other units, or a share of itself alone
+        return op.vjp(signal)
+
+    def _along_pattern(self, op: Linear, signal: Tensor) -> Tensor:
+        pattern = self._fitted.of(op)
+        result = op.adjoint(signal, pattern * op.weight if self.attribution else pattern)
+        return (
+            result.div_(_largest(signal, result.ndim)) if self.rescale and op.bottleneck else result
+        )
+
+    @property
+    def _fitted(self) -> Patterns:
+        if self.patterns is None:
+            raise ConfigError(
+                f"{self.label} has no patterns yet: prepare it with training images "
+                "(`prepare(model, images)`, or `references=` of `attribute`), or give it what "
+                "`fit_patterns(model, loader)` found as `fitted`."
+            )
+        return self.patterns
+
+
+@ATTRIBUTIONS.register("pnet")
+@dataclass(frozen=True)
+class PatternNet(Method):
+    """The signal in the image that moved the logit: the gradient with patterns for weights.
+
+    Every layer's weights w are replaced by its patterns a on the way back, which starts from the
+    logit's value; see `fit_patterns` for what they are. Only the direction of a map means
+    something: with `rescale` the signal is divided by its largest absolute value at every layer
+    that all of it passes through, so that deep networks don't overflow.
+
+    BatchNorm behind a convolution or linear layer is merged with it, and average pooling is passed
+    by its gradient. Sums of activations (residual networks) are refused: the method defines no
+    pattern for them.
+
+    Args:
+        patterns: what `prepare` does when there are patterns already. `frozen` keeps those of the
+            network they were fitted on (as the paper most likely did in its cascade), `refit` fits
+            them again; and `refit` refuses weights that they were not fitted on.
+        rescale: see above; without it, magnitudes are those of the product of patterns.
+        fitted: the patterns, or the file they were saved to; `prepare` finds them otherwise.
+
+    Raises:
+        ConfigError: when it is called without patterns, or with those of another model.
+        UnsupportedModelError: when it is called on a model with an operation that has no rule.
+        DataError: for a file that holds no patterns.
+
+    Source: Kindermans et al. 2018, "Learning how to explain neural networks".
+    """
+
+    patterns: Literal["refit", "frozen"] = "refit"
+    rescale: bool = True
+    fitted: Patterns | str | os.PathLike[str] | None = None
+
+    label = "PNet"
+    source = "Kindermans et al. 2018"
+    needs_references = True
+    attribution: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.patterns not in ("refit", "frozen"):
+            raise ConfigError(f"patterns is refit or frozen, got {self.patterns!r}.")
+        if isinstance(self.fitted, str | os.PathLike):
+            object.__setattr__(self, "fitted", Patterns.load(self.fitted))
+
+    def prepare(self, model: nn.Module, references: Tensor) -> Self:
+        """The method with patterns fitted on images (m, c, h, w) as the model was trained on."""
+        if self.fitted is not None and self.patterns == "frozen":
+            return self
+        try:
+            return replace(self, fitted=patterns_of(model, references))
+        except UnsupportedModelError:
+            return self  # its passes' `check` says so, beside what other methods have to say
+
+    @property
+    def passes(self) -> Backward:
+        frozen = self.patterns == "frozen"
+        assert not isinstance(self.fitted, str | os.PathLike)  # loaded on construction
+        return Backward(
+            AlongPatterns(self.label, self.fitted, self.attribution, frozen, self.rescale)
+        )
+
+    def reduce(self, images: Tensor, result: Tensor) -> Tensor:
+        return result
+
+
+@ATTRIBUTIONS.register("pattribution")
+@dataclass(frozen=True)
+class PatternAttribution(PatternNet):
+    """How much of the signal in each pixel moved the logit: the way back with w a for the weights.
+
+    Since w^T a = 1, each unit hands on all that it gets: a root point for deep Taylor decomposition
+    that is learnt from data. Options, supported layers and errors as PatternNet's.
+
+    Source: Kindermans et al. 2018.
+    """
+
+    label = "PAttribution"
+    attribution = True
+
+
+def _largest(signal: Tensor, ndim: int) -> Tensor:
+    """The largest absolute value of each sample (n, 1, ...); 1 where all is zero."""
+    places = tuple(range(1, signal.ndim))
+    largest = torch.maximum(signal.amax(places), -signal.amin(places))
+    return (largest + (largest == 0)).reshape(-1, *[1] * (ndim - 1))
