@@ -78,6 +78,19 @@ def private_randomness(seed: int, device: torch.device) -> Iterator[None]:
         np.random.set_state(numpy)  # noqa: NPY002
 
 
+@contextmanager
+def frozen(model: nn.Module) -> Iterator[None]:
+    """Inside, no parameter wants a gradient; afterwards those do that did."""
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    try:
+        for parameter in trainable:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in trainable:
+            parameter.requires_grad_(True)
+
+
 def private_copy(model: nn.Module) -> nn.Module:
     """A deep copy in eval mode, float32, with frozen parameters and without backward hooks.
 

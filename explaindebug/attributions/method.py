@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+import torch
 from torch import Tensor, nn
 
 from explaindebug.registry import Registry
+from explaindebug.watching import frozen
 
 ATTRIBUTIONS: Registry[type["Method"]] = Registry("attribution method", "explaindebug.attributions")
 
@@ -83,7 +85,9 @@ class Method(ABC):
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """The maps (n, c, h, w), in the dtype of images and model.
 
-        `model` is in eval mode with frozen parameters, as `watch` gives it; `attribute` does all of
-        that.
+        The model must be in eval mode. `attribute` sees to that, and does much more: use this for
+        single methods, and for other dtypes than float32.
         """
-        return self.reduce(images, self.passes.run(model, images, targets))
+        with torch.enable_grad(), frozen(model):
+            images = images.detach()
+            return self.reduce(images, self.passes.run(model, images, targets))

@@ -17,12 +17,14 @@ from explaindebug.attributions.inputs import (
 )
 from explaindebug.attributions.jobs import Maps, Meter, Progress, jobs_of
 from explaindebug.attributions.method import Method
+from explaindebug.attributions.options import at_least
 from explaindebug.attributions.workers import cores, intra_op_threads, run_jobs
 from explaindebug.errors import UnsupportedModelError
 from explaindebug.watching import watch
 
-CHUNK_BYTES = 2**28  # what the activations of one chunk may take
-LARGE = 2**25  # bytes of activations per image from which a network fills several cores by itself
+MEMORY = 2**32  # bytes that the activations of all workers may take
+CHUNK = 2**28  # those of one chunk
+LARGE = 2**24  # those of one image, from which on a network fills several cores by itself
 
 
 def attribute(
@@ -48,11 +50,11 @@ def attribute(
     (images m, c, h, w of the training distribution) only where these are given. At most `chunk`
     images go through the model at once, fewer where they need much memory.
 
-    `workers` chunks and methods are computed side by side, each on one core; any number gives the
-    same maps to the last bit. None chooses: all cores for a small network, and for a large one
-    torch's own threads. `seed` is that of the global random states, for foreign code that draws
-    from them: our methods have seeds of their own. `progress` is called with the names of methods,
-    the passes done and the passes in all.
+    On a CPU chunks and methods are computed side by side by `workers`, each on one core; any number
+    gives the same maps to the last bit. None means all cores, and threads of torch's where there
+    are fewer jobs than cores and the network is large. `seed` is that of the global random states,
+    for foreign code that draws from them: our methods have seeds of their own. `progress` is called
+    with the names of methods, the passes done and the passes in all.
 
     A map that is not finite is returned as it is; `not_finite` finds it.
 
@@ -102,6 +104,8 @@ class Plan:
         Raises:
             UnsupportedModelError: where no method can, as the model's outputs are no logits.
         """
+        if not len(images):
+            return {}
         image = checked_images(images[:1], model)
         survey(model, image)
         refused: dict[str, UnsupportedModelError] = {}
@@ -123,27 +127,37 @@ class Plan:
         progress: Progress | None = None,
     ) -> Maps:
         """The maps, as `attribute` gives them."""
+        for name, value in {"chunk": chunk, "workers": workers}.items():
+            if value is not None:
+                at_least(1, name, value, "attribute")
         maps = {key: torch.zeros_like(images, dtype=torch.float32) for key in self.methods}
         if not len(images):
             return maps
         channels_last(model)
         x = checked_images(images, model)
-        seen = survey(model, x[:1])
-        chunk = max(1, min(chunk, CHUNK_BYTES // max(1, seen.bytes)))
-        workers, threads = _division(workers, seen, x.device)
+        network = survey(model, x[:1])
+        chunk = max(1, min(chunk, CHUNK // max(1, network.bytes)))
+        targets = self._targets(model, x, targets, chunk)
+        jobs = list(jobs_of(self.methods, x, targets, chunk))
+        workers, threads = _division(workers, len(jobs), chunk, network, x.device)
+        meter = Meter(jobs, progress)
+
+        def done(i: int, found: Maps) -> None:
+            for key, rows in found.items():
+                maps[key][jobs[i].rows] = rows.to(maps[key])
+            meter(jobs[i])
+
         with intra_op_threads(threads):
-            if targets is None:
-                targets = predictions(model, x, chunk)
-            jobs = list(jobs_of(self.methods, x, checked_targets(targets, x), chunk))
-            meter = Meter(jobs, progress)
-
-            def done(i: int, found: Maps) -> None:
-                for key, rows in found.items():
-                    maps[key][jobs[i].rows] = rows.to(maps[key])
-                meter(jobs[i])
-
             run_jobs(model, jobs, workers, done)
         return maps
+
+    def _targets(
+        self, model: nn.Module, images: Tensor, targets: Tensor | int | None, chunk: int
+    ) -> Tensor:
+        if targets is not None:
+            return checked_targets(targets, images)
+        with intra_op_threads(1 if images.device.type == "cpu" else None):
+            return predictions(model, images, chunk)
 
     def _with(self, methods: dict[str, Method]) -> Self:
         plan = type(self)([])
@@ -151,10 +165,18 @@ class Plan:
         return plan
 
 
-def _division(workers: int | None, seen: Survey, device: torch.device) -> tuple[int, int | None]:
-    """How many workers, and how many threads for each; None leaves torch's setting."""
+def _division(
+    workers: int | None, jobs: int, chunk: int, network: Survey, device: torch.device
+) -> tuple[int, int | None]:
+    """How many workers, and how many threads for each; None leaves torch's setting.
+
+    One thread each is best while there are jobs for all cores: torch's own threads win little on
+    small networks, and lose much where other programs run. Cores to spare help large networks.
+    """
     if device.type != "cpu":
         return 1, None
-    if workers is None and seen.bytes >= LARGE:
-        return 1, None
-    return workers or cores(), 1
+    if workers is not None:
+        return workers, 1
+    room = MEMORY // max(1, chunk * network.bytes)
+    workers = max(1, min(jobs, cores(), room))
+    return workers, max(1, cores() // workers) if network.bytes >= LARGE else 1

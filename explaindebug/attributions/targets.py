@@ -35,7 +35,7 @@ def explained(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         ConfigError: for a target outside the classes.
     """
     logits = logits_of(model, images)
-    if images.requires_grad and not logits.requires_grad:
+    if torch.is_grad_enabled() and images.requires_grad and not logits.requires_grad:
         raise UnsupportedModelError(
             f"no gradient leads from the output of {type(model).__name__} back to the image: its "
             "forward detaches it, runs under no_grad, or returns classes instead of logits."
