@@ -1,0 +1,101 @@
+"""The report: one self-contained page, and its pictures and figures as files."""
+
+import base64
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from explaindebug import drawing, figures, wording
+from explaindebug.files import write_atomically
+from explaindebug.palettes import NOT_A_NUMBER
+from explaindebug.report.page import section
+from explaindebug.report.pictures import save_pictures, scales, side
+from explaindebug.results import RunResult, TestResult
+from explaindebug.summaries import Summary
+from explaindebug.verdicts import Verdict
+
+RANK = {"doesn't": 0, "can't tell": 1, "shows": 2}
+
+
+def write_report(result: RunResult, verdicts: Sequence[Verdict], folder: Path) -> Path:
+    """The path of `folder`/report.html, a page that needs nothing beside it.
+
+    Next to it come pictures/ (PNG, a strip per test and input) and figures/ (PNG and PDF). The page
+    is written last and as a whole: where it exists, it is complete.
+    """
+    drawn = {test.name: draw(test, verdicts, result.methods) for test in result.tests}
+    for test, figures_of_test in drawn.items():
+        for name, figure in figures_of_test.items():
+            drawing.save(figure, folder / "figures" / f"{test}_{name}")
+    save_pictures(result, folder / "pictures")
+    return write_atomically(folder / "report.html", render(result, verdicts, drawn))
+
+
+def draw(
+    test: TestResult, verdicts: Sequence[Verdict], names: Mapping[str, str]
+) -> dict[str, Figure]:
+    """The figures of one test: "effects", and for each similarity its curves over the stages."""
+    own = [v for m in names for v in verdicts if (v.test, v.method) == (test.name, m)]
+    drawn = {"effects": figures.effects(own, names)} if own else {}
+    staged = [key.similarity for key, _ in test.scores if key.condition in test.stages]
+    for similarity in dict.fromkeys(staged):
+        drawn[similarity] = figures.cascade(test, names, similarity=similarity)
+    return drawn
+
+
+def render(
+    result: RunResult,
+    verdicts: Sequence[Verdict],
+    drawn: Mapping[str, Mapping[str, Figure]],
+) -> str:
+    """The page as HTML; `drawn` has each test's figures. All text from users is escaped."""
+    environment = _environment()
+    script = environment.get_template("script.js.jinja").render()
+    digest = hashlib.sha256(script.encode()).digest()
+    names, cells, height = result.methods, wording.by_cell(verdicts), side(result)
+    return environment.get_template("report.html.jinja").render(
+        result=result,
+        answer=wording.answer(result, verdicts),
+        remark=wording.remark(result),
+        reading=wording.reading(verdicts),
+        level="95%",
+        sections=[section(t, names, cells, drawn[t.name], height) for t in result.tests],
+        script=Markup(script),
+        script_hash=base64.b64encode(digest).decode(),
+        not_a_number="#" + bytes(NOT_A_NUMBER).hex(),
+        **scales(),
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "gate": wording.gate,
+        "num": wording.num,
+        "signed": wording.signed,
+        "interval": wording.interval,
+        "pvalue": wording.pvalue,
+        "slug": lambda text: text.replace("'", "").replace(" ", "-"),
+        "sentence": lambda text: text[:1].upper() + text[1:],
+        "order": lambda v: RANK[v.answer] * 1000 + (0 if math.isnan(v.effect) else v.effect),
+        "mean_sem": _mean_sem,
+    }
+    return environment
+
+
+def _mean_sem(cell: Summary | None) -> str:
+    if cell is None:
+        return "–"
+    text = f"{wording.num(cell.mean)} ± {wording.num(cell.sem, 3)}"
+    return text if not cell.missing else f"{text} ({cell.missing} NaN)"

@@ -1,0 +1,120 @@
+"""What the tables say, in words: shared by the console and the report."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from explaindebug.results import Gate, RunResult, TestResult
+from explaindebug.verdicts import Verdict
+
+NOTHING = "–"
+Table = Mapping[tuple[str, str], Verdict]  # (test, method) -> verdict
+
+
+def by_cell(verdicts: Iterable[Verdict]) -> dict[tuple[str, str], Verdict]:
+    """The verdicts by (test, method)."""
+    return {(v.test, v.method): v for v in verdicts}
+
+
+def is_void(test: TestResult) -> bool:
+    """Whether a gate failed, so that the test says nothing."""
+    return not all(gate.passed for gate in test.gates)
+
+
+def answer(result: RunResult, verdicts: Sequence[Verdict]) -> str:
+    """The run's result in one sentence: which methods show how many of the bugs."""
+    judged = [test for test in result.tests if not is_void(test)]
+    if not judged:
+        return "Nothing can be said: every test is void." if result.tests else "No test was run."
+    names = {test.name for test in judged}
+    counts = dict.fromkeys(result.methods, 0)
+    for verdict in verdicts:
+        if verdict.method in counts and verdict.test in names:
+            counts[verdict.method] += verdict.answer == "shows"
+    best = max(counts.values(), default=0)
+    winners = listed([result.methods[m] for m, count in counts.items() if count == best])
+    if len(judged) == 1:
+        return _one_test(judged[0].title, best, winners, list(counts.values()))
+    if best == 0:
+        return f"None of the {len(counts)} methods shows any of the {len(judged)} bugs."
+    verb = "shows" if sum(c == best for c in counts.values()) == 1 else "show"
+    if best == len(judged):
+        return f"{winners} {verb} {'both' if best == 2 else f'all {best}'} bugs."
+    come = "comes" if verb == "shows" else "come"
+    return f"No method shows all {len(judged)} bugs; {winners} {come} closest with {best}."
+
+
+def remark(result: RunResult) -> str:
+    """Which tests could not be judged and why, a sentence each; empty where all could."""
+    return " ".join(
+        f"{test.title} could not be judged: {gate(failed)}."
+        for test in result.tests
+        for failed in test.gates
+        if not failed.passed
+    )
+
+
+def reading(verdicts: Sequence[Verdict]) -> list[str]:
+    """How to read the table, in three sentences or so."""
+    margin = num(max((v.margin for v in verdicts), default=0.1))
+    return [
+        "Each cell is one method under one bug. The effect is how far the bug moves the test's "
+        "number on the same inputs, beyond what happens without a bug (the control): positive "
+        "where the bug shows, and 1 would be the whole scale.",
+        f"“Shows”: the effect is surely above {margin}, below which a person would hardly see a "
+        "difference, and above what two models without a bug differ by. “Doesn't”: it is surely "
+        f"below {margin}. “Can't tell”: the data allow neither claim.",
+        "“Surely” means p below 0.05 after adjustment for all cells of the table (Benjamini and "
+        "Hochberg), so that looking at many methods does not by itself find something.",
+    ]
+
+
+def listed(words: Sequence[str], most: int = 3) -> str:
+    """`A, B and C`, or `A, B and 4 more`."""
+    words = list(words)
+    if len(words) > most:
+        words = [*words[: most - 1], f"{len(words) - most + 1} more"]
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def gate(gate: Gate) -> str:
+    """`scene-only accuracy 0.97 ≥ 0.9`, with as many digits as the comparison needs to be true."""
+    digits = next((d for d in range(2, 9) if _tells(gate, d)), 9)
+    sign = "≥" if gate.passed else "<"
+    return f"{gate.name} {num(gate.value, digits)} {sign} {gate.least:g}"
+
+
+def num(value: float | None, digits: int = 2) -> str:
+    """`0.42`, with a real minus sign; a dash where there is no number."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """`+0.42` or `−0.03`."""
+    text = num(value, digits)
+    return text if text[0] in "−–" or float(text) == 0 else f"+{text}"
+
+
+def interval(ends: tuple[float, float], digits: int = 2) -> str:
+    """`[0.36, 0.47]`."""
+    return f"[{num(ends[0], digits)}, {num(ends[1], digits)}]"
+
+
+def pvalue(p: float) -> str:
+    """`0.012`, or `<0.001` below that."""
+    return "<0.001" if p < 0.001 else num(p, 3)
+
+
+def _tells(gate: Gate, digits: int) -> bool:
+    return (round(gate.value, digits) >= gate.least) == gate.passed
+
+
+def _one_test(title: str, best: int, winners: str, counts: list[int]) -> str:
+    if best == 0:
+        return f"{title}: none of the {len(counts)} methods shows it."
+    if sum(counts) == len(counts):
+        return f"{title}: all {len(counts)} methods show it."
+    verb = "shows" if sum(counts) == 1 else "show"
+    return f"{title}: {sum(counts)} of {len(counts)} methods {verb} it ({winners})."

@@ -1,0 +1,241 @@
+import base64
+import io
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from fake_run import METHODS, fake_run, fake_verdicts
+from PIL import Image
+
+import explaindebug.report as report
+from explaindebug.heatmaps import colour
+from explaindebug.report import draw, render, write_report
+from explaindebug.report.pictures import LEVELS, map_source, side
+from explaindebug.results import Gallery, Gate, Headline, RunResult, TestResult
+from explaindebug.scores import Scores
+
+VOID = {"meta", "link", "img", "br", "col", "input", "hr"}
+RUN = fake_run(inputs=2, size=16)
+VERDICTS = fake_verdicts(RUN)
+
+
+class Page(HTMLParser):
+    """A page taken apart: every element with its attributes, and the text of each."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.texts: list[str] = []
+        self._open: list[tuple[str, int]] = []
+        self.feed(text)
+        assert self._open == [], "elements that are never closed"
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, {k: v or "" for k, v in attrs}))
+        self.texts.append("")
+        if tag not in VOID:
+            self._open.append((tag, len(self.elements) - 1))
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self._open.pop()
+
+    def handle_endtag(self, tag):
+        assert self._open.pop()[0] == tag, f"</{tag}> closes another element"
+
+    def handle_data(self, data):
+        for _, k in self._open:
+            self.texts[k] += data
+
+    def all(self, tag: str) -> list[tuple[dict[str, str], str]]:
+        pairs = zip(self.elements, self.texts, strict=True)
+        return [(attrs, " ".join(text.split())) for (name, attrs), text in pairs if name == tag]
+
+
+def page_of(run: RunResult, verdicts=()) -> Page:
+    drawn = {test.name: draw(test, verdicts, run.methods) for test in run.tests}
+    return Page(render(run, verdicts, drawn))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    assert write_report(RUN, VERDICTS, folder) == folder / "report.html"
+    return folder
+
+
+@pytest.fixture(scope="module")
+def text(folder) -> str:
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(text) -> Page:
+    return Page(text)
+
+
+def test_it_opens_with_the_answer(page) -> None:
+    first = next(t for a, t in page.all("p") if a.get("class") == "answer")
+    assert first == "SGradSQ and VGrad show all 3 bugs."
+    assert page.all("title")[0][1] == first
+
+
+def test_every_method_and_test_has_its_cell_with_answer_effect_and_interval(text) -> None:
+    table = Page(re.search(r'<table class="sortable" role="table".*?</table>', text, re.S)[0])
+    cells = [t for a, t in table.all("td") if "data-v" in a]
+    assert len(cells) == len(METHODS) * 4
+    for verdict, cell in zip(
+        (
+            v
+            for m in METHODS
+            for t in RUN.tests
+            for v in VERDICTS
+            if (v.test, v.method) == (t.name, m)
+        ),
+        cells,
+        strict=True,
+    ):
+        low, high = (f"{end:.2f}".replace("-", "−") for end in verdict.interval)
+        assert cell.lower().startswith(verdict.answer)
+        assert cell.endswith(f"[{low}, {high}]".replace("−0.00", "0.00"))
+
+
+def test_nothing_comes_from_elsewhere(text, page) -> None:
+    for _, attrs in page.elements:
+        for name in ("src", "href", "xlink:href", "srcset", "action"):
+            assert attrs.get(name, "#").startswith(("#", "data:"))
+    assert "@import" not in text
+    assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", text))
+    policy = next(a["content"] for a, _ in page.all("meta") if "http-equiv" in a)
+    assert policy.startswith("default-src 'none'; img-src data:")
+
+
+def test_links_within_the_page_lead_somewhere_and_ids_are_unique(page) -> None:
+    ids = [attrs["id"] for _, attrs in page.elements if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    wanted = {a[n][1:] for _, a in page.elements for n in ("href", "xlink:href") if n in a}
+    wanted |= {a["aria-labelledby"] for _, a in page.elements if "aria-labelledby" in a}
+    assert wanted <= set(ids)
+
+
+def test_it_can_be_read_out(page) -> None:
+    assert all("alt" in attrs for attrs, _ in page.all("img"))
+    assert all(attrs.get("scope") in ("row", "col") for attrs, _ in page.all("th"))
+    assert len(page.all("caption")) == len(page.all("table"))
+    charts = [a for a, _ in page.all("svg") if a.get("class") == "chart"]
+    assert len(charts) == 5  # effects of four tests, one cascade
+    assert all(a["role"] == "img" and a["aria-label"] for a in charts)
+    assert page.elements[0] == ("html", {"lang": "en"})
+
+
+def test_maps_are_what_they_show(page) -> None:
+    gallery = RUN.tests[1].galleries[0]
+    alt = "SGrad, flipped labels: dog, called bird"
+    (source,) = (a["src"] for a, _ in page.all("img") if a["alt"] == alt)
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))))
+    levels = np.rint(gallery.maps["flipped labels"]["sgrad"][1] * LEVELS) / LEVELS
+    np.testing.assert_array_equal(shown, colour(levels, signed=True))
+
+
+def test_nan_is_shown_counted_and_said(page, text) -> None:
+    alts = [a["alt"] for a, _ in page.all("img")]
+    assert "Input-Grad, flipped labels: bird (100% of its pixels are not numbers)" in alts
+    assert any("3 of 95 maps are not finite" in text for _, text in page.all("li"))
+    assert text.count("<td>92</td><td>3</td>") == 1  # n and NaN of one method in one test
+
+
+def test_a_failed_gate_voids_its_test(page) -> None:
+    (gate,) = (t for a, t in page.all("li") if a.get("class") == "doesnt")
+    assert gate.startswith("In-domain model's test accuracy 0.87 < 0.9: this test is void.")
+    assert any(a.get("class") == "void" for a, _ in page.all("span"))
+
+
+def test_how_it_was_made_is_told(page) -> None:
+    pre = [text for _, text in page.all("pre")]
+    assert "python train.py bug=all seed=0" in pre
+    assert any("- deconvnet" in text for text in pre)
+    assert any("0.962" in text for _, text in page.all("tr"))
+
+
+NASTY = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}&amp;"
+
+
+def nasty_run() -> RunResult:
+    test = RUN.tests[0]
+    gallery = test.galleries[0]
+    maps = {NASTY: next(iter(gallery.maps.values()))}
+    test = replace(
+        test,
+        title=NASTY,
+        headline=replace(test.headline, question=NASTY),
+        gates=[Gate(NASTY, 0.1, 0.9, NASTY)],
+        galleries=[Gallery(gallery.inputs, (NASTY, NASTY), maps)],
+        facts={NASTY: NASTY},
+        warnings=[NASTY],
+    )
+    return replace(
+        RUN,
+        tests=[test],
+        methods={**METHODS, "grad": NASTY},
+        accuracies=[(NASTY, NASTY, 0.5)],
+        made={"command": NASTY, "config": NASTY, NASTY: NASTY},
+        warnings=[NASTY],
+    )
+
+
+def test_text_from_users_is_only_text() -> None:
+    page = page_of(nasty_run(), VERDICTS)
+    assert len(page.all("script")) == 1
+    assert not [a for _, a in page.elements if any(name.startswith("on") for name in a)]
+    assert all(a.get("src", "data:").startswith("data:") for a, _ in page.all("img"))
+    for tag, count in {"pre": 2, "dd": 3, "dt": 2, "h2": 1, "caption": 2}.items():
+        assert sum(NASTY in text for _, text in page.all(tag)) == count, tag
+    assert any(NASTY in a["alt"] for a, _ in page.all("img"))
+    assert any(NASTY in text for _, text in page.all("text"))  # the method's name in a figure
+
+
+def test_files_beside_the_page(folder) -> None:
+    pictures = sorted(path.name for path in (folder / "pictures").iterdir())
+    assert pictures == [
+        f"{test}_{i:03}.png" for test in ("labels", "reinit", "spurious") for i in (0, 1)
+    ]
+    figures = {path.name for path in (folder / "figures").iterdir()}
+    names = [f"{test.name}_effects" for test in RUN.tests] + ["reinit_spearman"]
+    assert figures == {f"{name}.{kind}" for name in names for kind in ("png", "pdf")}
+
+
+def test_a_page_that_fails_leaves_the_old_one(folder, monkeypatch) -> None:
+    before = (folder / "report.html").read_bytes()
+    monkeypatch.setattr(report, "render", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_report(replace(RUN, tests=[]), [], folder)
+    assert (folder / "report.html").read_bytes() == before
+    assert not list(folder.glob(".*"))
+
+
+def test_runs_with_little_in_them() -> None:
+    assert (
+        "No test was run." in page_of(replace(RUN, tests=[], accuracies=[], made={})).all("p")[0][1]
+    )
+    bare = TestResult("t", "T", Headline("c", "ssim", "down", "Why?"), Scores())
+    page = page_of(replace(RUN, tests=[bare]))
+    assert sum(text == "not measured" for _, text in page.all("td")) == len(METHODS)
+    assert not [a for a, _ in page.all("svg") if a.get("class") == "chart"]
+
+
+def test_maps_shrink_so_that_a_large_run_stays_below_25_megabytes() -> None:
+    """Maps of 16 methods x 4 tests x 190 inputs x 2 models, of noise, which packs worst."""
+    rng = np.random.default_rng(0)
+    inputs = np.zeros((190, 224, 224, 3), np.uint8)
+    maps = dict.fromkeys(map(str, range(16)), np.zeros((190, 0, 0), np.float32))
+    gallery = Gallery(inputs, ("",) * 190, {"a": maps, "b": maps})
+    test = replace(RUN.tests[0], galleries=[gallery])
+    height = side(replace(RUN, tests=[test] * 4))
+    noise = rng.standard_normal((20, 224, 224)).astype(np.float32).clip(-1, 1)
+    sizes = [len(map_source(one, height, signed=True)) for one in noise]
+    assert height >= 24
+    assert np.mean(sizes) * 16 * 4 * 190 * 2 < 20e6
+    assert side(RUN) > 224  # a small run shows every pixel
