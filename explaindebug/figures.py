@@ -8,7 +8,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from explaindebug.drawing import (
+from explaindebug.plotting import (
     ACCENT,
     ANSWERS,
     BUG,

@@ -7,7 +7,7 @@ import pytest
 from fake_run import METHODS, STAGES, fake_run, fake_verdicts
 from PIL import Image
 
-from explaindebug import drawing
+from explaindebug import plotting
 from explaindebug.figures import cascade, curve, effects
 from explaindebug.results import TestResult
 from explaindebug.scores import Key, Scores
@@ -87,20 +87,20 @@ def test_nan_scores_are_left_out_of_a_curve_and_unknown_stages_break_it() -> Non
 
 def test_svg_is_the_same_every_time_and_follows_the_page() -> None:
     one, two = (
-        drawing.svg(cascade(REINIT, METHODS), title='a "<b>"', prefix="p") for _ in range(2)
+        plotting.svg(cascade(REINIT, METHODS), title='a "<b>"', prefix="p") for _ in range(2)
     )
     assert one == two
     assert one.startswith('<svg class="chart"')
     assert 'aria-label="a &quot;&lt;b&gt;&quot;"' in one
     assert "<style" not in one
     assert "http" not in one
-    assert not [colour for colour in drawing.VARIABLES if colour in one]
+    assert not [colour for colour in plotting.VARIABLES if colour in one]
     assert {"var(--ink)", "var(--accent)", "var(--muted)"} <= set(re.findall(r"var\([^)]*\)", one))
     assert ">SGradSQ</text>" in one  # text stays text
 
 
 def test_ids_in_svg_are_prefixed_and_every_reference_has_its_target() -> None:
-    text = drawing.svg(effects(VERDICTS, METHODS), title="t", prefix="here")
+    text = plotting.svg(effects(VERDICTS, METHODS), title="t", prefix="here")
     targets = re.findall(r'\bid="([^"]*)"', text)
     wanted = re.findall(r'(?:url\(#|href="#)([^")]*)', text)
     assert len(targets) == len(set(targets))
@@ -110,7 +110,7 @@ def test_ids_in_svg_are_prefixed_and_every_reference_has_its_target() -> None:
 
 def test_files_for_papers_and_no_trace_in_matplotlib(tmp_path) -> None:
     before = dict(matplotlib.rcParams)
-    drawing.save(effects(VERDICTS, METHODS), tmp_path / "deep" / "spurious_effects")
+    plotting.save(effects(VERDICTS, METHODS), tmp_path / "deep" / "spurious_effects")
     assert dict(matplotlib.rcParams) == before
     assert (tmp_path / "deep/spurious_effects.pdf").read_bytes().startswith(b"%PDF")
     with Image.open(tmp_path / "deep/spurious_effects.png") as picture:

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from explaindebug import drawing, figures, wording
+from explaindebug import figures, plotting, wording
 from explaindebug.files import write_atomically
 from explaindebug.palettes import NOT_A_NUMBER
 from explaindebug.report.page import section
@@ -31,7 +31,7 @@ def write_report(result: RunResult, verdicts: Sequence[Verdict], folder: Path) -
     drawn = {test.name: draw(test, verdicts, result.methods) for test in result.tests}
     for test, figures_of_test in drawn.items():
         for name, figure in figures_of_test.items():
-            drawing.save(figure, folder / "figures" / f"{test}_{name}")
+            plotting.save(figure, folder / "figures" / f"{test}_{name}")
     save_pictures(result, folder / "pictures")
     return write_atomically(folder / "report.html", render(result, verdicts, drawn))
 

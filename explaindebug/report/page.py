@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from explaindebug import drawing, wording
+from explaindebug import plotting, wording
 from explaindebug.report.pictures import MapTable, map_tables
 from explaindebug.results import TestResult
 from explaindebug.scores import Key
@@ -79,7 +79,7 @@ def effects(
         return ""
     shows = [names[m] for m, v in verdicts.items() if v.answer == "shows"]
     title = f"Effects of {len(verdicts)} methods; the bug is shown by {', '.join(shows) or 'none'}."
-    return drawing.svg(drawn, title=title, prefix=f"{place}-effects")
+    return plotting.svg(drawn, title=title, prefix=f"{place}-effects")
 
 
 def cascade(test: TestResult, drawn: Figure | None, place: str) -> str:
@@ -87,7 +87,7 @@ def cascade(test: TestResult, drawn: Figure | None, place: str) -> str:
     if drawn is None:
         return ""
     title = f"{test.headline.similarity} of each method from {test.stages[0]} to {test.stages[-1]}"
-    return drawing.svg(drawn, title=title, prefix=f"{place}-stages")
+    return plotting.svg(drawn, title=title, prefix=f"{place}-stages")
 
 
 def measurements(
