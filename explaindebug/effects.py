@@ -1,0 +1,61 @@
+"""The effect of a bug on one method's scores: how large, how sure, over inputs and over models."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import stdtr, stdtrit  # Student's t: distribution and quantiles
+
+from explaindebug.pairing import Paired
+from explaindebug.statistics import bootstrap_interval, mean_sem, sign_flip_test
+
+PRIOR_FREEDOM = 4  # how many degrees of freedom the guess at what models differ by counts for
+INTERVAL = 0.95
+NAN = math.nan
+
+
+class Effect(NamedTuple):
+    """Mean over inputs of bug minus control, and two tests of it; NaN without any numbers."""
+
+    size: float = NAN
+    interval: tuple[float, float] = (NAN, NAN)
+    p: float = NAN  # of "above the margin"
+    p_absent: float = NAN  # of "below the margin"
+
+
+def effect_of(arms: Paired, sign: int, margin: float, spread: float, seed: int = 0) -> Effect:
+    """The effect, times `sign`, with its p; see `explaindebug.verdicts` for what is tested.
+
+    The interval is the bootstrap's over inputs; where an arm has several models, its half-widths
+    are joined (root of the sum of squares) with that of a t interval for what models differ by.
+    """
+    effects = sign * (arms.bug - arms.control)
+    if not len(effects):
+        return Effect()
+    size = float(effects.mean())
+    between, freedom = between_models(arms, spread)
+    over_inputs = sign_flip_test(np.stack([effects - margin, margin - effects]), seed=seed)
+    error = math.hypot(between, float(np.nan_to_num(mean_sem(effects)[1])))
+    over_models = stdtr(freedom, [-size / error, (size - margin) / error])
+    p, p_absent = np.maximum(over_inputs, over_models).tolist()
+    low, high = (float(end) for end in bootstrap_interval(effects, INTERVAL, seed=seed))
+    if freedom > PRIOR_FREEDOM:
+        wide = between * float(stdtrit(freedom, (1 + INTERVAL) / 2))
+        low, high = size - math.hypot(size - low, wide), size + math.hypot(high - size, wide)
+    return Effect(size, (low, high), p, p_absent)
+
+
+def between_models(arms: Paired, spread: float) -> tuple[float, int]:
+    """Standard error of an effect from what models differ by, and its degrees of freedom.
+
+    The variance between models of one arm, moderated by the guess `spread`: both weighted by their
+    degrees of freedom, so that one model in each arm leaves the guess, and many models forget it.
+
+    Source: Smyth: Linear Models and Empirical Bayes Methods, 2004, section 4.
+    """
+    squares, freedom, share = PRIOR_FREEDOM * spread**2, PRIOR_FREEDOM, 0.0
+    for means in (arms.bug_models, arms.control_models):
+        squares += float(np.square(means - means.mean()).sum())
+        freedom += len(means) - 1
+        share += 1 / len(means)
+    return math.sqrt(squares / freedom * share), freedom

@@ -1,0 +1,79 @@
+"""The two arms of a debugging test, input by input: what a verdict is reached from."""
+
+from dataclasses import dataclass, field
+from functools import reduce
+
+import numpy as np
+
+from explaindebug.results import Headline, TestResult
+from explaindebug.scores import Column, Floats, Key
+
+
+def _none() -> Floats:
+    return np.empty(0)
+
+
+@dataclass(frozen=True, eq=False)
+class Paired:
+    """Scores of one method under one test, of the inputs that have one in every arm.
+
+    An arm may have several models (roles "bug", "bug: 2", ..., "control", "control: 2", ...). An
+    input's score is the mean over the arm's models.
+    """
+
+    bug: Floats = field(default_factory=_none)  # (n,)
+    control: Floats = field(default_factory=_none)  # (n,)
+    bug_models: Floats = field(default_factory=_none)  # (b,) each model's mean over these inputs
+    control_models: Floats = field(default_factory=_none)  # (j,)
+    missing: int = 0  # inputs without a number in some arm
+    trouble: str = ""  # why there is nothing to pair, a sentence
+
+
+def pair(result: TestResult, method: str) -> Paired:
+    """The arms of the test's headline for one method."""
+    headline = result.headline
+    arms = _arms(result, method)
+    if not arms["bug"]:
+        return Paired(trouble=f"{_what(headline)} was not measured.")
+    if not arms["control"]:
+        return Paired(
+            trouble=f"{_what(headline)} has no control: what it is without the bug is not known."
+        )
+    columns = arms["bug"] + arms["control"]
+    rows = reduce(np.intersect1d, [column.rows for column in columns])
+    if not len(rows):
+        return Paired(
+            trouble="bug and control were measured on other inputs, nothing can be paired."
+        )
+    values = np.stack([column.values[np.isin(column.rows, rows)] for column in columns])
+    known = ~np.isnan(values).any(0)
+    bug, control = np.split(values[:, known], [len(arms["bug"])])
+    missing = int((~known).sum())
+    if not known.any():
+        return Paired(missing=missing, trouble=_all_nan(headline, values, len(arms["bug"])))
+    return Paired(bug.mean(0), control.mean(0), bug.mean(1), control.mean(1), missing)
+
+
+def _arms(result: TestResult, method: str) -> dict[str, list[Column]]:
+    """The columns of the headline's numbers, by arm."""
+    where = Key(result.name, method, result.headline.condition, "", result.headline.similarity)
+    arms: dict[str, list[Column]] = {"bug": [], "control": []}
+    for key, column in result.scores:
+        arm = key.role.partition(":")[0]
+        if key._replace(role="") == where and arm in arms:
+            arms[arm].append(column)
+    return arms
+
+
+def _all_nan(headline: Headline, values: Floats, bugs: int) -> str:
+    empty = [
+        arm
+        for arm, part in (("the bug", values[:bugs]), ("the control", values[bugs:]))
+        if np.isnan(part).all()
+    ]
+    where = " and ".join(empty) or "bug or control"
+    return f"{_what(headline)} is NaN for every input of {where}: maps are constant or not finite."
+
+
+def _what(headline: Headline) -> str:
+    return f"{headline.similarity} ({headline.condition})"

@@ -1,0 +1,103 @@
+"""Scores summarised over inputs: mean, error, interval, and how far above its null."""
+
+import csv
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from explaindebug.files import replacing
+from explaindebug.scores import Floats, Key, Scores
+from explaindebug.similarities import SIMILARITIES
+from explaindebug.statistics import bootstrap_interval, mean_sem
+
+TOGETHER = 512  # columns that are resampled at once: their means take 8 MB
+
+
+class Summary(NamedTuple):
+    """One column of scores over its inputs; NaN where there is no such number."""
+
+    test: str
+    method: str
+    condition: str
+    role: str
+    similarity: str
+    n: int  # inputs with a score
+    missing: int  # inputs whose score is NaN: counted, never averaged
+    mean: float
+    sem: float  # sample standard deviation over root n
+    low: float  # 95 % bootstrap interval of the mean
+    high: float
+    null: float  # mean of the matched null
+    excess: float  # (mean - null) / (identical - null): 0 no relation, 1 identical
+
+
+def summarise(
+    scores: Scores, *, null: str = "gaussian", level: float = 0.95, seed: int = 0
+) -> list[Summary]:
+    """A `Summary` for each key, in the table's order; 10,000 keys of 190 inputs take seconds.
+
+    `null` names the null that the excess is over; where it was not scored, the first that was. The
+    excess is that of the means (a ratio of each input would explode where its null is near 1). It
+    is NaN for nulls themselves, and for a similarity that is not registered.
+    """
+    finite = {key: column.values[~np.isnan(column.values)] for key, column in scores}
+    found = _numbers(finite, level, seed)
+    nulls = null_means(scores, null)
+    lines = []
+    for key, column in scores:
+        n = len(finite[key])
+        over = nulls.get(key._replace(role="bug"), math.nan)
+        over = math.nan if key.role.startswith("null") else over
+        excess = _excess(key.similarity, found[key][0], over)
+        lines.append(Summary(*key, n, len(column.values) - n, *found[key], over, excess))
+    return lines
+
+
+def null_means(scores: Scores, null: str = "gaussian") -> dict[Key, float]:
+    """Mean score of the null of that name, or of the first there is, by the bug's key."""
+    means: dict[Key, float] = {}
+    for key, (_, values) in scores:
+        bug = key._replace(role="bug")
+        wanted = key.role == f"null: {null}"
+        if wanted or (key.role.startswith("null: ") and bug not in means):
+            values = values[~np.isnan(values)]
+            means[bug] = float(values.mean()) if len(values) else math.nan
+    return means
+
+
+def write_summary(scores: Scores, path: Path | str) -> None:
+    """Write `summarise(scores)` as CSV, a line per key, all or nothing."""
+    with replacing(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(Summary._fields)
+        writer.writerows(summarise(scores))
+
+
+def _numbers(
+    finite: Mapping[Key, Floats], level: float, seed: int
+) -> dict[Key, tuple[float, float, float, float]]:
+    """Mean, SEM and the interval's ends of each column; columns of one length are one matrix."""
+    by_size: dict[int, list[Key]] = defaultdict(list)
+    for key, values in finite.items():
+        by_size[len(values)].append(key)
+    found = {}
+    for all_keys in by_size.values():
+        for start in range(0, len(all_keys), TOGETHER):
+            keys = all_keys[start : start + TOGETHER]
+            values = np.stack([finite[key] for key in keys])
+            numbers = *mean_sem(values), *bootstrap_interval(values, level, seed=seed)
+            for key, mean, sem, low, high in zip(keys, *numbers, strict=True):
+                found[key] = float(mean), float(sem), float(low), float(high)
+    return found
+
+
+def _excess(similarity: str, mean: float, null: float) -> float:
+    name = similarity.partition("(")[0]  # "topk(fraction=0.2)"
+    if name not in SIMILARITIES:
+        return math.nan
+    identical = SIMILARITIES[name].identical
+    return (mean - null) / (identical - null) if identical != null else math.nan

@@ -1,0 +1,110 @@
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from explaindebug.statistics import (
+    benjamini_hochberg,
+    bootstrap_interval,
+    fewest_inputs,
+    mean_sem,
+    sign_flip_test,
+)
+
+
+def normal(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def test_mean_and_sem_equal_scipys() -> None:
+    x = normal(3, 2, 40)
+    mean, sem = mean_sem(x)
+    np.testing.assert_allclose(mean, x.mean(-1))
+    np.testing.assert_allclose(sem, stats.sem(x, axis=-1))
+
+
+def test_one_value_has_a_mean_and_no_error_and_none_has_neither() -> None:
+    mean, sem = mean_sem([[2.0], [3.0]])
+    assert mean.tolist() == [2.0, 3.0]
+    assert np.isnan(sem).all()
+    assert np.isnan(mean_sem(np.empty((2, 0)))).all()
+
+
+def test_bootstrap_interval_equals_scipys_percentiles() -> None:
+    x = np.random.default_rng(1).exponential(size=50)
+    theirs = stats.bootstrap(
+        (x,), np.mean, n_resamples=20000, method="percentile", rng=np.random.default_rng(0)
+    ).confidence_interval
+    np.testing.assert_allclose(bootstrap_interval(x, resamples=20000), theirs, atol=0.01)
+
+
+@pytest.mark.parametrize(("n", "covered"), [(10, 0.90), (64, 0.94), (190, 0.95)])
+def test_bootstrap_interval_covers_the_mean_as_often_as_stated(n, covered) -> None:
+    low, high = bootstrap_interval(normal(4000, n))
+    assert np.mean((low < 0) & (high > 0)) == pytest.approx(covered, abs=0.012)
+
+
+def test_bootstrap_interval_of_a_column_does_not_depend_on_its_neighbours() -> None:
+    x = normal(5, 30)
+    low, high = bootstrap_interval(x)
+    for i in range(5):
+        np.testing.assert_allclose(bootstrap_interval(x[i]), (low[i], high[i]), rtol=1e-12)
+
+
+def test_bootstrap_interval_of_equal_values_is_that_value_and_of_one_input_nothing() -> None:
+    low, high = bootstrap_interval(np.full(20, 0.1))
+    assert low == high == pytest.approx(0.1, abs=1e-16)
+    assert np.isnan(bootstrap_interval([[1.0]])).all()
+
+
+@pytest.mark.parametrize("n", [3, 8, 12])
+def test_sign_flips_of_few_inputs_are_exact(n) -> None:
+    x = normal(n) + 0.4
+    theirs = stats.permutation_test(
+        (x,), np.mean, permutation_type="samples", alternative="greater", n_resamples=np.inf
+    )
+    assert sign_flip_test(x) == pytest.approx(theirs.pvalue)
+    assert sign_flip_test(np.abs(x)) == 2.0**-n
+
+
+def test_sign_flips_of_many_inputs_agree_with_the_t_test() -> None:
+    x = normal(50, 100) + np.linspace(-0.1, 0.3, 50)[:, None]
+    theirs = stats.ttest_1samp(x, 0, axis=1, alternative="greater").pvalue
+    np.testing.assert_allclose(sign_flip_test(x), theirs, atol=0.02)
+
+
+@pytest.mark.parametrize("n", [10, 64])
+@pytest.mark.parametrize("draw", ["normal", "t", "mostly zero"])
+def test_sign_flips_keep_their_level(n, draw) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((4000, n)) if draw == "normal" else rng.standard_t(2, (4000, n))
+    x = x * (rng.random(x.shape) < 0.2) if draw == "mostly zero" else x
+    p = sign_flip_test(x)
+    for level in (0.01, 0.05, 0.2):
+        assert (p <= level).mean() <= level + 3 * math.sqrt(level / 4000)
+
+
+def test_sign_flips_are_the_same_every_time_and_never_zero() -> None:
+    x = normal(64) + 3
+    assert sign_flip_test(x) == sign_flip_test(x) == 1e-4
+    assert sign_flip_test(-x) == 1.0
+    assert sign_flip_test(np.zeros(64)) == 1.0
+
+
+def test_rounding_does_not_part_equal_sums() -> None:
+    assert sign_flip_test(np.full(10, 0.1)) == 2.0**-10
+    assert sign_flip_test([0.1, 0.2, 0.3, -0.6]) == 9 / 16  # 7 pairs of unlike sums, 2 of sum 0
+
+
+def test_adjusted_p_by_hand_and_nan_does_not_count() -> None:
+    adjusted = benjamini_hochberg([[0.01, np.nan], [0.02, 0.9]])
+    np.testing.assert_allclose(adjusted, [[0.03, np.nan], [0.03, 0.9]])
+    assert np.isnan(benjamini_hochberg([np.nan])).all()
+    assert benjamini_hochberg([]).shape == (0,)
+
+
+def test_fewest_inputs_are_just_enough() -> None:
+    for cells in (1, 9, 64):
+        n = fewest_inputs(cells)
+        assert 2.0**-n <= 0.05 / cells < 2.0 ** -(n - 1)
