@@ -8,9 +8,9 @@ is used.
 import sys
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pytorch_lightning as pl
-elif "pytorch_lightning" in sys.modules and "lightning.pytorch" not in sys.modules:
+_only_the_other = "pytorch_lightning" in sys.modules and "lightning.pytorch" not in sys.modules
+
+if TYPE_CHECKING or _only_the_other:
     import pytorch_lightning as pl
 else:
     try:

@@ -61,7 +61,7 @@ class SpuriousBackground(DataBug):
         rows = self.struck(data, split)
         backgrounds = self._backgrounds(data, rows, scenes or {}, split)
         pixels = data.pixels.copy()
-        for some in np.array_split(np.arange(len(rows)), len(rows) // 256 + 1):  # bounds the memory
+        for some in np.array_split(np.arange(len(rows)), len(rows) // 64 + 1):  # bounds the memory
             where = rows[some]
             pixels[where] = paste(
                 data.pixels[where], data.masks[where], backgrounds[some], self.feather

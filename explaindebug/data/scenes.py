@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from explaindebug.data.embedded import SCENE_KINDS, draw_scenes
 from explaindebug.data.imageset import Labels, Pixels
 from explaindebug.data.scenephotos import PhotoScenes
 from explaindebug.data.splitting import row_rng
@@ -34,8 +35,6 @@ class DrawnScenes:
     kind: str
 
     def __post_init__(self) -> None:
-        from explaindebug.data.embedded import SCENE_KINDS
-
         known = list(SCENE_KINDS)
         if self.kind not in known:
             raise ConfigError(
@@ -44,8 +43,6 @@ class DrawnScenes:
             )
 
     def __call__(self, rows: Labels, *, split: str, size: int, seed: int) -> Pixels:
-        from explaindebug.data.embedded import draw_scenes
-
         made = np.empty((len(rows), size, size, 3), np.uint8)
         for i, row in enumerate(rows):
             own = int(row_rng(seed, split, row).integers(2**31))

@@ -104,7 +104,9 @@ def test_scenes_are_known_where_all_pictures_are_changed_or_the_clean_data_knows
 
 def test_grey_pictures_get_grey_scenes(clean):
     grey = replace(clean, pixels=clean.pixels[..., :1])
-    black = {name: lambda rows, **_: np.zeros((len(rows), 32, 32, 1), np.uint8) for name in clean.classes}
+    black = {
+        name: lambda rows, **_: np.zeros((len(rows), 32, 32, 1), np.uint8) for name in clean.classes
+    }
     made = SpuriousBackground()(grey, scenes=black)
     assert made.pixels.shape == grey.pixels.shape
     assert not made.pixels[:, 0].any()

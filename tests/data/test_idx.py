@@ -1,9 +1,7 @@
 """idx files: what is in them comes out; what is wrong with them is named."""
 
 import gzip
-import os
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +10,6 @@ from explaindebug.data.idx import idx
 from explaindebug.data.idxfiles import idx_files, load_idx, read_idx
 from explaindebug.errors import ConfigError, DataError
 
-DATA = Path(os.environ.get("EXPLAINDEBUG_DATA", Path(__file__).parents[3] / "shared/data"))
 CLASSES = tuple("abc")
 
 
@@ -171,10 +168,8 @@ def test_a_damaged_archive_is_named(root, damage):
 
 
 @pytest.mark.parametrize(("name", "train"), [("mnist", 60000), ("fashion_mnist", 20000)])
-def test_real_files(name, train):
-    if not (DATA / name).is_dir():
-        pytest.skip(f"no {name} in {DATA}")
-    splits = idx(DATA / name, "0123456789", test=1000)
+def test_real_files(real_data, name, train):
+    splits = idx(real_data / name, "0123456789", test=1000)
     assert len(splits.train) + len(splits.val) == train
     assert np.bincount(splits.test.labels).min() > 80
     assert 0.1 < splits.test.masks.mean() < 0.6

@@ -1,16 +1,11 @@
 """Photographs from folders: aligned with masks, split the same way, refused before training."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
 
 from explaindebug.data.photos import photos
 from explaindebug.errors import ConfigError, DataError
-
-DATA = Path(os.environ.get("EXPLAINDEBUG_DATA", Path(__file__).parents[3] / "shared/data"))
 
 
 @pytest.mark.parametrize("size", [16, 40, 64])
@@ -120,13 +115,12 @@ def test_masks_that_mark_everything_are_suspected(photo_root, layout):
     assert photos(layout(), root=photo_root, size=8).train.masks is not None
 
 
-@pytest.mark.skipif(not (DATA / "pets227").is_dir(), reason=f"no pets227 in {DATA}")
-def test_real_photographs_with_masks():
+def test_real_photographs_with_masks(real_data):
     animals = {
         name: {"images": f"pets227/{name}/images/*.jpg", "masks": f"pets227/{name}/masks/*.png"}
         for name in ("cats", "dogs")
     }
-    splits = photos(animals, root=DATA, size=64, train=0.6, val=0.2, test=0.2)
+    splits = photos(animals, root=real_data, size=64, train=0.6, val=0.2, test=0.2)
     assert [len(part) for part in splits] == [222, 74, 74]
     assert np.bincount(splits.test.labels).tolist() == [24, 50]
     areas = splits.train.masks.mean((1, 2))

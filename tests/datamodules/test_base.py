@@ -203,3 +203,28 @@ def test_modules_can_be_copied_and_pickled():
     module.check()
     for twin in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
         assert twin.fingerprint() == module.fingerprint()
+
+
+class Writer(Counter):
+    """Writes each rank's rows to a file."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+
+    def on_train_end(self):
+        (self.folder / f"{self.global_rank}.json").write_text(json.dumps(self.epochs))
+
+
+@pytest.mark.filterwarnings("ignore")  # Lightning and fork have much to say about this machine
+def test_two_processes_share_every_epoch_shuffled(tmp_path):
+    module = Noise(batch_size=4)
+    module.check()
+    options = {"accelerator": "cpu", "devices": 2, "strategy": "ddp_fork", "max_epochs": 2}
+    off = ("logger", "enable_progress_bar", "enable_model_summary", "enable_checkpointing")
+    pl.Trainer(**options, **dict.fromkeys(off, False)).fit(Writer(tmp_path), datamodule=module)
+    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
+    for a, b in zip(first, second, strict=True):
+        assert sorted(a + b) == list(range(40))
+        assert a != sorted(a)
+    assert first[0] != first[1]

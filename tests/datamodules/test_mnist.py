@@ -1,6 +1,5 @@
 """MNIST and Fashion-MNIST: found in any usual layout, fetched only where that is asked for."""
 
-import os
 import struct
 from pathlib import Path
 
@@ -12,8 +11,6 @@ from explaindebug.bugs.labels import LabelFlips
 from explaindebug.bugs.spurious import SpuriousBackground
 from explaindebug.datamodules import MNIST, FashionMNIST
 from explaindebug.errors import DataError
-
-DATA = Path(os.environ.get("EXPLAINDEBUG_DATA", Path(__file__).parents[3] / "shared/data"))
 
 
 def write(folder, fill=200):
@@ -85,9 +82,8 @@ def test_a_failed_download_says_what_to_do(tmp_path, monkeypatch):
         FashionMNIST(root=tmp_path, download=True).check()
 
 
-@pytest.mark.skipif(not (DATA / "mnist").is_dir(), reason=f"no mnist in {DATA}")
-def test_the_real_ones_share_a_root():
+def test_the_real_ones_share_a_root(real_data):
     few = {"train": 100, "val": 50, "test": 50, "size": 32}
-    digits, garments = MNIST(root=DATA, **few), FashionMNIST(root=DATA, **few)
+    digits, garments = MNIST(root=real_data, **few), FashionMNIST(root=real_data, **few)
     assert digits.clean.test.size == garments.clean.test.size == (1, 32, 32)
     assert garments.clean.test.masks.mean() > 1.5 * digits.clean.test.masks.mean()

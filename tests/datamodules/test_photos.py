@@ -1,8 +1,6 @@
 """Photographs by convention or by pattern, and everything that can be wrong with a folder."""
 
-import os
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +10,6 @@ from explaindebug.bugs.spurious import SpuriousBackground
 from explaindebug.datamodules import Photos
 from explaindebug.errors import ConfigError, DataError
 
-DATA = Path(os.environ.get("EXPLAINDEBUG_DATA", Path(__file__).parents[3] / "shared/data"))
 COUNTS = {"train": 12, "val": 4, "test": 4}
 PATTERNS = {
     name: {"images": f"{name}/images/*.png", "masks": f"{name}/masks/*.png"}
@@ -87,10 +84,9 @@ REAL = {
 }
 
 
-@pytest.mark.skipif(not (DATA / "birds_cub100").is_dir(), reason=f"no birds_cub100 in {DATA}")
-def test_real_birds_before_sky_and_dogs_before_bamboo():
+def test_real_birds_before_sky_and_dogs_before_bamboo(real_data):
     module = Photos(
-        root=DATA,
+        root=real_data,
         classes=REAL,
         scenes={
             "bird": "backgrounds/bluesky/*.png",
