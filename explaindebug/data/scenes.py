@@ -76,5 +76,6 @@ def check(scenes: Scenes, classes: Sequence[str]) -> None:
         raise DataError(
             f"class {', '.join(map(repr, without))} has no scene; there are scenes for "
             f"{', '.join(map(repr, scenes)) or 'no class'}. A spurious background needs one for "
-            f"each of {', '.join(classes)}."
+            "every class: set the data's `scenes`, for photographs to a pattern of files or to "
+            "drawn:sky and the like."
         )
