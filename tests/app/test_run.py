@@ -1,0 +1,221 @@
+"""The application as people run it: real config composition, real trainers, real files."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from explaindebug.app import main
+
+SMALL = (
+    "data.train=80",
+    "data.val=20",
+    "data.test=40",
+    "foreign.train=80",
+    "foreign.val=20",
+    "foreign.test=40",
+    "trainer.max_epochs=1",
+    "+trainer.enable_progress_bar=false",
+    "probe=6",
+    "pictures=2",
+    "attributions=[grad,gbp]",
+    "logger=none",
+    "callbacks=none",
+)
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: Any, capsys: Any) -> Run:
+    """Runs the command line in a folder of its own: (exit status, what it said of errors)."""
+
+    def command(*overrides: str, small: bool = True) -> tuple[int, str]:
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        monkeypatch.chdir(tmp_path)
+        defaults = (*SMALL, f"store={tmp_path / 'store'}") if small else ()
+        multirun = [x for x in overrides if x == "-m"]
+        rest = [x for x in overrides if x != "-m"]
+        monkeypatch.setattr(sys, "argv", ["train.py", *multirun, *defaults, *rest])
+        try:
+            main()
+        except SystemExit as stop:
+            status = stop.code
+        else:
+            status = 0
+        said = capsys.readouterr()
+        print(said.out, said.err)  # for a person who looks at a failure
+        return int(status or 0), said.err
+
+    return command
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+class TestRuns:
+    def test_all_four_tests_leave_everything_in_the_output_folder(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        status, said = run("output=out", "bug.labels.rate=0.2", "logger=wandb", "callbacks=heatmaps")
+        assert (status, said) == (0, "")
+        out = tmp_path / "out"
+        for name in ("report.html", "scores.csv", "summary.csv", "results.json", "config.yaml"):
+            assert (out / name).is_file(), name
+        scores = rows(out / "scores.csv")
+        assert {row["test"] for row in scores} == {"spurious", "labels", "reinit", "ood"}
+        assert {row["method"] for row in scores} == {"grad", "gbp"}
+        assert {"bug", "control", "null: gaussian"} <= {row["role"] for row in scores}
+        results = json.loads((out / "results.json").read_text())
+        assert len(results["verdicts"]) == 8
+        assert len(list((out / "checkpoints").glob("*.ckpt"))) == 6
+        assert list((out / "wandb").glob("offline-run-*/*.wandb"))
+        assert list((out / "pictures").glob("*.png"))
+        record = json.loads((out / "records" / "mislabelled.json").read_text())
+        assert len(record[0]["rows"]) == 16
+        assert OmegaConf.load(out / "config.yaml").probe == 6
+
+    @pytest.mark.parametrize("bug", ["spurious", "labels", "reinit", "ood", "none"])
+    def test_one_bug(self, run: Run, tmp_path: Path, bug: str) -> None:
+        rate = ["bug.labels.rate=0.2"] if bug == "labels" else ["data.train=200", "probe=4"]
+        assert run("output=out", f"bug={bug}", *rate) == (0, "")
+        tests = {row["test"] for row in rows(tmp_path / "out" / "scores.csv")}
+        assert tests == ({"spurious", "labels", "reinit", "ood"} if bug == "none" else {bug})
+
+    def test_a_network_is_trained_once_and_reused_when_nothing_changed(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        assert run("output=one", "bug=reinit")[0] == 0
+        checkpoints = sorted((tmp_path / "store").glob("*/last.ckpt"))
+        times = [path.stat().st_mtime_ns for path in checkpoints]
+        assert run("output=two", "bug=reinit", "attributions=[grad]")[0] == 0
+        assert sorted((tmp_path / "store").glob("*/last.ckpt")) == checkpoints
+        assert [path.stat().st_mtime_ns for path in checkpoints] == times
+        assert run("output=three", "bug=reinit", "lr=1e-2")[0] == 0
+        assert len(list((tmp_path / "store").iterdir())) == 2 * len(checkpoints)
+
+    def test_the_same_run_again_gives_the_same_scores(self, run: Run, tmp_path: Path) -> None:
+        for name in ("one", "two"):
+            assert run(f"output={name}", f"store={name}/store", "bug=spurious")[0] == 0
+        one, two = ((tmp_path / name / "scores.csv").read_text() for name in ("one", "two"))
+        assert one == two
+
+    def test_a_sweep_has_a_folder_for_each_job(self, run: Run, tmp_path: Path) -> None:
+        assert run("-m", "output=out", "bug=reinit", "seed=0,1") == (0, "")
+        reports = sorted(path.parent.name for path in tmp_path.glob("out/*/report.html"))
+        assert reports == ["0", "1"]
+
+    def test_a_cut_run_goes_on_where_it_was(self, run: Run, tmp_path: Path, monkeypatch: Any) -> None:
+        from explaindebug.app import store
+
+        class Cut(store.pl.callbacks.Callback):
+            def on_train_epoch_start(self, trainer: Any, *_: Any) -> None:
+                if trainer.current_epoch == 1:
+                    raise KeyboardInterrupt
+
+        original, seen = store.pl.Trainer.fit, []
+
+        def fit(self: Any, *args: Any, **kwargs: Any) -> Any:
+            seen.append(kwargs.get("ckpt_path"))
+            if len(seen) == 1:
+                self.callbacks.append(Cut())
+            return original(self, *args, **kwargs)
+
+        monkeypatch.setattr(store.pl.Trainer, "fit", fit)
+        assert run("output=out", "bug=reinit", "trainer.max_epochs=3")[0] != 0
+        assert not (tmp_path / "out" / "report.html").exists()
+        assert run("output=out", "bug=reinit", "trainer.max_epochs=3")[0] == 0
+        assert seen[1] is not None
+        assert (tmp_path / "out" / "report.html").exists()
+
+    @pytest.mark.parametrize(
+        "choice",
+        ["model.name=squeezenet1_1 data.size=64 foreign.size=64 bug=reinit", "postprocessing.sign=signed postprocessing.channels=none postprocessing.normalise=minmax bug=reinit"],
+    )
+    def test_other_parts(self, run: Run, choice: str) -> None:
+        assert run("output=out", *choice.split()) == (0, "")
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("override", "said"),
+        [
+            ("sed=1", "'seed'"),
+            ("+extra=1", "extra"),
+            ("bug=spurios", "'spurious'"),
+            ("modell=x", "'model'"),
+            ("data.siz=3", "data.size"),
+            ("trainer.max_epoch=3", "trainer.max_epochs"),
+            ("seed=abc", "seed"),
+            ("data.size=big", "data.size"),
+            ("probe=0", "probe"),
+            ("margin=2", "margin"),
+            ("attributions=[grd]", "'grad'"),
+            ("attributions=[{sgrad:{samples:-1}}]", "-1"),
+            ("attributions=[{sgrad:{sample:3}}]", "samples"),
+            ("similarities=[sim]", "ssim"),
+            ("model.name=resnet180", "resnet"),
+            ("model.name=vit_b_16 data.size=224 foreign.size=224 data.train=20 foreign.train=20 "
+             "data.test=10 foreign.test=10 data.val=2 foreign.val=2", "GELU"),
+            ("bug.reinit.layers=30", "8 layers"),
+            ("bug.labels.rate=2", "rate"),
+            ("foreign.size=40", "size"),
+            ("data=photos", "data.root"),
+            ("data=photos data.root=/nowhere/at/all", "/nowhere/at/all"),
+            ("data=fashion_mnist data.root=/nowhere/at/all", "/nowhere/at/all"),
+            ("probe=1000", "1000"),
+            ("trainer.max_epochs=many", "max_epochs"),
+        ],
+    )
+    def test_ends_in_a_sentence_before_training(
+        self, run: Run, tmp_path: Path, override: str, said: str
+    ) -> None:
+        small = not override.startswith("data=")
+        status, error = run("output=out", *override.split(), small=small)
+        assert status == 1
+        assert error.startswith("error: ")
+        assert said in error
+        assert "Traceback" not in error
+        assert not list(tmp_path.glob("store/*/*.ckpt"))
+
+    def test_an_output_folder_of_something_else_is_left_alone(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / "thesis.txt").write_text("all of it")
+        status, error = run("output=mine")
+        assert status == 1
+        assert "not empty" in error
+        assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+    def test_another_runs_folder_is_left_alone(self, run: Run, tmp_path: Path) -> None:
+        assert run("output=out", "bug=reinit")[0] == 0
+        before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")}
+        status, error = run("output=out", "bug=reinit", "seed=1")
+        assert status == 1
+        assert "another run" in error
+        assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")} == before
+
+    def test_a_file_where_the_folder_should_be(self, run: Run, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        status, error = run("output=file/out")
+        assert status == 1
+        assert "output" in error
+        assert "Traceback" not in error
+
+    def test_the_traceback_is_there_for_who_asks(
+        self, run: Run, monkeypatch: Any, tmp_path: Path
+    ) -> None:
+        from explaindebug.errors import ConfigError
+
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+        monkeypatch.setattr(sys, "argv", ["train.py", "probe=0", "output=out"])
+        with pytest.raises(ConfigError, match="probe"):
+            main()
