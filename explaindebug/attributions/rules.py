@@ -6,6 +6,7 @@ a is the input, w the weight, b the bias, z = a w + b the output and R the relev
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from explaindebug.errors import ConfigError
 
 LayerRule = Callable[[Linear, Tensor], Tensor]
 Range = float | tuple[float, ...]  # for all channels, or for each
+Bias = Literal["whole", "positive"]
 
 
 @dataclass(frozen=True)
@@ -41,19 +43,29 @@ class Epsilon:
 class Alpha1Beta0:
     """R_j = sum_k (a+ w+ + a- w-)_jk / (sum_j' (a+ w+ + a- w-)_j'k + b_k) R_k.
 
-    With a+ = max(a, 0), a- = min(a, 0) and so on, so that negative inputs count too. The whole bias
-    is in the denominator, as in innvestigate; zennit and captum put its positive part there.
+    With a+ = max(a, 0), a- = min(a, 0) and so on, so that negative inputs count too. The `whole`
+    bias is in the denominator, as in innvestigate, or only its `positive` part, as in zennit and
+    captum. For a unit whose relevance comes through its own ReLU the denominator is at least z > 0
+    either way. Behind a residual sum units with z < 0 have relevance, too, and the whole bias can
+    bring their denominators to zero: shares there are large, of either sign, and lost in rounding.
 
     Source: Bach et al. 2015, equation 60, with alpha = 1 and beta = 0.
     """
 
+    bias: Bias = "whole"
+
+    def __post_init__(self) -> None:
+        if self.bias not in ("whole", "positive"):
+            raise ConfigError(f"bias is whole or positive, got {self.bias!r}.")
+
     def __call__(self, op: Linear, relevance: Tensor) -> Tensor:
-        a, up = op.inputs[0], op.weight.clamp(min=0)
+        a, up, b = op.inputs[0], op.weight.clamp(min=0), op.bias
+        if b is not None and self.bias == "positive":
+            b = b.clamp(min=0)
         if a.amin() >= 0:  # behind a ReLU: the other half is zero
-            return op.adjoint(ratio(relevance, op.apply(a, up, op.bias)), up).mul_(a)
+            return op.adjoint(ratio(relevance, op.apply(a, up, b)), up).mul_(a)
         positive, negative, down = a.clamp(min=0), a.clamp(max=0), op.weight.clamp(max=0)
-        z = op.apply(positive, up, op.bias) + op.apply(negative, down)
-        share = ratio(relevance, z)
+        share = ratio(relevance, op.apply(positive, up, b) + op.apply(negative, down))
         return op.adjoint(share, up).mul_(positive).addcmul_(op.adjoint(share, down), negative)
 
 

@@ -1,0 +1,592 @@
+"""LRP on whole networks: conservation, canonical forms, zennit and captum, and what is refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from explaindebug.attributions.backward import Backward
+from explaindebug.attributions.gradient import Gradient, InputGradient
+from explaindebug.attributions.lrp import DeepTaylor, LRPEpsilon, LRPSequentialPresetAFlat
+from explaindebug.attributions.method import Method
+from explaindebug.errors import ConfigError, UnsupportedModelError
+from explaindebug.models.bvd_cnn import BVDCNN
+
+METHODS = [
+    LRPEpsilon(),
+    LRPSequentialPresetAFlat(),
+    DeepTaylor(),
+    DeepTaylor("bounded", -6, [6.0, 6.0, 6.0]),
+]
+every_method = pytest.mark.parametrize("method", METHODS, ids=["eps", "spaf", "taylor", "bounded"])
+
+
+class Network(nn.Module):
+    """A forward function over modules, drawn from a seed, in float64, eval mode, and frozen."""
+
+    def __init__(self, forward: Callable[..., Tensor], seed: int = 0, **modules: nn.Module) -> None:
+        super().__init__()
+        self.run = forward
+        self.parts = nn.ModuleDict(modules)
+        draw(self, seed)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.run(x, **self.parts)
+
+
+def draw(model: nn.Module, seed: int = 0, biases: bool = True) -> nn.Module:
+    """New weights and BatchNorm statistics; without biases nothing but weights remains."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in model.double().eval().requires_grad_(False).modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            fan_in = module.weight[0].numel()
+            module.weight.normal_(0, (2 / fan_in) ** 0.5, generator=generator)
+            if module.bias is not None:
+                module.bias.normal_(0, 0.1 * biases, generator=generator)
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            if module.track_running_stats:
+                module.running_var.uniform_(0.5, 2, generator=generator)
+                module.running_mean.normal_(0, 0.2 * biases, generator=generator)
+            if module.affine:
+                module.weight.uniform_(0.5, 2, generator=generator)
+                module.bias.normal_(0, 0.2 * biases, generator=generator)
+    return model
+
+
+def images(n: int = 3, size: int = 12, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(n, 3, size, size, generator=generator).double()
+
+
+def plain() -> nn.Module:
+    return draw(
+        nn.Sequential(
+            *(nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(6, 8, 3), nn.ReLU(), nn.Flatten()),
+            *(nn.Linear(128, 10), nn.ReLU(), nn.Dropout(), nn.Linear(10, 4)),
+        )
+    )
+
+
+class Block(nn.Module):
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.pad = (outputs - inputs) // 2
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        if self.pad:
+            x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.pad, self.pad))
+        out += x
+        return F.relu(out)
+
+
+class ResNet20(nn.Module):
+    """He et al. 2015 for CIFAR-10, with parameter-free shortcuts; functional, in place."""
+
+    def __init__(self, blocks: int = 3, width: int = 16) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, width, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        for i, (a, b) in enumerate(((width, width), (width, 2 * width), (2 * width, 4 * width)), 1):
+            first = Block(a, b, 1 if a == b else 2)
+            stage = nn.Sequential(first, *(Block(b, b) for _ in range(blocks - 1)))
+            setattr(self, f"layer{i}", stage)
+        self.linear = nn.Linear(4 * width, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        return self.linear(F.avg_pool2d(x, x.shape[3]).flatten(1))
+
+
+def fire(x: Tensor, stem: nn.Module, left: nn.Module, right: nn.Module, head: nn.Module) -> Tensor:
+    """Squeeze and expand, as SqueezeNet does it."""
+    x = F.max_pool2d(F.relu(stem(x)), 3, 2, ceil_mode=True)
+    x = torch.cat([F.relu(left(x), inplace=True), F.relu(right(x), inplace=True)], 1)
+    return torch.flatten(F.adaptive_avg_pool2d(F.relu(head(x)), 1), 1)
+
+
+def squeezing() -> nn.Module:
+    parts = {"left": nn.Conv2d(6, 4, 1), "right": nn.Conv2d(6, 4, 3, padding=1)}
+    return Network(fire, stem=nn.Conv2d(3, 6, 3, 2), **parts, head=nn.Conv2d(8, 5, 1))
+
+
+NETWORKS = {"plain": plain, "residual": lambda: draw(ResNet20(1, 6)), "squeezing": squeezing}
+every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS.keys())
+
+
+def best(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The predicted class and its logit."""
+    logit, target = model(x).max(1)
+    return target, logit
+
+
+def total(maps: Tensor) -> Tensor:
+    return maps.sum((1, 2, 3))
+
+
+# Conservation
+
+
+@every_network
+@pytest.mark.parametrize(
+    "method", [LRPEpsilon(1e-12), LRPSequentialPresetAFlat(1e-12)], ids=["eps", "spaf"]
+)
+def test_relevance_sums_to_the_logit_without_biases(network, method):
+    model, x = draw(network(), biases=False), images()
+    target, logit = best(model, x)
+    torch.testing.assert_close(total(method(model, x, target)), logit, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("network", [plain, squeezing])
+@pytest.mark.parametrize("method", METHODS[2:], ids=["unbounded", "bounded"])
+def test_deep_taylor_sums_to_the_logit_without_biases(network, method):
+    model, x = draw(network(), biases=False), images()
+    target, logit = best(model, x)
+    maps = method(model, x, target)
+    torch.testing.assert_close(total(maps), logit)
+    assert (maps >= -1e-12).all()
+
+
+def test_deep_taylor_loses_what_the_head_gives_to_sums_of_nothing():
+    model, x = draw(ResNet20(1, 6), biases=False), images()  # the w^2 rule asks for no activation
+    target, logit = best(model, x)
+    kept = total(DeepTaylor()(model, x, target)) / logit
+    assert (kept > 0.5).all()
+    assert (kept < 1).all()
+
+
+@pytest.mark.parametrize("network", [plain, squeezing])
+def test_the_biases_keep_the_rest_of_the_logit(network):
+    # a network of ReLUs is linear in (x, biases) around them: F = sum x dF/dx + sum b dF/db
+    model, x = network(), images(1)
+    biases = [m.bias.requires_grad_() for m in model.modules() if hasattr(m, "bias")]
+    target, logit = best(model, x)
+    share = sum(
+        (b * g).sum() for b, g in zip(biases, torch.autograd.grad(logit, biases), strict=True)
+    )
+    model.requires_grad_(False)
+    relevance = total(LRPEpsilon(1e-12)(model, x, target))
+    torch.testing.assert_close(relevance + share, logit.detach(), rtol=1e-6, atol=1e-9)
+    assert share.abs() > 0.01
+
+
+@every_network
+def test_a_small_epsilon_gives_input_times_gradient_in_a_network_of_relus(network):
+    model, x = network(), images()
+    target, _ = best(model, x)
+    found = LRPEpsilon(1e-13)(model, x, target)
+    torch.testing.assert_close(found, InputGradient()(model, x, target), rtol=1e-6, atol=1e-9)
+
+
+@every_method
+def test_explaining_a_worse_class_starts_from_its_own_logit(method):
+    model, x = draw(squeezing(), biases=False), images()
+    logits = model(x)
+    for target in range(2):
+        found = total(method(model, x, torch.full((3,), target)))
+        torch.testing.assert_close(found, logits[:, target], rtol=1e-5, atol=1e-9)
+
+
+def test_deep_taylor_gives_zeros_for_a_negative_logit():
+    model, x = draw(plain()), images(20)
+    logits = model(x)
+    maps = DeepTaylor()(model, x, logits.argmin(1))
+    negative = logits.amin(1) < 0
+    assert negative.any()
+    assert (maps[negative] == 0).all()
+
+
+def test_one_logit_is_explained_with_its_sign():
+    model, x = draw(BVDCNN(1, 12, widths=(4, 6), hidden=(8,)), biases=False), images()
+    logit = model(x).flatten()
+    for method in (LRPEpsilon(1e-12), LRPSequentialPresetAFlat(1e-12)):
+        for_class_1 = method(model, x, torch.ones(3).long())
+        for_class_0 = method(model, x, torch.zeros(3).long())
+        torch.testing.assert_close(total(for_class_1), logit, rtol=1e-6, atol=0)
+        torch.testing.assert_close(for_class_0, -for_class_1)
+    for_both = [DeepTaylor()(model, x, torch.full((3,), c)) for c in (0, 1)]
+    torch.testing.assert_close(total(for_both[0]), (-logit).clamp(min=0))
+    torch.testing.assert_close(total(for_both[1]), logit.clamp(min=0))
+
+
+# Canonical forms
+
+
+def functional(x: Tensor, a: nn.Module, b: nn.Module, c: nn.Module, d: nn.Module) -> Tensor:
+    x = F.max_pool2d(torch.relu(F.conv2d(x, a.weight, a.bias, padding=1)), 2)
+    x = F.relu(b(x), inplace=True)
+    x = F.dropout(F.linear(x.reshape(len(x), -1), c.weight, c.bias).clamp_(min=0), training=False)
+    return d(x)
+
+
+@every_method
+def test_how_a_model_calls_its_operations_makes_no_difference(method):
+    model, x = plain(), images()
+    parts = [m for m in model if isinstance(m, nn.Conv2d | nn.Linear)]
+    other = Network(functional, **dict(zip("abcd", parts, strict=True)))  # the same modules
+    target, _ = best(model, x)
+    torch.testing.assert_close(method(other, x, target), method(model, x, target))
+
+
+@every_method
+def test_batch_norm_counts_as_part_of_the_layer_before_it(method):
+    apart = draw(
+        nn.Sequential(
+            *(nn.Conv2d(3, 6, 3, bias=False), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(6, 8, 3, groups=2), nn.BatchNorm2d(8, affine=False), nn.ReLU(inplace=True)),
+            *(nn.Flatten(), nn.Linear(72, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 4)),
+        )
+    )
+    merged = nn.Sequential(*apart)
+    for conv in (0, 4):
+        merged[conv] = fuse_conv_bn_eval(apart[conv], apart[conv + 1])
+        merged[conv + 1] = nn.Identity()
+    merged[8] = torch.nn.utils.fusion.fuse_linear_bn_eval(apart[8], apart[9])
+    merged[9] = nn.Identity()
+    x = images()
+    target, _ = best(apart, x)
+    torch.testing.assert_close(method(apart, x, target), method(merged, x, target))
+
+
+def unmergeable(x: Tensor, a: nn.Module, norm: nn.Module, b: nn.Module, d: nn.Module) -> Tensor:
+    z = a(x)
+    y = F.relu(norm(z)) + F.relu(z)  # z is used twice
+    y = norm(torch.cat([y, b(y)], 1)[:, :6])
+    return d(F.relu(y).mean((2, 3)))
+
+
+def test_a_batch_norm_that_belongs_to_no_layer_follows_the_z_rule():
+    parts = {"a": nn.Conv2d(3, 6, 3), "norm": nn.BatchNorm2d(6), "b": nn.Conv2d(6, 6, 1)}
+    model = draw(Network(unmergeable, **parts, d=nn.Linear(6, 4)), biases=False)
+    x = images()
+    target, logit = best(model, x)
+    found = LRPEpsilon(1e-12)(model, x, target)
+    torch.testing.assert_close(total(found), logit, rtol=1e-6, atol=0)
+    torch.testing.assert_close(found, InputGradient()(model, x, target), rtol=1e-6, atol=1e-9)
+
+
+@every_method
+@pytest.mark.parametrize("by", ["arithmetic", "batch_norm"])
+def test_normalisation_inside_the_model_changes_no_map(method, by):
+    model, pixels = plain(), images().sigmoid()
+    mean, std = (
+        torch.tensor(v).double().reshape(3, 1, 1) for v in ([0.4, 0.5, 0.6], [0.2, 0.3, 0.2])
+    )
+    norm = nn.BatchNorm2d(3, affine=False, eps=0).double().eval()
+    norm.running_mean, norm.running_var = mean.flatten(), std.flatten() ** 2
+    inside = {"arithmetic": lambda x: (x - mean) / std, "batch_norm": norm}[by]
+    whole = Network(lambda x, net: net(inside(x)), net=model)
+    target, _ = best(whole, pixels)
+    expected = method(model, (pixels - mean) / std, target)
+    torch.testing.assert_close(method(whole, pixels, target), expected)
+
+
+def two_stems(x: Tensor, a: nn.Module, b: nn.Module, d: nn.Module) -> Tensor:
+    return d(torch.cat([F.relu(a(x)), F.relu(b(x))], 1).mean((2, 3)))
+
+
+def test_the_flat_rule_is_for_all_layers_next_to_the_image():
+    model = Network(
+        two_stems, a=nn.Conv2d(3, 4, 3), b=nn.Conv2d(3, 4, 5, padding=1), d=nn.Linear(8, 4)
+    )
+    x = images()
+    target, _ = best(model, x)
+    maps = LRPSequentialPresetAFlat()(model, x, target)
+    torch.testing.assert_close(maps, maps[:, :1].expand_as(maps))  # the same in each channel
+    assert not torch.allclose(LRPEpsilon()(model, x, target), maps)
+
+
+@every_method
+def test_a_layer_used_twice_has_a_rule_for_each_use(method):
+    def twice(x: Tensor, stem: nn.Module, conv: nn.Module, head: nn.Module) -> Tensor:
+        return head(F.relu(conv(F.relu(conv(F.relu(stem(x)))))).mean((2, 3)))
+
+    def apart(
+        x: Tensor, stem: nn.Module, conv: nn.Module, same: nn.Module, head: nn.Module
+    ) -> Tensor:
+        return head(F.relu(same(F.relu(conv(F.relu(stem(x)))))).mean((2, 3)))
+
+    parts = {
+        "stem": nn.Conv2d(3, 6, 3),
+        "conv": nn.Conv2d(6, 6, 3, padding=1),
+        "head": nn.Linear(6, 4),
+    }
+    model = Network(twice, **parts)
+    same = nn.Conv2d(6, 6, 3, padding=1)
+    other = Network(apart, **{**parts, "same": same})
+    same.load_state_dict(parts["conv"].state_dict())
+    x = images()
+    target, _ = best(model, x)
+    torch.testing.assert_close(method(model, x, target), method(other, x, target))
+
+
+def test_all_composites_share_a_forward_pass_and_do_not_disturb_each_other():
+    model, x = draw(ResNet20(1, 6)), images()
+    target, _ = best(model, x)
+    methods = [Gradient(), *METHODS]
+    together = Backward.run_together([m.passes for m in methods], model, x, target)
+    for method, maps in zip(methods, together, strict=True):
+        torch.testing.assert_close(maps, method(model, x, target), rtol=0, atol=1e-12)
+
+
+@every_method
+def test_a_map_does_not_depend_on_the_rest_of_the_batch(method):
+    model, x = draw(ResNet20(1, 6)), images(4)
+    target, _ = best(model, x)
+    alone = torch.cat([method(model, x[i : i + 1], target[i : i + 1]) for i in range(4)])
+    torch.testing.assert_close(method(model, x, target), alone)
+
+
+# References
+
+
+def by_zennit(model: nn.Module, x: Tensor, target: Tensor, composite: object) -> Tensor:
+    """Relevance from the logit's value, as our start is."""
+    x = x.clone().requires_grad_()
+    with composite.context(model) as context:
+        logits = context(x)
+        start = logits.detach() * F.one_hot(target, logits.shape[1])
+        return torch.autograd.grad(logits, x, start)[0]
+
+
+def zennit_map(conv: object, dense: object) -> list[tuple[object, object]]:
+    types, rules = pytest.importorskip("zennit.types"), pytest.importorskip("zennit.rules")
+    sums = (types.AvgPool, pytest.importorskip("zennit.layer").Sum)
+    return [
+        (types.Activation, rules.Pass()),
+        (sums, rules.Norm(1e-30)),
+        (types.Convolution, conv),
+        (nn.Linear, dense),
+    ]
+
+
+def residual_sums() -> object:
+    return pytest.importorskip("zennit.torchvision").ResNetCanonizer()
+
+
+def resnet18() -> nn.Module:
+    """With an eps of almost 0: what zennit leaves of a merged BatchNorm divides by sqrt(1 + eps)."""
+    model = draw(pytest.importorskip("torchvision.models").resnet18(weights=None))
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps = 1e-12
+    return model
+
+
+def agrees_with_zennit(method: Method, composite: object, model: nn.Module, x: Tensor) -> None:
+    target, _ = best(model, x)
+    expected = by_zennit(model, x, target, composite)
+    scale = float(expected.abs().max())
+    torch.testing.assert_close(method(model, x, target), expected, rtol=1e-6, atol=1e-7 * scale)
+
+
+@pytest.mark.parametrize("epsilon", [1e-7, 0.1])
+def test_epsilon_agrees_with_zennit_on_resnet18(epsilon):
+    rules = pytest.importorskip("zennit.rules")
+    composite = pytest.importorskip("zennit.composites").LayerMapComposite(
+        zennit_map(rules.Epsilon(epsilon), rules.Epsilon(epsilon)), canonizers=[residual_sums()]
+    )
+    agrees_with_zennit(LRPEpsilon(epsilon), composite, resnet18(), images(2, 33))
+
+
+@pytest.mark.parametrize("network", [plain, resnet18])
+def test_preset_a_flat_agrees_with_zennit_on_the_positive_bias(network):
+    rules, types = pytest.importorskip("zennit.rules"), pytest.importorskip("zennit.types")
+    composite = pytest.importorskip("zennit.composites").SpecialFirstLayerMapComposite(
+        zennit_map(rules.ZPlus(1e-30), rules.Epsilon(0.1)),
+        first_map=[(types.Convolution, rules.Flat(1e-30))],
+        canonizers=[residual_sums()],
+    )
+    method = LRPSequentialPresetAFlat(bias="positive")
+    agrees_with_zennit(method, composite, network(), images(2, 33 if network is resnet18 else 12))
+
+
+@pytest.mark.parametrize("variant", ["unbounded", "bounded"])
+def test_deep_taylor_agrees_with_zennit_on_the_positive_bias(variant):
+    rules = pytest.importorskip("zennit.rules")
+    first = {"unbounded": rules.ZPlus(1e-30), "bounded": rules.ZBox(-5.0, 6.0, 1e-30, "bias")}
+    composite = pytest.importorskip("zennit.composites").NameLayerMapComposite(
+        name_map=[(["0"], first[variant]), (["9"], rules.WSquare(1e-30, "bias"))],
+        layer_map=zennit_map(rules.ZPlus(1e-30), rules.ZPlus(1e-30)),
+    )
+    method = DeepTaylor(variant, -5.0, 6.0, bias="positive")
+    agrees_with_zennit(method, composite, plain(), images())
+
+
+def test_the_whole_bias_is_the_positive_one_where_none_is_negative():
+    model, x = plain(), images()
+    for module in model.modules():
+        if hasattr(module, "bias"):
+            module.bias.abs_()
+    target, _ = best(model, x)
+    whole, positive = (LRPSequentialPresetAFlat(bias=b) for b in ("whole", "positive"))
+    torch.testing.assert_close(whole(model, x, target), positive(model, x, target))
+
+
+def test_epsilon_agrees_with_captum():
+    lrp = pytest.importorskip("captum.attr").LRP
+    rules = pytest.importorskip("captum.attr._utils.lrp_rules")
+    model, x = draw(BVDCNN(3, 12, widths=(4, 6), hidden=(8,))), images()
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.rule = rules.EpsilonRule(1e-9)
+    target, _ = best(model, x)
+    expected = lrp(model).attribute(x.requires_grad_(), target).detach()
+    found = LRPEpsilon(1e-9)(model, x, target)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
+
+
+# Real networks
+
+
+def trained_resnet20(folder: Path) -> nn.Module:
+    file = folder / "cifar10_resnets/resnet20-12fca82f.th"
+    state = torch.load(file, map_location="cpu", weights_only=True)
+    model = ResNet20()
+    model.load_state_dict({k.removeprefix("module."): v for k, v in state["state_dict"].items()})
+    return model.eval().requires_grad_(False)
+
+
+def trained_squeezenet(folder: Path) -> nn.Module:
+    models = pytest.importorskip("torchvision.models")
+    file = folder / "squeezenet_imagenet/squeezenet1_0_torchvision_norm_fp16.pt"
+    model = models.squeezenet1_0(weights=None)
+    model.load_state_dict({k: v.float() for k, v in torch.load(file, weights_only=True).items()})
+    return model.eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize(
+    ("trained", "size"),
+    [(trained_resnet20, 32), (trained_squeezenet, 96)],
+    ids=["resnet", "squeeze"],
+)
+def test_trained_networks_in_single_precision(real_data, trained, size):
+    model, x = trained(real_data), images(2, size).float()
+    target, _ = best(model, x)
+    eps = LRPEpsilon()(model, x, target)
+    gradient = InputGradient()(model, x, target)
+    torch.testing.assert_close(eps, gradient, rtol=1e-3, atol=1e-3 * float(gradient.abs().max()))
+    spaf = LRPSequentialPresetAFlat()(model, x, target)
+    torch.testing.assert_close(spaf, spaf[:, :1].expand_as(spaf))
+    for variant in (DeepTaylor(), DeepTaylor("bounded", -6, 6)):
+        maps = variant(model, x, target)
+        assert maps.isfinite().all()
+        assert maps.abs().sum() > 0
+    method = LRPSequentialPresetAFlat(bias="positive")  # the whole one: see the next test
+    single, double = method(model, x, target), method(model.double(), x.double(), target)
+    scale = float(double.abs().max())
+    torch.testing.assert_close(single.double(), double, rtol=1e-4, atol=1e-5 * scale)
+
+
+def test_the_positive_bias_is_the_stable_one_behind_residual_sums(real_data):
+    model, x = trained_resnet20(real_data).double(), images(8, 32)
+    target, logit = best(model, x)
+    shares = {
+        bias: total(LRPSequentialPresetAFlat(bias=bias)(model, x, target)) / logit
+        for bias in ("whole", "positive")
+    }
+    assert ((shares["positive"] > 0) & (shares["positive"] < 1)).all()
+    assert (shares["whole"].abs() > 1).any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "size"), [("vgg16", 32), ("resnet50", 64)])
+def test_large_networks_conserve_relevance(name, size):
+    model = getattr(pytest.importorskip("torchvision.models"), name)(weights=None)
+    model, x = draw(model, biases=False), images(1, size)
+    target, logit = best(model, x)
+    for method in (LRPEpsilon(1e-12), LRPSequentialPresetAFlat(1e-12)):
+        torch.testing.assert_close(total(method(model, x, target)), logit, rtol=1e-4, atol=0)
+
+
+# What is refused
+
+
+class Squeeze(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * x.mean((2, 3), keepdim=True)
+
+
+class Attention(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = x.flatten(2)
+        return F.softmax(tokens @ tokens.transpose(1, 2), 2).mean(2)[..., None, None] + x
+
+
+class Made(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, x[:1, :, :1, :1].transpose(0, 1).expand(-1, x.shape[1], -1, -1))
+
+
+class Inverse(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.div(torch.ones_like(x), x + 9)
+
+
+def batch_statistics() -> nn.Module:
+    return nn.BatchNorm2d(6, track_running_stats=False)
+
+
+REFUSED = {
+    "Gelu": nn.GELU,
+    "Sigmoid": nn.Sigmoid,
+    "Silu": nn.SiLU,
+    "LeakyRelu": nn.LeakyReLU,
+    "Hardtanh": nn.ReLU6,
+    "NativeLayerNorm": lambda: nn.LayerNorm([10, 10]),
+    "NativeGroupNorm": lambda: nn.GroupNorm(2, 6),
+    "batch_norm": batch_statistics,
+    "(?:scale)": Squeeze,
+    "Softmax": Attention,
+    "conv": Made,
+    "scale": Inverse,
+    "ConvolutionBackward|Convolution": lambda: nn.ConvTranspose2d(6, 6, 3),
+}
+
+
+@every_method
+@pytest.mark.parametrize("name", REFUSED)
+def test_an_operation_without_a_rule_is_refused_by_name(method, name):
+    body = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU())
+    body.odd = REFUSED[name]()
+    model = draw(nn.Sequential(body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 4)))
+    target = torch.zeros(3).long()
+    with pytest.raises(UnsupportedModelError, match=rf"{method.label} .*({name}) in 0\.odd of Seq"):
+        method(model, images(), target)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"variant": "both"}, "'both'"),
+        ({"variant": "bounded"}, "needs low and high"),
+        ({"variant": "bounded", "low": 1.0, "high": 1.0}, "below high"),
+        ({"variant": "bounded", "low": 0.0, "high": [1.0, -1.0, 1.0]}, "below high"),
+    ],
+)
+def test_deep_taylor_says_what_is_wrong_with_its_options(options, words):
+    with pytest.raises(ConfigError, match=words):
+        DeepTaylor(**options)
+
+
+@pytest.mark.parametrize("method", [LRPEpsilon, LRPSequentialPresetAFlat])
+def test_an_epsilon_of_zero_is_refused(method):
+    with pytest.raises(ConfigError, match="above 0"):
+        method(epsilon=0)
+
+
+def test_deep_taylor_refuses_images_outside_of_its_range():
+    model, x = plain(), images()
+    with pytest.raises(ConfigError, match="sees values from"):
+        DeepTaylor("bounded", 0, 1)(model, x, torch.zeros(3).long())
