@@ -33,7 +33,11 @@ def main() -> None:
         hydra.main("pkg://explaindebug.configs", "train", version_base="1.3")(job)()
     except BrokenPipeError:  # `| head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:
+        # Lightning ends a training that is interrupted by `exit(1)`; other exits are not ours.
+        if isinstance(stop, SystemExit) and stop.code != 1:
+            raise
+        print("stopped. The same command with the same output=... goes on here.", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
     except Exception as error:
         _complain(error, full)

@@ -27,9 +27,8 @@ def wandb_logger(
     os.environ.setdefault("WANDB_DATA_DIR", str(Path(folder).resolve() / "wandb"))
     os.environ.setdefault("WANDB_SILENT", "true")
     chosen = mode or os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
-    options: dict[str, Any] = {"project": project, "name": name, "save_dir": folder}
     try:
-        return _started(pl.loggers.WandbLogger(mode=chosen, **options))
+        return _started(folder, name, project, chosen)
     except Exception as error:
         if chosen != "online":
             raise
@@ -38,12 +37,20 @@ def wandb_logger(
             "Upload it later with the line at the end.",
             stacklevel=2,
         )
-        return _started(pl.loggers.WandbLogger(mode="offline", **options))
+        return _started(folder, name, project, "offline")
 
 
-def _started(logger: Any) -> Any:
-    _ = logger.experiment  # starts the run: better to fail here than in the middle
-    return logger
+def _started(folder: str, name: str, project: str, mode: str) -> Any:
+    import wandb
+
+    run = wandb.init(
+        project=project,
+        name=name,
+        dir=folder,
+        mode=mode,  # type: ignore[arg-type]
+        settings=wandb.Settings(console="off", init_timeout=30),
+    )
+    return pl.loggers.WandbLogger(experiment=run)
 
 
 def tensorboard_logger(folder: str, name: str) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -21,7 +22,7 @@ from explaindebug.app.settings import Settings, settings
 from explaindebug.app.workbench import Workbench
 from explaindebug.attributions.plan import Plan
 from explaindebug.console import print_table
-from explaindebug.errors import ConfigError
+from explaindebug.errors import AttributionError, ConfigError
 from explaindebug.files import writable_folder, write_json
 from explaindebug.report import write_report
 from explaindebug.results import RunResult, TestResult
@@ -37,6 +38,8 @@ def run(config: DictConfig) -> RunResult:
     """
     start = time.perf_counter()
     checked = settings(config)
+    if checked.threads is not None:
+        torch.set_num_threads(checked.threads)
     tests: list[BugTest] = [instantiate(node) for node in checked.bug.values()]
     methods = {key: method.label for key, method in Plan(checked.attributions).methods.items()}
     folder = claim(Path(HydraConfig.get().runtime.output_dir), checked)
@@ -51,6 +54,7 @@ def run(config: DictConfig) -> RunResult:
     made = how_made(checked, time.perf_counter() - start)
     result = RunResult(results, methods, bench.accuracies, made)
     finish(result, bench)
+    refuse_broken_maps(result)
     return result
 
 
@@ -81,7 +85,8 @@ def claim(folder: Path, checked: Settings) -> Path:
 
 def check(bench: Workbench, tests: Sequence[BugTest]) -> None:
     """Everything that can be refused before training: data, networks, methods."""
-    say("reading data", bench.describe())
+    say(f"output: {bench.folder}")
+    say(f"data: {bench.describe()}")
     for test in tests:
         test.check(bench)
     for domain in dict.fromkeys(want.domain for test in tests for want in test.networks()):
@@ -121,10 +126,21 @@ def finish(result: RunResult, bench: Workbench) -> None:
     write_json(folder / "results.json", plain(result, answers))
     report = write_report(result, answers, folder)
     bench.log(answers)
-    print_table(answers, result, console=console)
-    say(f"everything is in {folder}", f"open {report}")
+    print_table(result, answers, console)
+    say(f"\neverything is in {folder}; open {report}")
     for line in bench.upload_lines():
-        say(line)
+        say(f"upload with: {line}")
+
+
+def refuse_broken_maps(result: RunResult) -> None:
+    """A run whose maps hold NaN ends as an error, though all that it found is written.
+
+    Raises:
+        AttributionError: with methods and inputs.
+    """
+    broken = [w for test in result.tests for w in test.warnings if "finite" in w]
+    if broken:
+        raise AttributionError(f"the run is complete, but {' '.join(broken)}")
 
 
 def plain(result: RunResult, answers: Sequence[Verdict]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ class Settings:
     pictures: int  # inputs whose maps are drawn
     chunk: int
     workers: Any  # int or None: chosen by the network's size
+    threads: int | None
     lr: float
     output: str
     store: str
@@ -49,6 +50,8 @@ class Settings:
                 raise ConfigError(
                     f"{name} must lie between {low} and {high}, got {getattr(self, name)}."
                 )
+        if self.threads is not None and self.threads < 1:
+            raise ConfigError(f"threads must be at least 1, or null, got {self.threads}.")
         if self.lr <= 0:
             raise ConfigError(f"lr must be above 0, got {self.lr}.")
 

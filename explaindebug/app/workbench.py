@@ -175,6 +175,7 @@ class Workbench:
             "seed": s.seed,
             "folder": self.folder,
             "strict": True,
+            "forward": "network",
             "progress": bar,
         }
 
@@ -190,10 +191,10 @@ class Workbench:
             UnsupportedModelError: with the layers' names.
         """
         network = self.build(domain)
-        image = self.modules[domain].clean.train.batch([0]).image
+        images = self.modules[domain].clean.train.batch(slice(0, 4)).image
         with watch(network) as private:
             plan = Plan(self.settings.attributions)
-            refusals = plan.refusals(private, image)
+            refusals = plan.refusals(private, images, images)
         if refusals:
             raise UnsupportedModelError(
                 " ".join(f"{name}: {error}" for name, error in refusals.items())

@@ -98,7 +98,9 @@ class Plan:
         """The plan less some methods."""
         return self._with({k: m for k, m in self.methods.items() if k not in names})
 
-    def refusals(self, model: nn.Module, images: Tensor) -> dict[str, UnsupportedModelError]:
+    def refusals(
+        self, model: nn.Module, images: Tensor, references: Tensor | None = None
+    ) -> dict[str, UnsupportedModelError]:
         """For each method that can't pass the model, the sentence that says why; one image is used.
 
         Raises:
@@ -111,6 +113,8 @@ class Plan:
         refused: dict[str, UnsupportedModelError] = {}
         for key, method in self.methods.items():
             try:
+                if references is not None:
+                    method = method.prepare(model, references)
                 method.passes.check(model, image, predictions(model, image, 1))
             except UnsupportedModelError as error:
                 refused[key] = error

@@ -235,7 +235,7 @@ class AttributionCallback(pl.Callback):
 
     def _measured(self, trainer: pl.Trainer, network: nn.Module, device: torch.device) -> Measured:
         assert self._probe is not None
-        self._drop_unsupported(network, self._probe.image[:1].to(device))
+        self._drop_unsupported(network, self._probe.image[:4].to(device))
         share = self._probe.select(slice(trainer.global_rank, None, trainer.world_size))
         if not len(share.image) or not self.plan.methods:
             return Measured()
@@ -250,12 +250,12 @@ class AttributionCallback(pl.Callback):
         share = share.map(lambda x: x.clone().to(device))
         return merged(list(self.measure(network, share, explain)))
 
-    def _drop_unsupported(self, network: nn.Module, image: Tensor) -> None:
+    def _drop_unsupported(self, network: nn.Module, images: Tensor) -> None:
         """Try each method once on one input, so that no measurement is lost to one of them."""
         if self._supported:
             return
-        logits(network, image, chunk=1)  # says what to do about outputs that are none
-        refusals = self.plan.refusals(network, image)
+        logits(network, images, chunk=1)  # says what to do about outputs that are none
+        refusals = self.plan.refusals(network, images, images)
         if refusals and self.strict:
             raise UnsupportedModelError(" ".join(map(str, refusals.values())))
         for name, error in refusals.items():
