@@ -56,7 +56,7 @@ class Captum(Method):
             def __init__(self, **options):
                 super().__init__("LayerGradCam", **options)
 
-    Options:
+    Args:
         name: of the class.
         layer: name of a module, for classes that want one; the last convolution where not given.
         of: for NoiseTunnel, the name of the class whose maps it smooths.

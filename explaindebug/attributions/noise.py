@@ -78,7 +78,7 @@ class NoisyGradients(Passes):
 class SmoothGrad(Method):
     """The mean of dF/dx over noisy copies of the image. `samples` passes.
 
-    Options:
+    Args:
         samples: noisy copies per image.
         noise: the standard deviation, as a fraction of each image's range (max - min).
         seed: of the noise.
@@ -114,7 +114,8 @@ class SmoothGrad(Method):
 class SmoothGradSquared(SmoothGrad):
     """The mean of (dF/dx)^2 over noisy copies of the image. Shares SGrad's passes.
 
-    Options: those of SGrad, and
+    Args:
+        samples, noise, seed: as SGrad's.
         variant: `mean_of_squares` as in Hooker et al., or `square_of_mean`, the square of SGrad, as
             the text of Adebayo et al. 2020 has it.
 

@@ -56,11 +56,12 @@ class IntegratedGradients(Method):
 
     The map sums to F(x) - F(b), up to the error of the integration.
 
-    Options:
+    Args:
         steps: points on the way.
-        rule: where they lie. `gauss_legendre` and `midpoint` are as exact with 20 steps as `right`
-            with 50; `trapezoid` and `inclusive` (a plain mean over evenly spaced points with both
-            ends, as in the code of Adebayo et al. 2018) hold the baseline and the image itself.
+        rule: where they lie. `gauss_legendre` is the most exact: on SqueezeNet, 2 to 4 % from the
+            map of 300 steps with 20, 1 to 2 % with 50; `midpoint` and `right` 3 to 6 % with 20.
+            `trapezoid` and `inclusive` (a plain mean over evenly spaced points, as in the code of
+            Adebayo et al. 2018) go from the baseline to the image itself.
         baseline: `zeros`, a number, or a tensor (c, h, w), in the model's input space: there zero
             is the mean colour, if images are normalised.
 
@@ -104,7 +105,7 @@ class ExpectedGradients(Method):
     evenly from `samples` equal parts of [0, 1]. In expectation the map sums to F(x) minus the mean
     of F(b). It settles slowly: expect an error of a tenth of the map only from hundreds of samples.
 
-    Options:
+    Args:
         samples: pairs of a baseline and an alpha, the same for every image.
         seed: of the draws.
 
