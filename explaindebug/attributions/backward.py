@@ -52,25 +52,38 @@ class Backward(Passes):
         targets: Tensor,
         batch: int = 32,
     ) -> list[Tensor]:
-        rules = [passes.rule for passes in group]
-        tape = Tape(frozenset[str]().union(*(rule.kinds for rule in rules)))
-        x = images.detach().clone().requires_grad_()
+        taped = _Taped(
+            frozenset[str]().union(*(p.rule.kinds for p in group)), model, images, targets
+        )
+        for passes in group:
+            passes.rule.check(taped.graph)
+        return [taped.back(passes.rule, last=passes is group[-1]) for passes in group]
 
+    def check(self, model: nn.Module, images: Tensor, targets: Tensor) -> None:
+        self.rule.check(_Taped(self.rule.kinds, model, images, targets).graph)
+
+
+class _Taped:
+    """A forward pass, ready for any rule that treats no other operations than the given kinds."""
+
+    def __init__(
+        self, kinds: frozenset[str], model: nn.Module, images: Tensor, targets: Tensor
+    ) -> None:
         def forward() -> Tensor:
-            with tape if tape.kinds else nullcontext():
-                return explained(model, x, targets)
+            with self.tape if kinds else nullcontext():
+                return explained(model, self.images, targets)
 
-        score = forward()
-        graph = Graph(score, model, forward)
-        for rule in rules:
-            rule.check(graph)
-        return [_signal(tape, rule, score, x, last=rule is rules[-1]) for rule in rules]
+        self.tape = Tape(kinds)
+        self.images = images.detach().clone().requires_grad_()
+        self.score = forward()
+        self.graph = Graph(self.score, model, forward)
 
+    def back(self, rule: Rule, *, last: bool) -> Tensor:
+        """The signal at the images under a rule; after the last one the graph is gone."""
 
-def _signal(tape: Tape, rule: Rule, score: Tensor, x: Tensor, *, last: bool) -> Tensor:
-    def propagate(op: Op, signal: Tensor) -> tuple[Tensor, ...]:
-        return rule.propagate(op, signal) if op.kind in rule.kinds else op.vjp(signal)
+        def propagate(op: Op, signal: Tensor) -> tuple[Tensor, ...]:
+            return rule.propagate(op, signal) if op.kind in rule.kinds else op.vjp(signal)
 
-    tape.propagate = propagate
-    start = rule.start(score.detach())
-    return torch.autograd.grad(score, x, start, retain_graph=not last)[0]
+        self.tape.propagate = propagate
+        start = rule.start(self.score.detach())
+        return torch.autograd.grad(self.score, self.images, start, retain_graph=not last)[0]

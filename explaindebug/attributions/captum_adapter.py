@@ -3,9 +3,9 @@
 import copy
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -35,7 +35,7 @@ _ONE_AT_A_TIME = threading.Lock()
 
 
 @ATTRIBUTIONS.register("captum")
-@dataclass(frozen=True, init=False, eq=False)
+@dataclass(frozen=True, init=False)
 class Captum(Method):
     """What a class of `captum.attr` gives. As many passes as that takes.
 
@@ -73,7 +73,7 @@ class Captum(Method):
     layer: str | None = None
     of: str = ""
     seed: int = 0
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: tuple[tuple[str, Any], ...] = ()
 
     label = "Captum"
     source = "Kokhlikyan et al. 2020, captum.ai"
@@ -81,12 +81,12 @@ class Captum(Method):
     def __init__(
         self, name: str, layer: str | None = None, of: str = "", seed: int = 0, **options: Any
     ) -> None:
-        given = {key: _as_tuple(value) for key, value in options.items()}
+        given = tuple((key, _as_tuple(value)) for key, value in options.items())
         values = {"name": name, "layer": layer, "of": of, "seed": seed, "options": given}
         for key, value in values.items():
             object.__setattr__(self, key, value)
         known = set.union(*(options_of(class_named(kind)) for kind in (name, of) if kind))
-        for option in given.keys() - known:
+        for option in options.keys() - known:
             hint = nearest(option, sorted(known))
             raise ConfigError(f"captum's {name} has no option {option!r}.{hint}")
 
@@ -94,7 +94,8 @@ class Captum(Method):
         """References become the baselines where captum has no default for them."""
         ready = copy.copy(self)
         if "baselines" in required(class_named(self.name).attribute):
-            object.__setattr__(ready, "options", {"baselines": references, **self.options})
+            options = {"baselines": references} | dict(self.options)
+            object.__setattr__(ready, "options", tuple(options.items()))
         return ready
 
     @property
@@ -114,7 +115,7 @@ class Captum(Method):
         return enlarged.expand_as(images)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class CaptumPasses(Passes):
     """The attributions of captum as they are, of the image's or of a layer's shape."""
 
@@ -147,9 +148,9 @@ class CaptumPasses(Passes):
     ) -> tuple[Tensor, bool]:
         """Captum's maps, and whether random numbers were drawn for them."""
         how = self.method
-        explainer = instance(how.name, model, how.layer, how.of, how.options)
-        options = call_options(explainer, how.options, len(images), batch)
-        x = images.detach().clone().requires_grad_()
+        explainer = instance(how.name, model, how.layer, how.of, dict(how.options))
+        options = call_options(explainer, dict(how.options), len(images), batch)
+        x = images.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
         with private_randomness(self.method.seed, x.device):
             before = _random_states(x.device)
             maps = explainer.attribute(x, additional_forward_args=(targets,), **options)

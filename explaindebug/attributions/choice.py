@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-from torch import Tensor
-
 from explaindebug.attributions.method import ATTRIBUTIONS, Method
 
 Specs = Any  # "all", a name, {name: {option: value}, ...}, a Method, or a list of these
@@ -17,17 +15,20 @@ def chosen(specs: Specs, *, references: bool) -> dict[str, Method]:
     """The methods by the keys of their maps: their registered names.
 
     Where a name is asked for with several sets of options, those that differ from the defaults are
-    part of the key: `sgrad` and `sgrad(samples=8)`.
+    part of the key: `sgrad` and `sgrad(samples=8,noise=0.1)`.
 
     Raises:
         ConfigError: for an unknown method or option.
     """
-    methods: dict[Method, str] = {}
+    named: dict[Method, tuple[str, Mapping[str, Any]]] = {}
     for spec in _flat(all_names(references=references) if specs == "all" else specs):
         method = ATTRIBUTIONS.build(spec)
-        methods[method] = next(iter(spec)) if isinstance(spec, Mapping) else _name(method)
-    times = Counter(methods.values())
-    return {k if times[k] == 1 else k + _options(m): m for m, k in methods.items()}
+        named.setdefault(method, _as_asked(spec, method))
+    times = Counter(name for name, _ in named.values())
+    return {
+        name + (_written(options) if times[name] > 1 else ""): method
+        for method, (name, options) in named.items()
+    }
 
 
 def all_names(*, references: bool) -> list[str]:
@@ -55,15 +56,17 @@ def _flat(specs: Specs) -> Iterator[Any]:
             yield from _flat(spec)
 
 
-def _name(method: Method) -> str:
-    names = (name for name in ATTRIBUTIONS if ATTRIBUTIONS[name] is type(method))
-    return next(names, method.label)
+def _as_asked(spec: Any, method: Method) -> tuple[str, Mapping[str, Any]]:
+    """A method's registered name, and the options that make it differ from the default."""
+    if isinstance(spec, str):
+        return spec, {}
+    if isinstance(spec, Mapping):
+        ((name, options),) = spec.items()
+        return name, options or {}
+    names = [name for name in ATTRIBUTIONS if ATTRIBUTIONS[name] is type(method)]
+    values = {f.name: (getattr(method, f.name), f.default) for f in fields(method)}
+    return (names or [method.label])[0], {k: v for k, (v, d) in values.items() if v is not d}
 
 
-def _options(method: Method) -> str:
-    changed = {
-        f.name: getattr(method, f.name)
-        for f in fields(method)
-        if getattr(method, f.name) is not f.default and not isinstance(f.default, Tensor)
-    }
-    return f"({', '.join(f'{k}={v}' for k, v in changed.items())})" if changed else ""
+def _written(options: Mapping[str, Any]) -> str:
+    return f"({','.join(f'{key}={value}' for key, value in options.items())})" if options else ""

@@ -17,12 +17,8 @@ class Survey(NamedTuple):
     classes: int
 
 
-def checked_images(images: Tensor, model: nn.Module) -> Tensor:
-    """The images (n, c, h, w) as the model wants them: float32, on its device, a copy.
-
-    Raises:
-        DataError: for another shape or type, or a pixel that is not finite.
-    """
+def check_images(images: Tensor) -> None:
+    """Raises DataError where images are no (n, c, h, w) floats, or a pixel is not finite."""
     if images.ndim != 4 or not images.is_floating_point():
         raise DataError(
             f"images must be floats (n, c, h, w), got {images.dtype} {tuple(images.shape)}. "
@@ -33,6 +29,10 @@ def checked_images(images: Tensor, model: nn.Module) -> Tensor:
             f"images {bad[:5]} of {len(images)} hold NaN or infinity. Leave them out, or look at "
             "how they are read and normalised."
         )
+
+
+def placed(images: Tensor, model: nn.Module) -> Tensor:
+    """A copy of the images as the model wants them: float32, on its device, in its layout."""
     device = next((p.device for p in model.parameters()), images.device)
     layout = torch.channels_last if _has_convolution(model) else torch.contiguous_format
     return images.detach().to(device, torch.float32, copy=True, memory_format=layout)

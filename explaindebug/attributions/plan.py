@@ -10,8 +10,9 @@ from explaindebug.attributions.choice import Specs, chosen
 from explaindebug.attributions.inputs import (
     Survey,
     channels_last,
-    checked_images,
+    check_images,
     checked_targets,
+    placed,
     predictions,
     survey,
 )
@@ -66,6 +67,7 @@ def attribute(
         AttributionError: where a method fails.
     """
     plan = Plan(methods, references=references is not None)
+    check_images(images)
     with watch(model, seed=seed) as private:
         if references is not None:
             plan = plan.prepare(private, references)
@@ -91,7 +93,8 @@ class Plan:
 
     def prepare(self, model: nn.Module, references: Tensor) -> Self:
         """The plan with its methods made ready with images (m, c, h, w) as in training."""
-        references = checked_images(references, model)
+        check_images(references)
+        references = placed(references, model)
         return self._with({k: m.prepare(model, references) for k, m in self.methods.items()})
 
     def without(self, names: Collection[str]) -> Self:
@@ -108,7 +111,7 @@ class Plan:
         """
         if not len(images):
             return {}
-        image = checked_images(images[:1], model)
+        image = placed(images[:1], model)
         survey(model, image)
         refused: dict[str, UnsupportedModelError] = {}
         for key, method in self.methods.items():
@@ -137,8 +140,9 @@ class Plan:
         maps = {key: torch.zeros_like(images, dtype=torch.float32) for key in self.methods}
         if not len(images):
             return maps
+        check_images(images)
         channels_last(model)
-        x = checked_images(images, model)
+        x = placed(images, model)
         network = survey(model, x[:1])
         chunk = max(1, min(chunk, CHUNK // max(1, network.bytes)))
         targets = self._targets(model, x, targets, chunk)
