@@ -1,0 +1,1 @@
+"""Drawn pictures with exact masks: geometry and paint, numpy and Pillow only."""
