@@ -94,5 +94,5 @@ def _gate(test: TestResult, gate: Gate) -> tuple[Text, Text]:
     numbers = f"{test.title}: {wording.gate(gate)}"
     if gate.passed:
         return Text("gate passed", style="green"), Text(numbers)
-    why = f"{numbers}. {gate.meaning} The test is void."
+    why = f"{numbers}. {wording.sentence(gate.meaning)} The test is void."
     return Text("GATE FAILED", style="bold red"), Text(why)

@@ -47,18 +47,6 @@ def strip(
     return grid(panels, ["input", *(methods[n] for n in names)], labels, apart=starts[1:])
 
 
-def method_strip(
-    inputs: Pixels, captions: Sequence[str], maps: npt.NDArray[np.floating], *, side: int = 128
-) -> Pixels:
-    """One picture (h, w, 3) of one method: k inputs (k, h, w, 3) above their maps (k, h, w)."""
-    pictures = colour(maps)
-    return grid(
-        [[enlarge(p, side, smooth=True) for p in inputs], [enlarge(p, side) for p in pictures]],
-        captions,
-        ["", ""],
-    )
-
-
 def signs(gallery: Gallery) -> dict[str, bool]:
     """Each method -> whether any of its maps in the gallery is signed: they share one scale."""
     found: dict[str, bool] = {}

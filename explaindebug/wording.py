@@ -26,21 +26,21 @@ def answer(result: RunResult, verdicts: Sequence[Verdict]) -> str:
     if not judged:
         return "Nothing can be said: every test is void." if result.tests else "No test was run."
     names = {test.name for test in judged}
-    counts = dict.fromkeys(result.methods, 0)
-    for verdict in verdicts:
-        if verdict.method in counts and verdict.test in names:
-            counts[verdict.method] += verdict.answer == "shows"
+    own = [v for v in verdicts if v.test in names and v.method in result.methods]
+    counts = {m: sum(v.method == m and v.answer == "shows" for v in own) for m in result.methods}
     best = max(counts.values(), default=0)
-    winners = listed([result.methods[m] for m, count in counts.items() if count == best])
-    if len(judged) == 1:
-        return _one_test(judged[0].title, best, winners, list(counts.values()))
+    winners = [result.methods[m] for m, count in counts.items() if count == best]
     if best == 0:
-        return f"None of the {len(counts)} methods shows any of the {len(judged)} bugs."
-    verb = "shows" if sum(c == best for c in counts.values()) == 1 else "show"
+        return _nothing(judged, len(counts), all(v.answer == "doesn't" for v in own))
+    if len(judged) == 1:
+        return _one_test(judged[0].title, winners, len(counts))
+    alone = len(winners) == 1
+    bugs = "bugs that could be judged" if len(judged) < len(result.tests) else "bugs"
     if best == len(judged):
-        return f"{winners} {verb} {'both' if best == 2 else f'all {best}'} bugs."
-    come = "comes" if verb == "shows" else "come"
-    return f"No method shows all {len(judged)} bugs; {winners} {come} closest with {best}."
+        every = "both" if best == 2 else f"all {best}"
+        return f"{listed(winners)} {'shows' if alone else 'show'} {every} {bugs}."
+    closest = f"{listed(winners)} {'comes' if alone else 'come'} closest with {best}"
+    return f"No method shows all {len(judged)} {bugs}; {closest}."
 
 
 def remark(result: RunResult) -> str:
@@ -53,19 +53,26 @@ def remark(result: RunResult) -> str:
     )
 
 
-def reading(verdicts: Sequence[Verdict]) -> list[str]:
-    """How to read the table, in three sentences or so."""
+def reading(verdicts: Sequence[Verdict], level: float) -> list[str]:
+    """How to read the table, a few sentences; `level` is the rate of false claims allowed."""
     margin = num(max((v.margin for v in verdicts), default=0.1))
     return [
         "Each cell is one method under one bug. The effect is how far the bug moves the test's "
         "number on the same inputs, beyond what happens without a bug (the control): positive "
         "where the bug shows, and 1 would be the whole scale.",
-        f"“Shows”: the effect is surely above {margin}, below which a person would hardly see a "
-        "difference, and above what two models without a bug differ by. “Doesn't”: it is surely "
-        f"below {margin}. “Can't tell”: the data allow neither claim.",
-        "“Surely” means p below 0.05 after adjustment for all cells of the table (Benjamini and "
-        "Hochberg), so that looking at many methods does not by itself find something.",
+        f"“Shows”: the effect is surely above {margin}, the least that counts, and above what two "
+        "models without a bug differ by. “Doesn't”: it is surely below that. “Can't tell”: the "
+        "data allow neither claim.",
+        f"“Surely” means p of at most {level:g} after adjustment for all cells of the table "
+        "(Benjamini and Hochberg), so that looking at many methods does not by itself find "
+        "something.",
     ]
+
+
+def sentence(text: str) -> str:
+    """The text with a capital at its start and a full stop at its end."""
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def listed(words: Sequence[str], most: int = 3) -> str:
@@ -111,10 +118,16 @@ def _tells(gate: Gate, digits: int) -> bool:
     return (round(gate.value, digits) >= gate.least) == gate.passed
 
 
-def _one_test(title: str, best: int, winners: str, counts: list[int]) -> str:
-    if best == 0:
-        return f"{title}: none of the {len(counts)} methods shows it."
-    if sum(counts) == len(counts):
-        return f"{title}: all {len(counts)} methods show it."
-    verb = "shows" if sum(counts) == 1 else "show"
-    return f"{title}: {sum(counts)} of {len(counts)} methods {verb} it ({winners})."
+def _nothing(judged: Sequence[TestResult], methods: int, sure: bool) -> str:
+    """That none shows it is a finding only where every verdict says so."""
+    shows = "shows" if sure else "is found to show"
+    if len(judged) == 1:
+        return f"{judged[0].title}: none of the {methods} methods {shows} it."
+    return f"None of the {methods} methods {shows} any of the {len(judged)} bugs."
+
+
+def _one_test(title: str, winners: Sequence[str], methods: int) -> str:
+    if len(winners) == methods:
+        return f"{title}: all {methods} methods show it."
+    verb = "shows" if len(winners) == 1 else "show"
+    return f"{title}: {len(winners)} of {methods} methods {verb} it ({listed(winners)})."

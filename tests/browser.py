@@ -31,7 +31,7 @@ class Browser:
 
     def __init__(self, to: int, back: int) -> None:
         self._to, self._back = to, back
-        self._rest, self._id, self._session = b"", 0, ""
+        self._rest, self._id, self._session = bytearray(), 0, ""
         self.events: list[dict[str, Any]] = []
         target = self("Target.createTarget", url="about:blank")["targetId"]
         attached = self("Target.attachToTarget", targetId=target, flatten=True)
@@ -56,8 +56,10 @@ class Browser:
     def open(self, path: Path) -> None:
         """Load a file and wait until it is complete."""
         self("Page.navigate", url=path.as_uri())
-        while not any(e["method"] == "Page.loadEventFired" for e in self.events):
+        loaded = any(e["method"] == "Page.loadEventFired" for e in self.events)
+        while not loaded:
             self.events.append(self._read())
+            loaded = self.events[-1]["method"] == "Page.loadEventFired"
 
     def run(self, script: str) -> Any:
         """The value of an expression on the page."""
@@ -94,13 +96,16 @@ class Browser:
         return [url for url in urls if not url.startswith("data:")]
 
     def _read(self) -> dict[str, Any]:
-        while b"\0" not in self._rest:
+        seen = 0
+        while (end := self._rest.find(b"\0", seen)) < 0:
+            seen = len(self._rest)
             piece = os.read(self._back, 1 << 20)
             if not piece:
                 raise RuntimeError("Chromium went away")
             self._rest += piece
-        message, _, self._rest = self._rest.partition(b"\0")
-        return json.loads(message)  # type: ignore[no-any-return]
+        message = json.loads(self._rest[:end])
+        del self._rest[: end + 1]
+        return message  # type: ignore[no-any-return]
 
 
 @contextmanager

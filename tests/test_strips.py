@@ -4,7 +4,7 @@ import pytest
 from explaindebug.heatmaps import colour
 from explaindebug.palettes import NOT_A_NUMBER
 from explaindebug.results import Gallery
-from explaindebug.strips import GAP, enlarge, grid, method_strip, signs, strip
+from explaindebug.strips import enlarge, grid, signs, strip
 
 METHODS = {"grad": "Grad", "vgrad": "VGrad", "absent": "Absent"}
 
@@ -79,12 +79,3 @@ def test_small_maps_grow_by_whole_factors_and_large_ones_stay() -> None:
     np.testing.assert_array_equal(grown[::4, ::4], picture)
     np.testing.assert_array_equal(enlarge(picture, 10), picture)
     assert enlarge(picture, 100, smooth=True).shape == (112, 80, 3)
-
-
-def test_a_methods_strip_has_inputs_above_maps() -> None:
-    g = gallery(k=3)
-    picture = method_strip(g.inputs, g.captions, g.maps["bug"]["grad"], side=32)
-    half = picture.shape[0] - 32 - GAP
-    for one in colour(g.maps["bug"]["grad"]):
-        assert contains(picture[half - 1 :], enlarge(one, 32))
-        assert not contains(picture[: half - 1], enlarge(one, 32))

@@ -29,6 +29,11 @@ THREE = ("spurious", "labels", "reinit")
         (THREE, all_answering("doesn't"), "None of the 9 methods shows any of the 3 bugs."),
         (
             THREE,
+            all_answering("can't tell"),
+            "None of the 9 methods is found to show any of the 3 bugs.",
+        ),
+        (
+            THREE,
             all_answering("doesn't", ("labels", "gbp")),
             "No method shows all 3 bugs; GBP comes closest with 1.",
         ),
@@ -47,6 +52,11 @@ THREE = ("spurious", "labels", "reinit")
             THREE[:1],
             all_answering("doesn't", ("spurious", "sgrad")),
             "Spurious background: 1 of 9 methods shows it (SGrad).",
+        ),
+        (
+            (*THREE, "ood"),
+            VERDICTS,
+            "SGradSQ and VGrad show all 3 bugs that could be judged.",
         ),
         (("ood",), VERDICTS, "Nothing can be said: every test is void."),
         ((), [], "No test was run."),

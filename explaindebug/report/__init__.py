@@ -22,18 +22,21 @@ from explaindebug.verdicts import Verdict
 RANK = {"doesn't": 0, "can't tell": 1, "shows": 2}
 
 
-def write_report(result: RunResult, verdicts: Sequence[Verdict], folder: Path) -> Path:
+def write_report(
+    result: RunResult, verdicts: Sequence[Verdict], folder: Path, *, level: float = 0.05
+) -> Path:
     """The path of `folder`/report.html, a page that needs nothing beside it.
 
-    Next to it come pictures/ (PNG, a strip per test and input) and figures/ (PNG and PDF). The page
-    is written last and as a whole: where it exists, it is complete.
+    `level` is the rate of false claims that the verdicts were made with. Next to the page come
+    pictures/ (PNG, a strip per test and input) and figures/ (PNG and PDF). It is written last and
+    as a whole: where it exists, it is complete.
     """
     drawn = {test.name: draw(test, verdicts, result.methods) for test in result.tests}
     for test, figures_of_test in drawn.items():
         for name, figure in figures_of_test.items():
             plotting.save(figure, folder / "figures" / f"{test}_{name}")
     save_pictures(result, folder / "pictures")
-    return write_atomically(folder / "report.html", render(result, verdicts, drawn))
+    return write_atomically(folder / "report.html", render(result, verdicts, drawn, level))
 
 
 def draw(
@@ -52,6 +55,7 @@ def render(
     result: RunResult,
     verdicts: Sequence[Verdict],
     drawn: Mapping[str, Mapping[str, Figure]],
+    level: float = 0.05,
 ) -> str:
     """The page as HTML; `drawn` has each test's figures. All text from users is escaped."""
     environment = _environment()
@@ -62,8 +66,8 @@ def render(
         result=result,
         answer=wording.answer(result, verdicts),
         remark=wording.remark(result),
-        reading=wording.reading(verdicts),
-        level="95%",
+        reading=wording.reading(verdicts, level),
+        interval="95%",
         sections=[section(t, names, cells, drawn[t.name], height) for t in result.tests],
         script=Markup(script),
         script_hash=base64.b64encode(digest).decode(),
@@ -87,7 +91,8 @@ def _environment() -> Environment:
         "interval": wording.interval,
         "pvalue": wording.pvalue,
         "slug": lambda text: text.replace("'", "").replace(" ", "-"),
-        "sentence": lambda text: text[:1].upper() + text[1:],
+        "capital": lambda text: text[:1].upper() + text[1:],
+        "sentence": wording.sentence,
         "order": lambda v: RANK[v.answer] * 1000 + (0 if math.isnan(v.effect) else v.effect),
         "mean_sem": _mean_sem,
     }
