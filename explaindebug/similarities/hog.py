@@ -10,7 +10,7 @@ from torch import Tensor
 
 from explaindebug.errors import ConfigError
 from explaindebug.similarities.similarity import SIMILARITIES, Similarity
-from explaindebug.similarities.spearman import Spearman
+from explaindebug.similarities.spearman import Ranked, Spearman
 
 
 @SIMILARITIES.register("hog")
@@ -32,7 +32,7 @@ class HOGSpearman(Similarity):
     lowest: ClassVar[float] = -1.0
     highest: ClassVar[float] = 1.0
 
-    def prepare(self, maps: Tensor, data_range: float | None) -> Tensor:
+    def prepare(self, maps: Tensor, data_range: float | None) -> Ranked:
         h, w = maps.shape[-2:]
         cell = self.cell or max(4, min(h, w) // 14)
         if min(h, w) < 3 * cell:
@@ -48,5 +48,5 @@ class HOGSpearman(Similarity):
         features = features.masked_fill(broken, torch.nan)
         return Spearman().prepare(features[:, None, None], None)
 
-    def compare(self, reference: Tensor, candidate: Tensor) -> Tensor:
-        return (reference * candidate).sum(1)
+    def compare(self, reference: Ranked, candidate: Ranked) -> Tensor:
+        return Spearman().compare(reference, candidate)

