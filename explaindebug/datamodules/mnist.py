@@ -1,11 +1,14 @@
 """MNIST and Fashion-MNIST from idx files."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from explaindebug.data.embedded import SCENE_KINDS
 from explaindebug.data.idx import idx
 from explaindebug.data.idxfiles import idx_files
 from explaindebug.data.imageset import Splits
+from explaindebug.data.scenes import DrawnScenes, Scenes
 from explaindebug.data.splitting import Amount
 from explaindebug.datamodules.base import DebugDataModule
 from explaindebug.errors import DataError
@@ -26,6 +29,8 @@ class MNIST(DebugDataModule):
         val: pictures to choose by, from the training files.
         test: pictures to measure on, a count or a share of the test files; None for all.
         threshold: a pixel belongs to the object where it is brighter (0 to 255).
+        scenes: by class name, the kind of drawn scene of a spurious background; another kind for
+            each class where not given. Scenes have colours, so they need `channels=3`.
         options: those of `DebugDataModule`.
     """
 
@@ -44,6 +49,7 @@ class MNIST(DebugDataModule):
         val: Amount = 0.1,
         test: Amount = None,
         threshold: int = 25,
+        scenes: Mapping[str, str] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -53,6 +59,7 @@ class MNIST(DebugDataModule):
         self.size = size
         self.channels = channels
         self.threshold = threshold
+        self.kinds = dict(zip(self.names, SCENE_KINDS, strict=False)) if scenes is None else scenes
 
     def prepare_data(self) -> None:
         """Fetch the files where that is asked for; Lightning calls this in one process only.
@@ -86,6 +93,13 @@ class MNIST(DebugDataModule):
             channels=self.channels,
             threshold=self.threshold,
         )
+
+    @property
+    def scenes(self) -> Scenes:
+        """Drawn scenes."""
+        if self.channels != 3:
+            raise DataError(f"scenes have colours, but channels={self.channels}: set channels=3.")
+        return {name: DrawnScenes(kind) for name, kind in self.kinds.items()}
 
     def _there(self) -> bool:
         try:

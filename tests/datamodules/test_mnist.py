@@ -43,13 +43,10 @@ def test_probe_batches_know_masks_and_black_scenes(tmp_path):
     assert batch.scene.unique().tolist() == [-2.0]  # black: (0 - 0.5) / 0.25
 
 
-def test_labels_can_be_flipped_but_there_are_no_scenes(tmp_path):
+def test_labels_can_be_flipped(tmp_path):
     write(tmp_path)
-    module = MNIST(root=tmp_path)
-    train = module.with_bug(LabelFlips()).data.train
+    train = MNIST(root=tmp_path).with_bug(LabelFlips()).data.train
     assert (train.labels != train.truth).sum() == 9
-    with pytest.raises(DataError, match=r"can't be made from MNIST: class '0'.* has no scene"):
-        module.with_bug(SpuriousBackground()).check()
 
 
 def test_nothing_is_fetched_unless_asked(tmp_path, monkeypatch):
@@ -87,3 +84,20 @@ def test_the_real_ones_share_a_root(real_data):
     digits, garments = MNIST(root=real_data, **few), FashionMNIST(root=real_data, **few)
     assert digits.clean.test.size == garments.clean.test.size == (1, 32, 32)
     assert garments.clean.test.masks.mean() > 1.5 * digits.clean.test.masks.mean()
+
+
+def test_digits_stand_in_front_of_another_kind_of_scene_for_each_class(tmp_path):
+    write(tmp_path)
+    module = MNIST(root=tmp_path, channels=3)
+    struck = module.with_bug(SpuriousBackground())
+    struck.check()
+    assert len({source.kind for source in module.scenes.values()}) == 10
+    assert (struck.data.train.scenes != module.clean.train.scenes).any()
+
+
+def test_scenes_need_colours_and_one_for_each_class(tmp_path):
+    write(tmp_path)
+    with pytest.raises(DataError, match="channels=3"):
+        MNIST(root=tmp_path).with_bug(SpuriousBackground()).check()
+    with pytest.raises(DataError, match=r"can't be made from MNIST: class '1'.* has no scene"):
+        MNIST(root=tmp_path, channels=3, scenes={"0": "sky"}).with_bug(SpuriousBackground()).check()
