@@ -16,13 +16,14 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from explaindebug.attributions.canonical import KINDS, canonise, per_unit, require
+from explaindebug.attributions.canonical import KINDS, canonise, require
 from explaindebug.attributions.graph import Graph, op_of
 from explaindebug.attributions.ops import Linear
+from explaindebug.attributions.pattern_means import Means, is_along
 from explaindebug.attributions.tape import Tape
 from explaindebug.attributions.targets import explained
 from explaindebug.errors import ConfigError, DataError
-from explaindebug.watching import watch
+from explaindebug.watching import frozen, watch
 
 NEEDED_BY = "PatternNet and PatternAttribution"
 
@@ -58,14 +59,16 @@ class Patterns:
         0 for one that was never active.
         """
         wrong = [op.name for op in layers if not self._has_shape(op)]
+        remedy = "Fit them on this one (`prepare`, or `fit_patterns`)"
         if not wrong and weights_too:
-            wrong = [op.name for op in layers if not _belong(op.weight, self.of(op))]
+            wrong = [op.name for op in layers if not is_along(op.weight, self.of(op))]
+            remedy += (
+                ", or choose patterns=frozen to keep those of the same network's other weights"
+            )
         if wrong:
             raise ConfigError(
                 f"the patterns were fitted on another model ({self.about.get('model')}): they "
-                f"don't belong to {', '.join(wrong)}. Fit them on this one (`prepare`, or "
-                "`fit_patterns`), or choose patterns=frozen to keep those of other weights of the "
-                "same network."
+                f"don't belong to {', '.join(wrong)}. {remedy}."
             )
 
     def of(self, op: Linear) -> Tensor:
@@ -100,7 +103,7 @@ _LATEST: WeakKeyDictionary[nn.Module, tuple[str, Patterns]] = WeakKeyDictionary(
 
 
 def patterns_of(model: nn.Module, images: Tensor) -> Patterns:
-    """As `fit_patterns`, for a model under `watch`; the second to ask gets the first one's.
+    """As `fit_patterns`, for a private model in eval mode; the second to ask gets the first one's.
 
     That is for PatternNet and PatternAttribution side by side. The same model with other weights,
     or with other images, is fitted again.
@@ -108,7 +111,8 @@ def patterns_of(model: nn.Module, images: Tensor) -> Patterns:
     content = _fingerprint([*model.parameters(), *model.buffers(), images])
     known, patterns = _LATEST.get(model, ("", None))
     if patterns is None or known != content:
-        patterns = _fit(model, _batches(images, 32, model))
+        with torch.enable_grad(), frozen(model):
+            patterns = _fit(model, _batches(images, 32, model))
         _LATEST[model] = content, patterns
     return patterns
 
@@ -120,13 +124,13 @@ def layers_of(graph: Graph) -> list[Linear]:
 
 
 def _fit(model: nn.Module, batches: Iterator[Tensor]) -> Patterns:
-    means: dict[str, _Means] = {}
+    means: dict[str, Means] = {}
     layers: list[Linear] = []
     images = 0
     for batch in batches:
         layers = _run(model, batch)
         for op in layers:
-            means.setdefault(op.name, _Means(op.weight)).add(op)
+            means.setdefault(op.name, Means(op.weight)).add(op)
         images += len(batch)
     if not images:
         raise DataError("patterns can't be fitted without images: the loader or tensor is empty.")
@@ -145,53 +149,6 @@ def _run(model: nn.Module, batch: Tensor) -> list[Linear]:
     canonise(graph)
     require(graph, NEEDED_BY, sums=False)
     return layers_of(graph)
-
-
-class _Means:
-    """Running means of what one layer sees: E+[x], E+[x y] (as its weight) and E[y] (out,).
-
-    All y are taken relative to their mean in the first batch, which does not change the covariance
-    E+[x (y - E[y])], but keeps it from drowning in rounding where y varies little.
-    """
-
-    def __init__(self, weight: Tensor) -> None:
-        self.x, self.xy = torch.zeros_like(weight), torch.zeros_like(weight)
-        self.y = weight.new_zeros(len(weight), dtype=torch.float64)
-        self.active, self.seen = torch.zeros_like(self.y), 0
-        self.origin: Tensor | None = None
-
-    def add(self, op: Linear) -> None:
-        """Takes in what the operation has just seen."""
-        z, ones = op.output, [1] * (op.weight.ndim - 2)
-        places = [d for d in range(z.ndim) if d != z.ndim - 1 - len(ones)]
-        if self.origin is None:  # with the bias, as z has it
-            self.origin = z.mean(places)
-        y = z - self.origin.reshape(-1, *ones)
-        mask = (z > 0).to(z.dtype)
-        new = mask.sum(places).double()
-        self.active += new
-        self.seen += z.numel() // len(new)
-        share = per_unit(op, 1 / self.active.clamp(min=1)).to(z.dtype)
-        new = per_unit(op, new).to(z.dtype)
-        self.x += share * (op.correlation(mask) - new * self.x)
-        self.xy += share * (op.correlation(mask * y) - new * self.xy)
-        self.y += y.sum(places, dtype=torch.float64)
-
-    def patterns(self, op: Linear) -> Tensor:
-        """The pattern of each unit; zeros for one that was never active."""
-        covariance = self.xy - self.x * per_unit(op, self.y / self.seen).to(self.x.dtype)
-        along = _along(op.weight, covariance)
-        return covariance / per_unit(op, along.masked_fill(along == 0, 1.0))
-
-
-def _along(weight: Tensor, direction: Tensor) -> Tensor:
-    """The product w^T a of each unit (out,)."""
-    return (weight * direction).flatten(1).sum(1)
-
-
-def _belong(weight: Tensor, pattern: Tensor) -> bool:
-    along = _along(weight, pattern)
-    return bool((((along - 1).abs() < 1e-2) | (along == 0)).all())
 
 
 def _batches(images: Tensor | Iterable[Any], size: int, model: nn.Module) -> Iterator[Tensor]:

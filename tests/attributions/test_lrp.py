@@ -376,7 +376,7 @@ def residual_sums() -> object:
 
 
 def resnet18() -> nn.Module:
-    """With an eps of almost 0: what zennit leaves of a merged BatchNorm divides by sqrt(1 + eps)."""
+    """With an eps near 0: what zennit leaves of a merged BatchNorm divides by sqrt(1 + eps)."""
     model = draw(pytest.importorskip("torchvision.models").resnet18(weights=None))
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):

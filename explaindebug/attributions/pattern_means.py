@@ -1,0 +1,56 @@
+"""The statistics of one layer that its patterns are made of, taken in batch by batch."""
+
+import torch
+from torch import Tensor
+
+from explaindebug.attributions.canonical import per_unit
+from explaindebug.attributions.ops import Linear
+
+
+class Means:
+    """Running means of what one layer sees: E+[x], E+[x y] (as its weight) and E[y] (out,).
+
+    All y are taken relative to their mean in the first batch, which does not change the covariance
+    E+[x (y - E[y])], but keeps it from drowning in rounding where y varies little.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        self.x, self.xy = torch.zeros_like(weight), torch.zeros_like(weight)
+        self.y = weight.new_zeros(len(weight), dtype=torch.float64)
+        self.active, self.seen = torch.zeros_like(self.y), 0
+        self.origin: Tensor | None = None
+
+    def add(self, op: Linear) -> None:
+        """Takes in what the operation has just seen."""
+        z, ones = op.output, [1] * (op.weight.ndim - 2)
+        places = [d for d in range(z.ndim) if d != z.ndim - 1 - len(ones)]
+        if self.origin is None:  # with the bias, as z has it
+            self.origin = z.mean(places)
+        y = z - self.origin.reshape(-1, *ones)
+        mask = (z > 0).to(z.dtype)
+        new = mask.sum(places).double()
+        self.active += new
+        self.seen += z.numel() // len(new)
+        share = per_unit(op, 1 / self.active.clamp(min=1)).to(z.dtype)
+        new = per_unit(op, new).to(z.dtype)
+        self.x += share * (op.correlation(mask) - new * self.x)
+        self.xy += share * (op.correlation(mask * y) - new * self.xy)
+        self.y += y.sum(places, dtype=torch.float64)
+
+    def patterns(self, op: Linear) -> Tensor:
+        """The pattern of each unit; zeros for one that was never active."""
+        covariance = self.xy - self.x * per_unit(op, self.y / self.seen).to(self.x.dtype)
+        along = _along(op.weight, covariance)
+        return covariance / per_unit(op, along.masked_fill(along == 0, 1.0))
+
+
+def _along(weight: Tensor, direction: Tensor) -> Tensor:
+    """The product w^T a of each unit (out,)."""
+    return (weight * direction).flatten(1).sum(1)
+
+
+def is_along(weight: Tensor, pattern: Tensor) -> bool:
+    """Whether w^T a is 1 for each unit, or its pattern zero: true of a weight's own patterns."""
+    products = (weight * pattern).flatten(1)
+    along, rounding = products.sum(1), 1e-5 * products.abs().sum(1)
+    return bool((((along - 1).abs() < 1e-2 + rounding) | (along == 0)).all())
