@@ -67,7 +67,7 @@ class PostProcessing:
 
     def __call__(self, raw: Tensor, mask: Tensor | None = None) -> Tensor:
         """The maps (n, k, h, w); `mask` (n, 1, h, w) is what remains of them, from 0 to 1."""
-        raw = raw.cpu() if raw.device.type == "mps" else raw  # similarities need float64
+        raw = raw.detach().cpu() if raw.device.type == "mps" else raw.detach()  # it has no float64
         maps = self._signed(self._reduced(raw.float() if raw.dtype != torch.float64 else raw))
         if mask is None:
             return self._scaled(maps)

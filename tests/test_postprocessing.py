@@ -138,3 +138,12 @@ def test_why_the_papers_post_processing_is_not_the_default() -> None:
     assert mean(ROBUST) < 0.35
     view = signed.postprocessing(ROBUST)
     assert signed(view(a), view(b)).abs().max() < 0.05
+
+
+def test_maps_of_lower_precision_and_with_a_graph_are_taken() -> None:
+    half = raw().to(torch.bfloat16).requires_grad_()
+    maps = ROBUST(half)
+    assert maps.dtype == torch.float32
+    assert not maps.requires_grad
+    assert torch.equal(maps, ROBUST(half.detach().float()))
+    assert ROBUST(raw().double()).dtype == torch.float64
