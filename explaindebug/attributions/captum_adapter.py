@@ -67,6 +67,8 @@ class Captum(Method):
     Raises:
         ConfigError: for a class, layer or option that is unknown.
         UnsupportedModelError: where a layer is wanted, and the model has no convolution.
+
+    Source: Kokhlikyan et al. 2020; captum's documentation names that of each class.
     """
 
     name: str

@@ -11,10 +11,10 @@ from explaindebug.errors import ConfigError, DataError, UnsupportedModelError
 
 
 class Survey(NamedTuple):
-    """What one forward pass of one image tells about a model."""
+    """What autograd keeps of one image's forward pass for the way back, without the weights."""
 
-    bytes: int  # that autograd keeps for the way back, per image, without the weights
-    classes: int
+    bytes: int  # in all
+    block: int  # of the largest tensor
 
 
 def check_images(images: Tensor) -> None:
@@ -80,7 +80,7 @@ def survey(model: nn.Module, image: Tensor) -> Survey:
             f"{type(model).__name__} ends in {name}: its gradients vanish where the model is sure, "
             "and a class's map mixes in all others. Explain the logits: leave that last layer out."
         )
-    return Survey(sum(kept.values()), logits[0].numel())
+    return Survey(sum(kept.values()), max(kept.values(), default=0))
 
 
 def channels_last(model: nn.Module) -> None:

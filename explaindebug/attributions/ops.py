@@ -5,7 +5,7 @@ called it (module, function or method, in place or not). It knows its own gradie
 linear ones can also be run, and run backwards, with other weights.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -56,6 +56,12 @@ class Op:
         self._graph = end, leaves
         self.inputs, self.output = tuple(x.detach() for x in leaves), end.detach()
 
+    def overwrite(self, inputs: Sequence[Tensor]) -> None:
+        """As `keep`, with the output written to the first input."""
+        first = storage(inputs[0])
+        self.keep(x.clone() if storage(x) == first else x for x in inputs)
+        inputs[0].copy_(self.output)
+
     def vjp(self, signal: Tensor) -> tuple[Tensor, ...]:
         """The gradient for each input, where `signal` is the gradient for the output."""
         end, leaves = self._graph
@@ -95,6 +101,10 @@ class Relu(Op):
     def keep(self, inputs: Iterable[Tensor]) -> None:
         self.inputs = ()  # what came out says all about what went in
         self.output = self.run(*inputs)
+
+    def overwrite(self, inputs: Sequence[Tensor]) -> None:
+        self.inputs = ()
+        self.output = inputs[0].relu_().detach()
 
     def vjp(self, signal: Tensor) -> tuple[Tensor, ...]:
         return (torch.ops.aten.threshold_backward(signal, self.output, 0),)

@@ -25,6 +25,7 @@ from explaindebug.watching import watch
 
 MEMORY = 2**32  # bytes that the activations of all workers may take
 CHUNK = 2**28  # those of one chunk
+BLOCK = 24 * 2**20  # one tensor of a chunk: glibc asks the system anew for each block of 32 MiB
 LARGE = 2**24  # those of one image, from which on a network fills several cores by itself
 
 
@@ -144,7 +145,7 @@ class Plan:
         channels_last(model)
         x = placed(images, model)
         network = survey(model, x[:1])
-        chunk = max(1, min(chunk, CHUNK // max(1, network.bytes)))
+        chunk = _fitting(chunk, network, x.device)
         targets = self._targets(model, x, targets, chunk)
         jobs = list(jobs_of(self.methods, x, targets, chunk))
         workers, threads = _division(workers, len(jobs), chunk, network, x.device)
@@ -171,6 +172,14 @@ class Plan:
         plan = type(self)([])
         plan.methods = methods
         return plan
+
+
+def _fitting(chunk: int, network: Survey, device: torch.device) -> int:
+    """So many images as can go through the network at once."""
+    if device.type == "cuda":
+        room = torch.cuda.mem_get_info(device)[0] // 4
+        return max(1, min(chunk, room // max(1, network.bytes)))
+    return max(1, min(chunk, CHUNK // max(1, network.bytes), BLOCK // max(1, network.block)))
 
 
 def _division(

@@ -33,8 +33,9 @@ class Gate(Rule):
     kinds: ClassVar[frozenset[str]] = frozenset({"relu"})
 
     def propagate(self, op: Op, signal: Tensor) -> tuple[Tensor, ...]:
-        positive = signal.clamp(min=0)
-        return op.vjp(positive) if self.forward_gate else (positive,)
+        if not self.forward_gate:
+            return (signal.clamp(min=0),)
+        return (op.vjp(signal)[0].clamp_(min=0),)
 
     def check(self, graph: Graph) -> None:
         if unknown := graph.where(foreign(PASSED)):

@@ -69,22 +69,24 @@ class Tape(TorchFunctionMode):
         if not signals:
             return func(*call[0], **call[1])
         in_place = name.endswith("_") or call[1].get("inplace", False)
-        return _Node.apply(self, _op(kind, func, call, in_place), in_place, *signals)
+        op = _op(kind, func, call, in_place)
+        output = _Node.apply(self, op, in_place, *signals)
+        op.seal()  # only now: an in-place operation counts as a change after it is done
+        return output
 
     def __exit__(self, *error: Any) -> None:
         self._keepers.clear()
         super().__exit__(*error)  # type: ignore[no-untyped-call]
 
-    def remember(self, op: Op) -> None:
-        """Enters what an operation keeps, to be saved from being overwritten."""
-        for x in op.kept:
-            self._keepers[storage(x)].append(op)
-
-    def overwrite(self, x: Tensor, value: Tensor) -> None:
-        """Writes a value into a tensor; operations that kept its old numbers keep them."""
+    def rescue(self, x: Tensor) -> None:
+        """Lets operations that kept a tensor take a copy, because it is about to be overwritten."""
         for op in self._keepers.pop(storage(x), ()):
             op.own(storage(x))
-        x.copy_(value)
+
+    def remember(self, op: Op) -> None:
+        """Notes what an operation keeps."""
+        for x in op.kept:
+            self._keepers[storage(x)].append(op)
 
 
 class _Node(torch.autograd.Function):
@@ -93,13 +95,13 @@ class _Node(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, tape: Tape, op: Op, in_place: bool, *signals: Tensor) -> Tensor:
         ctx.tape, ctx.op = tape, op
-        op.keep(signals)
-        tape.remember(op)
         if not in_place:
-            op.seal()
+            op.keep(signals)
+            tape.remember(op)
             return op.output.detach()
-        tape.overwrite(signals[0], op.output)
-        op.seal()
+        tape.rescue(signals[0])
+        op.overwrite(signals)
+        tape.remember(op)
         ctx.mark_dirty(signals[0])
         return signals[0]
 

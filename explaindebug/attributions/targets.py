@@ -12,7 +12,7 @@ def logits_of(model: nn.Module, images: Tensor) -> Tensor:
     Raises:
         UnsupportedModelError: where the model returns something else.
     """
-    logits = model(images)
+    logits = model(images.clone())  # a model may normalise what it is given in place
     if not isinstance(logits, Tensor):
         raise UnsupportedModelError(
             f"{type(model).__name__} returns a {type(logits).__name__}, but a map explains one "
