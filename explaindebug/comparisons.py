@@ -92,6 +92,10 @@ class Comparison:
     """Scores candidates against references: `similarities`, after one `postprocessing`.
 
     Similarities are names, `{name: options}` or objects; nulls are names of `explaindebug.nulls`.
+
+    Raises:
+        ConfigError: for unknown names and options, or a similarity and a post-processing that don't
+            go together.
     """
 
     similarities: Sequence[Any] = ("ssim", "spearman")
@@ -101,13 +105,15 @@ class Comparison:
 
     def __post_init__(self) -> None:
         for name in self.nulls:
-            null(name)  # an unknown name is an error now, not after training
-        _ = self.measures
+            null(name)  # what can't work is an error now, not after training
+        for measure in self.measures.values():
+            measure.postprocessing(self.postprocessing)
 
     @cached_property
     def measures(self) -> Mapping[str, Similarity]:
         """The similarities by the name that they have in tables."""
-        return {_label(spec): SIMILARITIES.build(spec) for spec in self.similarities}
+        built = [(spec, SIMILARITIES.build(spec)) for spec in self.similarities]
+        return {_label(spec): measure for spec, measure in built}
 
     def score(
         self,

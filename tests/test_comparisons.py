@@ -135,6 +135,12 @@ def test_unknown_names_are_refused_at_once() -> None:
         Comparison(nulls=("gausian",))
     with pytest.raises(ConfigError, match="Did you mean 'spearman'"):
         Comparison(similarities=("spearmann",))
+    with pytest.raises(ConfigError, match="'rms' has none"):
+        Comparison(postprocessing=PostProcessing(normalise="rms"))
+    with pytest.raises(ConfigError, match=r"postprocessing\.sign: one of"):
+        Comparison(similarities=({"spearman": {"sign": "absolute"}},))
+    with pytest.raises(ConfigError, match="one name with its options"):
+        Comparison(similarities=({"spearman": {}, "ssim": {}},))
     with pytest.raises(ConfigError, match="made from the images"):
         scored(Comparison(nulls=("edges",)), images=None)
 
@@ -143,7 +149,7 @@ def test_signed_and_absolute_rank_correlation_come_from_one_run() -> None:
     raw = maps(0)
     flipped = Reference.of_maps(-raw)
     both = Comparison(similarities=("spearman_signed", "spearman_abs"), nulls=())
-    for post in (ROBUST, PAPER, PostProcessing("positive", "sum", "rms")):
+    for post in (ROBUST, PAPER, PostProcessing("positive", "sum", "minmax")):
         scores = Scores()
         Comparison(both.similarities, post, ()).score(scores, KEY, flipped, raw, ROWS)
         signed = scores[KEY._replace(similarity="spearman_signed")].values

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from explaindebug.errors import ConfigError
+from explaindebug.postprocessing import PostProcessing
 from explaindebug.similarities.similarity import SIMILARITIES, Similarity
 
 RADIUS = 5  # 11 x 11 windows
@@ -43,13 +44,14 @@ class SSIM(Similarity):
     lowest: ClassVar[float] = -1.0
     highest: ClassVar[float] = 1.0
 
+    def postprocessing(self, run: PostProcessing) -> PostProcessing:
+        view = super().postprocessing(run)
+        _known(view.data_range)
+        return view
+
     def prepare(self, maps: Tensor, data_range: float | None) -> Windows:
         h, w = maps.shape[-2:]
-        if data_range is None:
-            raise ConfigError(
-                "SSIM needs maps with bounds: normalise='rms' has none. Use 'p99' or 'minmax', or "
-                "give data_range."
-            )
+        data_range = _known(data_range)
         if min(h, w) <= 2 * RADIUS:
             raise ConfigError(
                 f"SSIM looks at 11 x 11 pixels at a time, the maps have {h} x {w}. Use larger "
@@ -82,6 +84,15 @@ def blur(maps: Tensor) -> Tensor:
             total.add_(shifted[i] + shifted[2 * RADIUS - i], alpha=WEIGHTS[i])
         maps = total
     return maps
+
+
+def _known(data_range: float | None) -> float:
+    if data_range is None:
+        raise ConfigError(
+            "SSIM needs maps with bounds: normalise='rms' has none. Use 'p99' or 'minmax', or give "
+            "data_range."
+        )
+    return data_range
 
 
 def _weights() -> list[float]:
