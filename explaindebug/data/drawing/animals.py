@@ -18,6 +18,6 @@ def animal(rng: Rng, size: int, name: str) -> tuple[Floats, Floats, Floats]:
     scene = scenery(kinds[rng.integers(len(kinds))], rng, size)
     thing = ANIMALS[name](rng)
     thing = mirrored(thing) if rng.random() < 0.5 else thing
-    thing = framed(turned(thing, rng.normal(0, 0.1)), rng, REACH, margin=1.2 * CONTOUR)
+    thing = framed(turned(thing, rng.normal(0, 0.1)), rng, REACH, margin=CONTOUR + 0.03)
     cover = coverage(thing, size, len(Part), contour=CONTOUR)
     return dressed(rng, cover, scene), 1 - cover[..., 0], scene

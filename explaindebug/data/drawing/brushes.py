@@ -21,7 +21,7 @@ def _unit(angle: npt.NDArray[np.float64]) -> Points:
 
 
 _CIRCLE = _unit(np.linspace(0, 2 * np.pi, 18, endpoint=False))
-_ARC = np.linspace(0, 1, 8)
+_ARC = np.linspace(0, 1, 12)
 
 
 class Shape(NamedTuple):

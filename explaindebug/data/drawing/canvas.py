@@ -44,13 +44,13 @@ def to_bytes(picture: Floats) -> npt.NDArray[np.uint8]:
 
 
 def _outlined(points: Sheet, width: int, ink: int) -> Sheet:
-    """The points with `ink` on all empty ones within `width` of the thing (in an octagon)."""
+    """The points with `ink` on all empty ones within `width` of the thing."""
     near = points > 0
     for step in range(width):
         grown = near.copy()
         grown[1:] |= near[:-1]
         grown[:-1] |= near[1:]
-        source = near if step % 2 else grown  # squares and diamonds in turn: nearly a circle
+        source = grown if step % 3 == 1 else near  # a square after two diamonds: nearly a circle
         wide = grown.copy()
         wide[:, 1:] |= source[:, :-1]
         wide[:, :-1] |= source[:, 1:]

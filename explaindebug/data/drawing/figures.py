@@ -144,24 +144,26 @@ def figure(rng: Rng, size: int, name: str) -> tuple[Floats, Floats, Floats]:
     paper = _paper(rng, size)
     thing = FIGURES[name](rng)
     thing = mirrored(thing) if rng.random() < 0.5 else thing
-    thing = framed(turned(thing, rng.normal(0, 0.2)), rng, (0.4, 0.8), margin=0.02)
+    thing = framed(turned(thing, rng.normal(0, 0.15)), rng, (0.55, 0.85), margin=0.045)
     cover = coverage(thing, size, INK, contour=0.015)
-    return paint(cover, paper, _dyes(rng)), 1 - cover[..., 0], paper
+    dyes = _dyes(rng, bright=paper.mean() < 0.5)
+    return paint(cover, paper, dyes), 1 - cover[..., 0], paper
 
 
 def _stroke(rng: Rng) -> float:
     return float(rng.uniform(0.1, 0.22))
 
 
-def _dyes(rng: Rng) -> Floats:
-    """Colours of cloth, trim, shade and ink."""
+def _dyes(rng: Rng, *, bright: bool) -> Floats:
+    """Colours of cloth, trim, shade and ink; cloth of any hue that shows on the paper."""
     cloth, trim = rng.uniform(0.05, 0.95, (2, 3))
+    cloth += (0.35 if bright else -0.35) * (1 - cloth if bright else cloth)
     return np.stack([cloth, trim, cloth * 0.7, cloth * 0.25]).astype(np.float32)
 
 
 def _paper(rng: Rng, size: int) -> Floats:
     """Plain, graded, striped or cloudy, in two colours of like brightness."""
-    one, other = (rng.uniform(0.1, 0.9) + rng.normal(0, 0.12, (2, 3))).clip(0, 1)
+    one, other = (rng.uniform(0.1, 0.9) + rng.normal(0, 0.08, (2, 3))).clip(0, 1)
     kind, slope = rng.integers(4), ramp(size, rng.uniform(0, 2 * np.pi))
     if kind == 0:
         return mix(one, one, slope)
