@@ -14,7 +14,7 @@ from explaindebug.verdicts import Verdict
 STYLES = {"shows": "bold green", "doesn't": "yellow", "can't tell": "dim"}
 SIGNS = {"shows": "●", "doesn't": "○", "can't tell": "?"}
 METHOD, CELL = 14, 22  # columns of text that a method's name and a cell in one line take
-ASCII = str.maketrans({"●": "+", "○": "-", "−": "-", "–": "-", "≥": ">=", "“": '"', "”": '"'})
+ASCII = str.maketrans({"●": "+", "○": "-", "−": "-", "–": "-", "≥": ">=", "\u00a0": " "})
 
 
 def print_table(

@@ -7,6 +7,7 @@ from explaindebug.results import Gate, RunResult, TestResult
 from explaindebug.verdicts import Verdict
 
 NOTHING = "–"
+NO_BREAK = "\N{NO-BREAK SPACE}"
 Table = Mapping[tuple[str, str], Verdict]  # (test, method) -> verdict
 
 
@@ -87,7 +88,8 @@ def gate(gate: Gate) -> str:
     """`scene-only accuracy 0.97 ≥ 0.9`, with as many digits as the comparison needs to be true."""
     digits = next((d for d in range(2, 9) if _tells(gate, d)), 9)
     sign = "≥" if gate.passed else "<"
-    return f"{gate.name} {num(gate.value, digits)} {sign} {gate.least:g}"
+    comparison = f"{num(gate.value, digits)} {sign} {gate.least:g}"
+    return f"{gate.name} {comparison.replace(' ', NO_BREAK)}"
 
 
 def num(value: float | None, digits: int = 2) -> str:
