@@ -211,7 +211,7 @@ class Reinit(BugTest):
 
     layers: int = 3
     init: str = "layer_default"
-    noise: float = 0.05
+    noise: float = 0.01
 
     def __post_init__(self) -> None:
         if self.layers < 0:

@@ -168,6 +168,7 @@ class Workbench:
             "nulls": s.nulls,
             "probe": s.probe,
             "pictures": s.pictures,
+            "classes": clean.classes,
             "picture": lambda image: true_colours(image, clean),
             "references": clean.batch(slice(0, 128)).image,
             "chunk": s.chunk,

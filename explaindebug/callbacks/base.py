@@ -57,6 +57,7 @@ class AttributionCallback(pl.Callback):
         chunk: inputs per pass.
         workers: chunks explained side by side; chosen by the network's size where not given.
         pictures: of how many inputs heat maps are drawn.
+        classes: names of the classes, for captions.
         picture: normalised image (c, h, w) -> (c, h, w) in [0, 1], to draw inputs in true colours.
         folder: where files go; the logger's folder, else the trainer's root, where not given.
         seed: of everything random here.
@@ -84,6 +85,7 @@ class AttributionCallback(pl.Callback):
         chunk: int = 32,
         workers: int | None = None,
         pictures: int = 4,
+        classes: Sequence[str] | None = None,
         picture: Callable[[Tensor], Tensor] = stretched,
         folder: str | Path | None = None,
         seed: int = 0,
@@ -106,6 +108,7 @@ class AttributionCallback(pl.Callback):
         self.every_n_epochs, self.target, self.references = every_n_epochs, target, references
         self.forward, self.output, self.chunk, self.workers = forward, output, chunk, workers
         self.pictures, self.picture, self.folder = pictures, picture, folder
+        self.classes = classes
         self.seed, self.strict, self.progress = seed, strict, progress
         self.scores = Scores()  # of the last measurement
         self.galleries: list[Gallery] = []
@@ -277,7 +280,8 @@ class AttributionCallback(pl.Callback):
 
     def _captions(self) -> list[str]:
         assert self._probe is not None
-        return [f"class {int(y)}" for y in self._probe.label[: self.pictures]]
+        labels = self._probe.label[: self.pictures].tolist()
+        return [self.classes[y] if self.classes else f"class {y}" for y in labels]
 
     def _show(self, name: str, probe: Probe, images: Tensor, maps: Any) -> Measured:
         """The heat maps of a network, to be drawn as the row `name`."""

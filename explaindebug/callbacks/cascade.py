@@ -47,7 +47,7 @@ class ReinitCascade(ComparingCallback):
         self,
         *args: Any,
         init: str = "layer_default",
-        noise: float = 0.05,
+        noise: float = 0.01,
         twin: nn.Module | None = None,
         most: int | None = None,
         **options: Any,

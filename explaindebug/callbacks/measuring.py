@@ -63,12 +63,18 @@ class Explain:
         *,
         prepared_on: nn.Module | None = None,
     ) -> Maps:
-        """Raw maps (n, c, h, w) of every method; `prepared_on` keeps another network's patterns."""
+        """Raw maps (n, c, h, w) of every method.
+
+        `prepared_on` is the network from before its weights changed: patterns that are `frozen` stay
+        those of that one, all that is fitted to weights is fitted again.
+        """
         source = network if prepared_on is None else prepared_on
         if id(source) not in self._plans:
             # The network is kept beside its plan: the id of one that is gone can come back.
             self._plans[id(source)] = (source, self.plan.prepare(source, self.references))
         plan = self._plans[id(source)][1]
+        if prepared_on is not None:
+            plan = plan.prepare(network, self.references)
         return plan(
             network,
             images,
