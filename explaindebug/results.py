@@ -1,4 +1,4 @@
-"""What a debugging test leaves behind: scores, gates, pictures. The report is made from this alone."""
+"""What a debugging test leaves behind: scores, gates, pictures. The report needs nothing else."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -72,17 +72,18 @@ def _plain(error: BaseException) -> str:
 
 def _groups() -> list[str]:
     from hydra._internal.config_repository import ConfigRepository
-    from hydra.core.config_loader import ConfigLoader  # noqa: F401  # documents where this is from
     from hydra.core.object_type import ObjectType
 
-    return _repository(ConfigRepository).get_group_options("", ObjectType.GROUP)
+    found: list[str] = _repository(ConfigRepository).get_group_options("", ObjectType.GROUP)
+    return found
 
 
 def _group_options(group: str) -> list[str]:
     from hydra._internal.config_repository import ConfigRepository
     from hydra.core.object_type import ObjectType
 
-    return _repository(ConfigRepository).get_group_options(group, ObjectType.CONFIG)
+    found: list[str] = _repository(ConfigRepository).get_group_options(group, ObjectType.CONFIG)
+    return found
 
 
 def _repository(kind: Any) -> Any:

@@ -68,7 +68,7 @@ def tensorboard_logger(folder: str, name: str) -> Any:
 
 
 def logged_in() -> bool:
-    """Whether W&B has an API key of this user, in the environment or in ~/.netrc; nothing is asked."""
+    """Whether W&B has a key of this user, in the environment or in ~/.netrc; nothing is asked."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""

@@ -1,4 +1,4 @@
-"""Trained networks, kept by what they were trained from: trained once, reused when nothing changed."""
+"""Trained networks by what they were trained from: trained once, reused when nothing changed."""
 
 import hashlib
 import json

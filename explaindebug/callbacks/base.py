@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from explaindebug._lightning import pl
-from explaindebug.attributions.plan import Plan, Progress
+from explaindebug.attributions.jobs import Progress
+from explaindebug.attributions.plan import Plan
 from explaindebug.attributions.targets import predicted
 from explaindebug.callbacks.loggers import Sinks
 from explaindebug.callbacks.measuring import (

@@ -9,7 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from explaindebug.attributions.plan import Plan, Progress
+from explaindebug.attributions.jobs import Progress
+from explaindebug.attributions.plan import Plan
 from explaindebug.callbacks.probe import Probe
 from explaindebug.heatmaps import Pixels, colour, display
 from explaindebug.results import Gallery

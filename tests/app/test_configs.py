@@ -11,7 +11,9 @@ from explaindebug.app.settings import settings
 
 ROOT = Path(explaindebug.configs.__file__).parent
 CHOICES = sorted(
-    f"{path.parent.name}={path.stem}" for path in ROOT.glob("*/*.yaml") if path.parent.name != "hydra"
+    f"{path.parent.name}={path.stem}"
+    for path in ROOT.glob("*/*.yaml")
+    if path.parent.name != "hydra"
 )
 
 

@@ -63,7 +63,9 @@ class TestRuns:
     def test_all_four_tests_leave_everything_in_the_output_folder(
         self, run: Run, tmp_path: Path
     ) -> None:
-        status, said = run("output=out", "bug.labels.rate=0.2", "logger=wandb", "callbacks=heatmaps")
+        status, said = run(
+            "output=out", "bug.labels.rate=0.2", "logger=wandb", "callbacks=heatmaps"
+        )
         assert (status, said) == (0, "")
         out = tmp_path / "out"
         for name in ("report.html", "scores.csv", "summary.csv", "results.json", "config.yaml"):
@@ -111,7 +113,9 @@ class TestRuns:
         reports = sorted(path.parent.name for path in tmp_path.glob("out/*/report.html"))
         assert reports == ["0", "1"]
 
-    def test_a_cut_run_goes_on_where_it_was(self, run: Run, tmp_path: Path, monkeypatch: Any) -> None:
+    def test_a_cut_run_goes_on_where_it_was(
+        self, run: Run, tmp_path: Path, monkeypatch: Any
+    ) -> None:
         from explaindebug.app import store
 
         class Cut(store.pl.callbacks.Callback):
@@ -136,7 +140,10 @@ class TestRuns:
 
     @pytest.mark.parametrize(
         "choice",
-        ["model.name=squeezenet1_1 data.size=64 foreign.size=64 bug=reinit", "postprocessing.sign=signed postprocessing.channels=none postprocessing.normalise=minmax bug=reinit"],
+        [
+            "model.name=squeezenet1_1 data.size=64 foreign.size=64 bug=reinit",
+            "bug=reinit postprocessing.sign=signed postprocessing.channels=none",
+        ],
     )
     def test_other_parts(self, run: Run, choice: str) -> None:
         assert run("output=out", *choice.split()) == (0, "")
@@ -161,8 +168,11 @@ class TestBadInput:
             ("attributions=[{sgrad:{sample:3}}]", "samples"),
             ("similarities=[sim]", "ssim"),
             ("model.name=resnet180", "resnet"),
-            ("model.name=vit_b_16 data.size=224 foreign.size=224 data.train=20 foreign.train=20 "
-             "data.test=10 foreign.test=10 data.val=2 foreign.val=2", "GELU"),
+            (
+                "model.name=vit_b_16 data.size=224 foreign.size=224 data.train=20 foreign.train=20 "
+                "data.test=10 foreign.test=10 data.val=2 foreign.val=2",
+                "GELU",
+            ),
             ("bug.reinit.layers=30", "8 layers"),
             ("bug.labels.rate=2", "rate"),
             ("foreign.size=40", "size"),

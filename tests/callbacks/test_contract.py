@@ -380,9 +380,7 @@ class TestProcesses:
             callback.path = tmp_path / f"{options.get('devices', 1)}.pt"
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                trainer(tmp_path, [callback], **options).validate(
-                    module, loader(9), verbose=False
-                )
+                trainer(tmp_path, [callback], **options).validate(module, loader(9), verbose=False)
             return torch.load(callback.path, weights_only=False)
 
         one, two = scores(), scores(devices=2, strategy="ddp_fork")
