@@ -39,14 +39,16 @@ class Graph:
         self._mark()
 
     def where(self, unwanted: Callable[[Node], bool]) -> list[str]:
-        """`["Gelu in block2.act", ...]` for the operations that are not wanted."""
+        """`["Gelu in act1, act2, act3 and 7 more", ...]` for the operations that are not wanted."""
         if not any(map(unwanted, self.nodes)):
             return []
         with _spans(self.model) as spans:
             nodes = _inputs_first(self._rerun().grad_fn)
-        again = zip(self.nodes, nodes, strict=True)
-        found = [f"{kind(n)} in {_module(n, spans)}" for node, n in again if unwanted(node)]
-        return list(dict.fromkeys(found))
+        found: dict[str, dict[str, None]] = {}
+        for node, again in zip(self.nodes, nodes, strict=True):
+            if unwanted(node):
+                found.setdefault(kind(node), {})[_module(again, spans)] = None
+        return [f"{operation} in {_few(list(places))}" for operation, places in found.items()]
 
     def has(self, wanted: str) -> bool:
         """Whether an `Op` of this kind lies between the image and the score."""
@@ -148,3 +150,9 @@ def _now() -> int:
 def _module(node: Node, spans: list[tuple[int, int, str]]) -> str:
     number = node._sequence_nr()
     return next((name for start, end, name in spans if start < number < end), "the score")
+
+
+def _few(names: list[str], most: int = 3) -> str:
+    """The first names, and how many more there are."""
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
