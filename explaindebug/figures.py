@@ -56,6 +56,7 @@ def effects(verdicts: Sequence[Verdict], names: Mapping[str, str]) -> Figure:
         for axes in (means, effect):
             _quiet(axes)
             axes.spines["left"].set_visible(False)
+            axes.locator_params(axis="x", nbins=5)
         found = [{**style, "label": a} for a, style in MARKS.items() if a in answers]
         legend(figure, [BUG, CONTROL, NULL, *found])
         return settle(figure)

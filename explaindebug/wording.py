@@ -76,7 +76,7 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
-def listed(words: Sequence[str], most: int = 3) -> str:
+def listed(words: Sequence[str], most: int = 4) -> str:
     """`A, B and C`, or `A, B and 4 more`."""
     words = list(words)
     if len(words) > most:

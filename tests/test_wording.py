@@ -25,7 +25,7 @@ THREE = ("spurious", "labels", "reinit")
 @pytest.mark.parametrize(
     ("tests", "verdicts", "sentence"),
     [
-        (THREE, all_answering("shows"), "Grad, Input-Grad and 7 more show all 3 bugs."),
+        (THREE, all_answering("shows"), "Grad, Input-Grad, SGrad and 6 more show all 3 bugs."),
         (THREE, all_answering("doesn't"), "None of the 9 methods shows any of the 3 bugs."),
         (
             THREE,
@@ -108,4 +108,4 @@ def test_lists_name_few_and_count_the_rest() -> None:
     assert wording.listed([]) == ""
     assert wording.listed(["A"]) == "A"
     assert wording.listed(["A", "B", "C"]) == "A, B and C"
-    assert wording.listed(["A", "B", "C", "D"]) == "A, B and 2 more"
+    assert wording.listed(["A", "B", "C", "D"], most=3) == "A, B and 2 more"
