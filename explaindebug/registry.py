@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
@@ -80,6 +81,14 @@ class Registry(Generic[T]):
             )
         ((name, options),) = spec.items()
         factory: Any = self[str(name)]
+        known = inspect.signature(factory).parameters
+        open_ended = any(p.kind is p.VAR_KEYWORD for p in known.values())
+        for option in options or {}:
+            if str(option) not in known and not open_ended:
+                raise ConfigError(
+                    f"{self.kind} {name!r} has no option {option!r}."
+                    f"{nearest(str(option), list(known))} It has: {', '.join(known) or 'none'}."
+                )
         try:
             return factory(**{str(k): v for k, v in (options or {}).items()})
         except TypeError as error:

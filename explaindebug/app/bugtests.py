@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from torch import nn
 from torch.utils.data import DataLoader
 
 from explaindebug.app.progress import Bar
@@ -25,7 +26,7 @@ from explaindebug.callbacks import (
 from explaindebug.data import ImageSet, collate
 from explaindebug.datamodules.base import balanced
 from explaindebug.errors import ConfigError
-from explaindebug.reinitialisation import layers
+from explaindebug.reinitialisation import Stage, layers, stages
 from explaindebug.results import Gate, Headline, TestResult
 
 CLEAN = Wanted("clean")
@@ -220,7 +221,7 @@ class Reinit(BugTest):
     def check(self, bench: Workbench) -> None:
         """The network has as many layers as are to be re-initialised."""
         bench.data().probe(bench.settings.probe)
-        count = len(layers(bench.build("data"), bench.data().clean.test.batch([0]).image))
+        count = len(self._stages(bench, bench.build("data")))
         if self.layers > count:
             raise ConfigError(
                 f"bug.reinit.layers={self.layers}, but the network has {count} layers with weights."
@@ -232,8 +233,10 @@ class Reinit(BugTest):
 
     def calls(self, bench: Workbench) -> int:
         """The trained, the noisy, the twin, and every stage."""
-        example = bench.data().clean.test.batch([0]).image
-        return 3 + len(layers(bench.network(CLEAN), example))
+        return 3 + len(self._stages(bench, bench.network(CLEAN)))
+
+    def _stages(self, bench: Workbench, network: nn.Module) -> Sequence[Stage]:
+        return stages(layers(network, bench.data().clean.test.batch([0]).image))
 
     def run(self, bench: Workbench, bar: Bar) -> TestResult:
         """The cascade from the top, against the trained network."""

@@ -19,6 +19,11 @@ def sentence(error: BaseException) -> str | None:
         return sentence(error.__cause__) or _plain(error)
     if isinstance(error, ExplainDebugError):
         return str(error)
+    if isinstance(error, OSError) and error.filename:
+        return (
+            f"{error.filename} can't be used ({error.strerror}). Where it is the output folder, name "
+            "another one with output=..."
+        )
     if isinstance(error, HydraException):
         return _hydra(error)
     if isinstance(error, OmegaConfBaseException):

@@ -44,6 +44,7 @@ def run(config: DictConfig) -> RunResult:
     methods = {key: method.label for key, method in Plan(checked.attributions).methods.items()}
     folder = claim(Path(HydraConfig.get().runtime.output_dir), checked)
     bench = Workbench(checked, folder)
+    _ = bench.comparison
     check(bench, tests)
     OmegaConf.save(config, folder / "config.yaml", resolve=True)
     bench.loggers = [
@@ -111,7 +112,7 @@ def how_made(checked: Settings, seconds: float) -> dict[str, str]:
         "command": command(),
         "seed": str(checked.seed),
         "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
-        "seconds": f"{seconds:.0f}",
+        "time": f"{seconds // 60:.0f} min {seconds % 60:.0f} s",
         "versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
         "config": OmegaConf.to_yaml(OmegaConf.create(asdict(checked))),
     }
@@ -124,7 +125,7 @@ def finish(result: RunResult, bench: Workbench) -> None:
     scores = sum((test.scores for test in result.tests), Scores())
     write_summary(scores, folder / "summary.csv")
     write_json(folder / "results.json", plain(result, answers))
-    report = write_report(result, answers, folder)
+    report = write_report(result, answers, folder, level=checked.level)
     bench.log(answers)
     print_table(result, answers, console)
     say(f"\neverything is in {folder}; open {report}")

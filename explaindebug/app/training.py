@@ -27,15 +27,30 @@ class Bar(pl.callbacks.RichProgressBar):
         return {name: x for name, x in super().get_metrics(*args).items() if name != "v_num"}
 
 
-def trainer(**options: Any) -> pl.Trainer:
-    """A Lightning Trainer with a rich progress bar; options are those of `Trainer`."""
+def trainer(
+    *,
+    max_epochs: int,
+    accelerator: str = "cpu",
+    devices: int | str | list[int] = 1,
+    precision: str = "32-true",
+    enable_progress_bar: bool = True,
+    **options: Any,
+) -> pl.Trainer:
+    """A Lightning Trainer with a rich progress bar; `options` are the others of `Trainer`."""
     options.setdefault("enable_model_summary", False)
     options.setdefault("num_sanity_val_steps", 0)
     options.setdefault("log_every_n_steps", 10)
     quiet()
-    if options.get("enable_progress_bar", True):
+    if enable_progress_bar:
         options["callbacks"] = [*(options.get("callbacks") or ()), Bar(leave=False)]
-    return pl.Trainer(**options)
+    return pl.Trainer(
+        max_epochs=max_epochs,
+        accelerator=accelerator,
+        devices=devices,
+        precision=precision,  # type: ignore[arg-type]
+        enable_progress_bar=enable_progress_bar,
+        **options,
+    )
 
 
 def quiet() -> None:

@@ -21,6 +21,7 @@ from explaindebug.attributions.plan import Plan
 from explaindebug.bugs.databug import DataBug
 from explaindebug.callbacks import AttributionCallback
 from explaindebug.callbacks.loggers import Sinks
+from explaindebug.comparisons import Comparison
 from explaindebug.data import ImageSet
 from explaindebug.errors import ConfigError, DataError, UnsupportedModelError
 from explaindebug.files import write_json
@@ -58,6 +59,12 @@ class Workbench:
     def store(self) -> Store:
         """Where trained networks are kept."""
         return Store(Path(self.settings.store))
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """How maps are compared."""
+        s = self.settings
+        return Comparison(s.similarities, PostProcessing(**s.postprocessing), s.nulls, s.seed)
 
     @cached_property
     def modules(self) -> Mapping[Domain, Any]:
@@ -144,9 +151,8 @@ class Workbench:
     ) -> None:
         """Run a callback on a network and a fixed probe, as a user's own `trainer.test` would."""
         quiet()
-        options = {
-            k: v for k, v in self.settings.trainer.items() if k not in ("_target_", "max_epochs")
-        }
+        where = ("accelerator", "devices", "strategy", "precision")
+        options = {k: v for k, v in self.settings.trainer.items() if k in where}
         pl.Trainer(
             **options,
             logger=list(self.loggers) or False,
@@ -164,7 +170,7 @@ class Workbench:
         return {
             "attributions": s.attributions,
             "similarities": s.similarities,
-            "postprocessing": PostProcessing(**s.postprocessing),
+            "postprocessing": self.comparison.postprocessing,
             "nulls": s.nulls,
             "probe": s.probe,
             "pictures": s.pictures,

@@ -76,10 +76,12 @@ class ReinitCascade(ComparingCallback):
             other = explain(twin, probe.image, targets)
             yield self.compare("twin", "control: twin", known, other, probe)
         for stage in found:
-            with reinitialised(network, stage.layers, seed=self.seed, init=self.init):
+            with reinitialised(network, stage.layers, seed=self.seed, init=self.init) as report:
                 maps = explain(network, probe.image, targets, prepared_on=network)
             yield self.compare(stage.name, "bug", known, maps, probe)
             yield self._show(stage.name, probe, probe.image, maps)
+        if found and report.left:
+            yield Measured(warnings=[str(report)])
 
     def _stages(self, network: nn.Module, example: Tensor) -> list[Stage]:
         return stages(layers(network, example), order="top_down")[: self.most]

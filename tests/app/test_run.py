@@ -20,7 +20,7 @@ SMALL = (
     "foreign.val=20",
     "foreign.test=40",
     "trainer.max_epochs=1",
-    "+trainer.enable_progress_bar=false",
+    "trainer.enable_progress_bar=false",
     "probe=6",
     "pictures=2",
     "attributions=[grad,gbp]",
@@ -169,7 +169,7 @@ class TestBadInput:
             ("similarities=[sim]", "ssim"),
             ("model.name=resnet180", "resnet"),
             (
-                "model.name=vit_b_16 data.size=224 foreign.size=224 data.train=20 foreign.train=20 "
+                "bug=reinit model.name=vit_b_16 data.size=224 foreign.size=224 data.train=20 foreign.train=20 "
                 "data.test=10 foreign.test=10 data.val=2 foreign.val=2",
                 "GELU",
             ),
