@@ -81,7 +81,7 @@ class Spurious(BugTest):
 
     name: ClassVar[str] = "spurious"
     title: ClassVar[str] = "Spurious background"
-    explanations: ClassVar[int] = 4
+    explanations: ClassVar[int] = 6
 
     fraction: float = 1.0
     feather: float = 0.01
@@ -98,8 +98,8 @@ class Spurious(BugTest):
         module.probe(bench.settings.probe)
 
     def networks(self) -> Sequence[Wanted]:
-        """The network to debug, and a clean one on the same inputs."""
-        return [CLEAN, self._trained]
+        """The network to debug, and two clean ones on the same inputs."""
+        return [CLEAN, TWIN, self._trained]
 
     def run(self, bench: Workbench, bar: Bar) -> TestResult:
         """Share of the attribution on the background, GT-1 and GT-2."""
@@ -110,7 +110,9 @@ class Spurious(BugTest):
         bench.accuracy(self._trained, "without the bug", bench.data().clean.test)
         bench.accuracy(CLEAN, "with spurious scenes", test)
         scenes = bench.accuracy(CLEAN, "scenes alone", test, scenes=True)
-        callback = SpuriousSimilarity(control=bench.network(CLEAN), **bench.options("data", bar))
+        callback = SpuriousSimilarity(
+            control=[bench.network(CLEAN), bench.network(TWIN)], **bench.options("data", bar)
+        )
         loader = module.probe_dataloader(bench.settings.probe)
         bench.measure(callback, bench.network(self._trained), loader, self.name)
         headline = Headline(
@@ -268,19 +270,23 @@ class Ood(BugTest):
 
     name: ClassVar[str] = "ood"
     title: ClassVar[str] = "Out of distribution"
-    explanations: ClassVar[int] = 3
+    explanations: ClassVar[int] = 4
 
     foreign: bool = True  # False: the network is one of the inputs' own domain, so there is no bug
 
     @property
-    def _networks(self) -> tuple[Wanted, Wanted, Wanted]:
-        reference = Wanted("in-domain", "foreign")
-        control = Wanted("in-domain twin", "foreign", twin=1)
-        return (
-            reference,
-            control,
-            CLEAN if self.foreign else replace(reference, name="in-domain third", twin=2),
-        )
+    def _reference(self) -> Wanted:
+        return Wanted("in-domain", "foreign")
+
+    @property
+    def _control(self) -> Wanted:
+        return replace(self._reference, name="in-domain twin", twin=1)
+
+    @property
+    def _bugs(self) -> tuple[Wanted, ...]:
+        """Two networks to debug, for that costs no training: how much do they differ?"""
+        other = replace(self._reference, name="in-domain third", twin=2)
+        return (CLEAN, TWIN) if self.foreign else (other,)
 
     def check(self, bench: Workbench) -> None:
         """Both domains' networks must take both domains' inputs."""
@@ -288,22 +294,23 @@ class Ood(BugTest):
         bench.data("foreign").probe(bench.settings.probe)
 
     def networks(self) -> Sequence[Wanted]:
-        """A reference and a twin of the inputs' domain, and the network to debug."""
-        return self._networks
+        """A reference and a twin of the inputs' domain, and the networks to debug."""
+        return [*self._bugs, self._reference, self._control]
 
     def run(self, bench: Workbench, bar: Bar) -> TestResult:
         """Similarity to the maps of the network of the inputs' own domain."""
-        reference, control, candidate = self._networks
+        bug, *replicates = (bench.network(want) for want in self._bugs)
         callback = ReferenceSimilarity(
             test=self.name,
             condition="foreign",
-            reference=bench.network(reference),
-            control=bench.network(control),
+            reference=bench.network(self._reference),
+            control=bench.network(self._control),
+            replicates=replicates,
             own_target=True,
             **bench.options("foreign", bar),
         )
         probe = bench.data("foreign").probe(bench.settings.probe)
-        bench.measure(callback, bench.network(candidate), loader_of(probe), self.name)
+        bench.measure(callback, bug, loader_of(probe), self.name)
         headline = Headline(
             "foreign",
             "spearman",

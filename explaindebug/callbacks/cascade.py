@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from explaindebug.callbacks.comparing import ComparingCallback, private, references
+from explaindebug.callbacks.comparing import ComparingCallback, arms, references
 from explaindebug.callbacks.loggers import Sinks
 from explaindebug.callbacks.measuring import Explain, Measured
 from explaindebug.callbacks.probe import Probe
@@ -71,10 +71,9 @@ class ReinitCascade(ComparingCallback):
         noisy = explain(network, self._noisy(probe), targets)
         for stage in found:
             yield self.compare(stage.name, "control", known, noisy, probe)
-        if self.twin is not None:
-            twin = private(self.twin, probe.image.device)
+        for role, twin in arms("twin", self.twin, probe.image.device):
             other = explain(twin, probe.image, targets)
-            yield self.compare("twin", "control: twin", known, other, probe)
+            yield self.compare("twin", role, known, other, probe)
         for stage in found:
             with reinitialised(network, stage.layers, seed=self.seed, init=self.init) as report:
                 maps = explain(network, probe.image, targets, prepared_on=network)

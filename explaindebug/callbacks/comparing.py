@@ -1,6 +1,6 @@
 """Callbacks that compare maps: each test says which, all that comes after is here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,9 @@ from explaindebug.callbacks.probe import Probe
 from explaindebug.comparisons import Comparison, Reference
 from explaindebug.postprocessing import ROBUST, PostProcessing
 from explaindebug.scores import Key, Scores
+from explaindebug.watching import private_copy
 
+SHOWN = {"bug": "with the bug", "control": "control (no bug)"}  # arms whose maps are drawn
 References = Mapping[str, Reference]  # method -> what its maps are compared with
 
 
@@ -81,8 +83,14 @@ def references(maps: Maps) -> dict[str, Reference]:
     return {method: Reference.of_maps(raw) for method, raw in maps.items()}
 
 
-def private(network: nn.Module, device: torch.device) -> nn.Module:
-    """A private copy of another network on the device of the explained one."""
-    from explaindebug.watching import private_copy
+Others = nn.Module | Sequence[nn.Module] | None  # one or more networks beside the explained one
 
-    return private_copy(network).to(device)
+
+def arms(role: str, others: Others, device: torch.device) -> Iterator[tuple[str, nn.Module]]:
+    """Roles and private copies of other networks: `role`, then `role: 2` and so on.
+
+    Several networks in one arm tell how much networks differ that differ in their seeds alone.
+    """
+    found = [others] if isinstance(others, nn.Module) else list(others or ())
+    for i, network in enumerate(found):
+        yield (role if i == 0 else f"{role}: {i + 1}"), private_copy(network).to(device)

@@ -1,16 +1,18 @@
 """Is it the map that a model without the bug gives? Mislabelled examples and foreign inputs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from explaindebug.callbacks.comparing import ComparingCallback, private, references
+from explaindebug.callbacks.comparing import SHOWN, ComparingCallback, Others, arms, references
 from explaindebug.callbacks.measuring import Explain, Measured
 from explaindebug.callbacks.networks import from_checkpoint
 from explaindebug.callbacks.probe import Probe
 from explaindebug.errors import ConfigError
+from explaindebug.watching import private_copy
 
 
 class ReferenceSimilarity(ComparingCallback):
@@ -27,8 +29,9 @@ class ReferenceSimilarity(ComparingCallback):
     Args:
         attributions: see `ComparingCallback`, as all other arguments.
         reference: the network to compare with, or the checkpoint of one of the same architecture.
-        control: a second network without the bug, trained with another seed: how alike are maps of
-            the reference to those of any other good network?
+        control: one or more other networks without the bug, trained with other seeds: how alike are
+            maps of the reference to those of any other good network?
+        replicates: more networks with the bug, trained with other seeds.
         test: name of the test in keys and tables, "labels", "ood" or your own.
         condition: what is compared with what, for keys and tables.
         own_target: explain each network's own prediction.
@@ -43,7 +46,8 @@ class ReferenceSimilarity(ComparingCallback):
         self,
         *args: Any,
         reference: nn.Module | str | Path,
-        control: nn.Module | None = None,
+        control: Others = None,
+        replicates: Sequence[nn.Module] = (),
         test: str = "reference",
         condition: str = "reference",
         own_target: bool = False,
@@ -52,7 +56,7 @@ class ReferenceSimilarity(ComparingCallback):
         super().__init__(*args, **options)
         if "/" in test or "/" in condition:
             raise ConfigError(f"test and condition are parts of keys: no '/' in {test!r}.")
-        self.reference, self.control = reference, control
+        self.reference, self.control, self.replicates = reference, control, replicates
         self.test = test
         self.condition, self.own_target = condition, own_target
 
@@ -60,18 +64,17 @@ class ReferenceSimilarity(ComparingCallback):
         """The network against the reference, and the control against the reference."""
         device = probe.image.device
         if isinstance(self.reference, nn.Module):
-            reference = private(self.reference, device)
+            reference = private_copy(self.reference).to(device)
         else:
             reference = from_checkpoint(self.reference, network).to(device)
         targets = self.targets(reference, probe)
         maps = explain(reference, probe.image, targets)
         known = references(maps)
         yield self._show("reference", probe, probe.image, maps)
-        arms = [("bug", "this model", network)]
-        if self.control is not None:
-            arms.append(("control", "no-bug control", private(self.control, device)))
-        for role, name, other in arms:
+        bugs = arms("bug", [network, *self.replicates], device)
+        for role, other in chain(bugs, arms("control", self.control, device)):
             own = self.targets(other, probe) if self.own_target else targets
             maps = explain(other, probe.image, own)
             yield self.compare(self.condition, role, known, maps, probe)
-            yield self._show(name, probe, probe.image, maps)
+            if role in SHOWN:
+                yield self._show(SHOWN[role], probe, probe.image, maps)

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from explaindebug.callbacks.comparing import ComparingCallback, private
+from explaindebug.callbacks.comparing import SHOWN, ComparingCallback, Others, arms
 from explaindebug.callbacks.measuring import Explain, Measured
 from explaindebug.callbacks.probe import Probe
 from explaindebug.comparisons import Reference
@@ -26,7 +26,7 @@ class SpuriousSimilarity(ComparingCallback):
 
     Args:
         attributions: see `ComparingCallback`, as all other arguments.
-        control: a network trained without the spurious background, on the same inputs.
+        control: one or more networks trained without the spurious background.
 
     Raises:
         DataError: where batches have no mask or scene.
@@ -36,7 +36,7 @@ class SpuriousSimilarity(ComparingCallback):
 
     test = "spurious"
 
-    def __init__(self, *args: Any, control: nn.Module | None = None, **options: Any) -> None:
+    def __init__(self, *args: Any, control: Others = None, **options: Any) -> None:
         super().__init__(*args, **options)
         self.control = control
         self.share = replace(self.comparison, similarities=("background",))
@@ -48,13 +48,12 @@ class SpuriousSimilarity(ComparingCallback):
                 "SpuriousSimilarity needs batches with mask (n, 1, h, w), True on the object, and "
                 "scene (n, c, h, w), the picture without it: see explaindebug.data.MaskedSample."
             )
-        yield from self._arm("bug", "this model", network, probe, explain)
-        if self.control is not None:
-            control = private(self.control, probe.image.device)
-            yield from self._arm("control", "no-bug control", control, probe, explain)
+        yield from self._arm("bug", network, probe, explain)
+        for role, control in arms("control", self.control, probe.image.device):
+            yield from self._arm(role, control, probe, explain)
 
     def _arm(
-        self, role: str, name: str, network: nn.Module, probe: Probe, explain: Explain
+        self, role: str, network: nn.Module, probe: Probe, explain: Explain
     ) -> Iterator[Measured]:
         assert probe.mask is not None
         assert probe.scene is not None
@@ -67,4 +66,5 @@ class SpuriousSimilarity(ComparingCallback):
         yield self.compare("gt1", role, gt1, maps, probe)
         yield self.compare("gt2", role, gt2, maps, probe)
         yield self.compare("share", role, gt1, maps, probe, comparison=self.share)
-        yield self._show(name, probe, probe.image, maps)
+        if role in SHOWN:
+            yield self._show(SHOWN[role], probe, probe.image, maps)

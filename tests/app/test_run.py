@@ -169,9 +169,9 @@ class TestBadInput:
             ("similarities=[sim]", "ssim"),
             ("model.name=resnet180", "resnet"),
             (
-                "bug=reinit model.name=vit_b_16 data.size=224 foreign.size=224 data.train=20 foreign.train=20 "
-                "data.test=10 foreign.test=10 data.val=2 foreign.val=2",
-                "GELU",
+                "bug=reinit model.name=vit_b_16 data.size=224 foreign.size=224 data.train=20 "
+                "foreign.train=20 data.test=10 foreign.test=10 data.val=2 foreign.val=2",
+                "VisionTransformer",
             ),
             ("bug.reinit.layers=30", "8 layers"),
             ("bug.labels.rate=2", "rate"),
