@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from skimage.segmentation import quickshift, slic
+from skimage.transform import resize
 from torch import Tensor
 
 from explaindebug.attributions import superpixels as module
@@ -58,6 +59,21 @@ def test_slic_and_quickshift_are_scikit_images_on_the_rescaled_picture() -> None
     for segmenter, theirs in same:
         expected = np.unique(theirs, return_inverse=True)[1].reshape(64, 64)
         np.testing.assert_array_equal(superpixels(x, segmenter)[0].numpy(), expected)
+
+
+def test_quickshift_of_a_small_picture_is_that_of_the_enlarged_one() -> None:
+    small = np.random.default_rng(0).random((20, 30, 3)).astype(np.float32)
+    large = resize(small, (60, 90), order=1)  # by 3: centres of pixels fall on centres
+    coarse = Quickshift(3, 30)(large)[1::3, 1::3]
+    np.testing.assert_array_equal(Quickshift(3, 30, enlarge=60)(small), coarse)
+    np.testing.assert_array_equal(Quickshift(3, 30, enlarge=20)(small), Quickshift(3, 30)(small))
+
+
+def test_limes_own_superpixels_on_small_pictures() -> None:
+    x = blobs(6, size=32)
+    assert superpixels(x, Quickshift(enlarge=224)).flatten(1).amax(1).min() >= 15
+    with pytest.raises(AttributionError, match="single superpixel"):
+        superpixels(x, Quickshift())
 
 
 def test_grid_cuts_rectangles_of_equal_size() -> None:
