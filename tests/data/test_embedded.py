@@ -133,6 +133,14 @@ def test_scenes_are_seeded_one_by_one(kind):
     assert len({scene.tobytes() for scene in others}) == 6
 
 
+@pytest.mark.parametrize("size", [16, 33, 150])
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_any_size_from_the_smallest_on(domain, size):
+    data = domain(size=size, train=20, val=1, test=1).train
+    assert data.pixels.shape == (20, size, size, 3)
+    assert data.masks.any(axis=(1, 2)).all()
+
+
 @pytest.mark.parametrize("domain", DOMAINS)
 @pytest.mark.parametrize(
     ("options", "words"),

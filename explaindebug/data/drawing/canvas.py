@@ -63,7 +63,7 @@ def _shares(points: Sheet, size: int, bins: int) -> Floats:
     return (counts.reshape(size, size, bins) / FINE**2).astype(np.float32)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=8)
 def _first_bin(size: int, bins: int) -> npt.NDArray[np.int64]:
     pixel = np.arange(size * size, dtype=np.int64).reshape(size, size) * bins
     return pixel.repeat(FINE, axis=0).repeat(FINE, axis=1)
