@@ -6,9 +6,9 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from explaindebug.attributions.capacity import division, fitting
 from explaindebug.attributions.choice import Specs, chosen
 from explaindebug.attributions.inputs import (
-    Survey,
     channels_last,
     check_images,
     checked_targets,
@@ -19,14 +19,9 @@ from explaindebug.attributions.inputs import (
 from explaindebug.attributions.jobs import Maps, Meter, Progress, jobs_of
 from explaindebug.attributions.method import Method
 from explaindebug.attributions.options import at_least
-from explaindebug.attributions.workers import cores, intra_op_threads, run_jobs
+from explaindebug.attributions.workers import intra_op_threads, run_jobs
 from explaindebug.errors import UnsupportedModelError
 from explaindebug.watching import watch
-
-MEMORY = 2**32  # bytes that the activations of all workers may take
-CHUNK = 2**28  # those of one chunk
-BLOCK = 24 * 2**20  # one tensor of a chunk: glibc asks the system anew for each block of 32 MiB
-LARGE = 2**24  # those of one image, from which on a network fills several cores by itself
 
 
 def attribute(
@@ -107,6 +102,8 @@ class Plan:
     ) -> dict[str, UnsupportedModelError]:
         """For each method that can't pass the model, the sentence that says why; one image is used.
 
+        A plan that is not prepared needs references here, if one of its methods needs them.
+
         Raises:
             UnsupportedModelError: where no method can, as the model's outputs are no logits.
         """
@@ -114,6 +111,7 @@ class Plan:
             return {}
         image = placed(images[:1], model)
         survey(model, image)
+        references = None if references is None else placed(references, model)
         refused: dict[str, UnsupportedModelError] = {}
         for key, method in self.methods.items():
             try:
@@ -145,10 +143,10 @@ class Plan:
         channels_last(model)
         x = placed(images, model)
         network = survey(model, x[:1])
-        chunk = _fitting(chunk, network, x.device)
+        chunk = fitting(chunk, network, x.device)
         targets = self._targets(model, x, targets, chunk)
         jobs = list(jobs_of(self.methods, x, targets, chunk))
-        workers, threads = _division(workers, len(jobs), chunk, network, x.device)
+        workers, threads = division(workers, len(jobs), chunk, network, x.device)
         meter = Meter(jobs, progress)
 
         def done(i: int, found: Maps) -> None:
@@ -172,28 +170,3 @@ class Plan:
         plan = type(self)([])
         plan.methods = methods
         return plan
-
-
-def _fitting(chunk: int, network: Survey, device: torch.device) -> int:
-    """So many images as can go through the network at once."""
-    if device.type == "cuda":
-        room = torch.cuda.mem_get_info(device)[0] // 4
-        return max(1, min(chunk, room // max(1, network.bytes)))
-    return max(1, min(chunk, CHUNK // max(1, network.bytes), BLOCK // max(1, network.block)))
-
-
-def _division(
-    workers: int | None, jobs: int, chunk: int, network: Survey, device: torch.device
-) -> tuple[int, int | None]:
-    """How many workers, and how many threads for each; None leaves torch's setting.
-
-    One thread each is best while there are jobs for all cores: torch's own threads win little on
-    small networks, and lose much where other programs run. Cores to spare help large networks.
-    """
-    if device.type != "cpu":
-        return 1, None
-    if workers is not None:
-        return workers, 1
-    room = MEMORY // max(1, chunk * network.bytes)
-    workers = max(1, min(jobs, cores(), room))
-    return workers, max(1, cores() // workers) if network.bytes >= LARGE else 1

@@ -1,0 +1,36 @@
+"""How much is computed at once: by memory, cores and the size of the network."""
+
+import torch
+
+from explaindebug.attributions.inputs import Survey
+from explaindebug.attributions.workers import cores
+
+MEMORY = 2**32  # bytes that the activations of all workers may take
+CHUNK = 2**28  # those of one chunk
+BLOCK = 24 * 2**20  # one tensor of a chunk: glibc asks the system anew for each block of 32 MiB
+LARGE = 2**24  # those of one image, from which on a network fills several cores by itself
+
+
+def fitting(chunk: int, network: Survey, device: torch.device) -> int:
+    """So many images as can go through the network at once."""
+    if device.type == "cuda":
+        room = torch.cuda.mem_get_info(device)[0] // 4
+        return max(1, min(chunk, room // max(1, network.bytes)))
+    return max(1, min(chunk, CHUNK // max(1, network.bytes), BLOCK // max(1, network.block)))
+
+
+def division(
+    workers: int | None, jobs: int, chunk: int, network: Survey, device: torch.device
+) -> tuple[int, int | None]:
+    """How many workers, and how many threads for each; None leaves torch's setting.
+
+    One thread each is best while there are jobs for all cores: torch's own threads win little on
+    small networks, and lose much where other programs run. Cores to spare help large networks.
+    """
+    if device.type != "cpu":
+        return 1, None
+    if workers is not None:
+        return workers, 1
+    room = MEMORY // max(1, chunk * network.bytes)
+    workers = max(1, min(jobs, cores(), room))
+    return workers, max(1, cores() // workers) if network.bytes >= LARGE else 1
