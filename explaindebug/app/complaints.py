@@ -21,8 +21,8 @@ def sentence(error: BaseException) -> str | None:
         return str(error)
     if isinstance(error, OSError) and error.filename:
         return (
-            f"{error.filename} can't be used ({error.strerror}). Where it is the output folder, name "
-            "another one with output=..."
+            f"{error.filename} can't be used ({error.strerror}). Where it is the output folder, "
+            "name another one with output=..."
         )
     if isinstance(error, HydraException):
         return _hydra(error)

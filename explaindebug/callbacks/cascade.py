@@ -71,7 +71,7 @@ class ReinitCascade(ComparingCallback):
         noisy = explain(network, self._noisy(probe), targets)
         for stage in found:
             yield self.compare(stage.name, "control", known, noisy, probe)
-        for role, twin in arms("twin", self.twin, probe.image.device):
+        for role, twin in arms("control", self.twin, probe.image.device):
             other = explain(twin, probe.image, targets)
             yield self.compare("twin", role, known, other, probe)
         for stage in found:
