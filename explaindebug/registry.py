@@ -85,9 +85,12 @@ class Registry(Generic[T]):
         open_ended = any(p.kind is p.VAR_KEYWORD for p in known.values())
         for option in options or {}:
             if str(option) not in known and not open_ended:
+                hint = nearest(str(option), list(known))
+                if isinstance(option, bool):
+                    hint = " YAML takes on, off, yes and no for truth values: put it in quotes."
                 raise ConfigError(
-                    f"{self.kind} {name!r} has no option {option!r}."
-                    f"{nearest(str(option), list(known))} It has: {', '.join(known) or 'none'}."
+                    f"{self.kind} {name!r} has no option {option!r}.{hint} "
+                    f"It has: {', '.join(known) or 'none'}."
                 )
         try:
             return factory(**{str(k): v for k, v in (options or {}).items()})

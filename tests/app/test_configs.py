@@ -1,13 +1,22 @@
 """Every choice of every config group composes, and fits what it builds."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 import explaindebug.configs
-from explaindebug.app.settings import settings
+from explaindebug.app.settings import Settings, settings
+from explaindebug.attributions import Plan, attribute, not_finite
+from explaindebug.comparisons import Comparison, Reference
+from explaindebug.models import BVDCNN
+from explaindebug.postprocessing import PAPER, ROBUST, PostProcessing
+from explaindebug.scores import Key, Scores
 
 ROOT = Path(explaindebug.configs.__file__).parent
 CHOICES = sorted(
@@ -30,6 +39,92 @@ def test_composes_and_fits(choice: str) -> None:
     assert checked.seed == 0
 
 
+SIXTEEN = {
+    *("grad", "sgrad", "sgradsq", "vgrad", "inputgrad", "intgrad", "egrad", "lime", "kernelshap"),
+    *("gbp", "deconvnet", "lrp_eps", "pnet", "pattribution", "lrp_spaf", "deep_taylor"),
+}
+PRESETS = {"paper2020": PAPER, "robust": ROBUST}
+
+
+def composed(*overrides: str) -> Settings:
+    with initialize_config_module("explaindebug.configs", version_base="1.3"):
+        return settings(compose("train", overrides=[*overrides, "output=out"]))
+
+
+def comparison_of(checked: Settings) -> Comparison:
+    """As a run makes it."""
+    maps = PostProcessing(**checked.postprocessing)
+    return Comparison(checked.similarities, maps, checked.nulls, checked.seed)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_has_all_methods_under_their_names_and_a_comparison(preset: str) -> None:
+    checked = composed(f"preset={preset}")
+    assert Plan(checked.attributions).methods.keys() == SIXTEEN
+    assert comparison_of(checked).postprocessing == PRESETS[preset]
+
+
+def test_all_on_the_command_line_is_all_sixteen() -> None:
+    assert Plan(composed("attributions=all").attributions).methods.keys() == SIXTEEN
+
+
+def test_presets_differ_where_the_paper_is_not_to_be_followed() -> None:
+    paper, robust = (Plan(composed(f"preset={p}").attributions).methods for p in PRESETS)
+    for key, option, *values in (
+        ("sgradsq", "variant", "square_of_mean", "mean_of_squares"),
+        ("intgrad", "rule", "inclusive", "gauss_legendre"),
+        ("pnet", "patterns", "frozen", "refit"),
+        ("pattribution", "patterns", "frozen", "refit"),
+        ("lrp_spaf", "bias", "whole", "positive"),
+    ):
+        assert [getattr(methods[key], option) for methods in (paper, robust)] == values
+    assert robust["sgrad"].passes == robust["sgradsq"].passes == robust["vgrad"].passes
+    assert robust["lime"].passes.question == robust["kernelshap"].passes.question
+
+
+def test_the_command_line_wins_over_a_preset_and_that_over_the_defaults() -> None:
+    plain, preset = composed(), composed("preset=paper2020")
+    assert (plain.postprocessing["sign"], preset.postprocessing["sign"]) == ("abs", "signed")
+    for order in (1, -1):
+        words = ["preset=paper2020", "attributions=[grad]", "postprocessing.assumed_range=1"]
+        mine = composed(*words[::order])
+        assert mine.attributions == ["grad"]
+        assert mine.postprocessing == preset.postprocessing | {"assumed_range": 1}
+    assert composed("preset=robust", "nulls=[edges]").nulls == ["edges"]
+
+
+def cheaper(spec: Any) -> Any:
+    """A method of a preset with few samples."""
+    if not isinstance(spec, Mapping):
+        return spec
+    ((name, options),) = spec.items()
+    few = {"steps": 3, "samples": 250 if "segmenter" in options else 3}
+    return {name: {key: few.get(key, value) for key, value in options.items()}}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_explains_and_compares(preset: str) -> None:
+    checked = composed(f"preset={preset}")
+    methods = [cheaper(spec) for spec in checked.attributions]
+    torch.manual_seed(0)
+    trained, lost = (BVDCNN(1, 16, 3, widths=(4, 6), hidden=(8,)) for _ in range(2))
+    images = torch.nn.functional.interpolate(torch.randn(6, 3, 5, 5), size=16, mode="bicubic")
+    before, after = (
+        attribute(model, images[:3], methods=methods, references=images)
+        for model in (trained, lost)
+    )
+    assert before.keys() == SIXTEEN
+    assert not not_finite(before)
+    scores, comparison = Scores(), comparison_of(checked)
+    for method, maps in before.items():
+        key = Key("reinit", method, "all", "bug")
+        assert not comparison.score(
+            scores, key, Reference.of_maps(maps), after[method], range(3), images[:3]
+        )
+    assert len(scores) == 16 * len(checked.similarities) * (1 + len(checked.nulls))
+    assert all(np.isfinite(column.values).all() for _, column in scores)
+
+
 def test_bug_none_has_all_tests_at_strength_zero() -> None:
     with initialize_config_module("explaindebug.configs", version_base="1.3"):
         bug = OmegaConf.to_container(compose("train", overrides=["bug=none", "output=out"]).bug)
@@ -44,7 +139,7 @@ def test_another_hydra_application_composes_our_configs(tmp_path: Path) -> None:
 
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "mine.yaml").write_text(
-        "defaults: [train, override bug: labels, _self_]\n"
+        "defaults: [train, override bug: labels, override preset: robust, _self_]\n"
         "hydra:\n  searchpath: [pkg://explaindebug.configs]\n"
         "seed: 7\n"
     )
@@ -52,10 +147,10 @@ def test_another_hydra_application_composes_our_configs(tmp_path: Path) -> None:
         "import hydra\n"
         "@hydra.main('conf', 'mine', version_base='1.3')\n"
         "def main(config):\n"
-        "    print(config.seed, list(config.bug), config.data.size)\n"
+        "    print(config.seed, list(config.bug), config.data.size, len(config.attributions))\n"
         "main()\n"
     )
     done = subprocess.run(
         [sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert done.stdout.strip() == "7 ['labels'] 32", done.stderr
+    assert done.stdout.strip() == "7 ['labels'] 32 16", done.stderr

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from explaindebug.attributions import ATTRIBUTIONS
 from explaindebug.attributions.coalitions import RidgeDesign
 from explaindebug.attributions.perturbed import Perturbed, off_images
 from explaindebug.attributions.superpixels import Grid, Slic, superpixels
@@ -289,6 +290,11 @@ def test_a_score_that_is_not_a_number_spoils_its_own_map_only(net: Net) -> None:
 def test_options_that_cannot_work_are_refused(options: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         Lime(**options)
+
+
+def test_an_option_that_yaml_has_turned_into_false_is_told_how_to_be_written() -> None:
+    with pytest.raises(ConfigError, match=r"no option False\. YAML takes .* quotes"):
+        ATTRIBUTIONS.build({"lime": {False: "mean"}})
 
 
 def test_one_superpixel_and_a_wrong_class_are_refused(net: Net) -> None:
