@@ -28,6 +28,11 @@ class Rule:
         """The signal (n,) at the explained logit (n,)."""
         return torch.ones_like(score)
 
+    @property
+    def extra(self) -> float:
+        """The work of the way back beyond that of a backward pass, in forward passes."""
+        return 0.0
+
     def check(self, graph: Graph) -> None:
         """Raises UnsupportedModelError where an operation of the graph can't be passed."""
 
@@ -39,6 +44,10 @@ class Backward(Passes):
     rule: Rule
 
     together: ClassVar[bool] = True
+
+    @property
+    def calls(self) -> tuple[float, float]:
+        return 1 + self.rule.extra, 1.0
 
     def run(self, model: nn.Module, images: Tensor, targets: Tensor, batch: int = 32) -> Tensor:
         return self.run_together([self], model, images, targets)[0]

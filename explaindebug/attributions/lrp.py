@@ -51,6 +51,11 @@ class Composite(Rule):
 
     kinds: ClassVar[frozenset[str]] = KINDS
 
+    @property
+    def extra(self) -> float:
+        """One where a rule for most of the network needs other sums than those of the way forth."""
+        return float(isinstance(self.conv, Alpha1Beta0))
+
     def start(self, score: Tensor) -> Tensor:
         return score.clamp(min=0) if self.positive else score
 

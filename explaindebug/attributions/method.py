@@ -52,9 +52,17 @@ class Passes(ABC):
         """Raises UnsupportedModelError where the model can't be passed; cheaper than `run`."""
 
     @property
+    def calls(self) -> tuple[float, float]:
+        """Forward passes, and backward passes to the image, for each input."""
+        return 1.0, 1.0
+
+    @property
     def cost(self) -> float:
-        """Forward + backward passes per input, for progress bars and budgets (a forward is 1/3)."""
-        return 1.0
+        """Both together, for progress bars and budgets: one forward with its backward pass is 1.
+
+        Back to the image alone, past the parameters' gradients, is as much work as forth.
+        """
+        return sum(self.calls) / 2
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ class PathGradients(Passes):
     points: tuple[Point, ...]
 
     @property
-    def cost(self) -> float:
-        return float(len(self.points))
+    def calls(self) -> tuple[float, float]:
+        return len(self.points), len(self.points)
 
     def run(self, model: nn.Module, images: Tensor, targets: Tensor, batch: int = 32) -> Tensor:
         total, together = torch.zeros_like(images), max(1, batch // len(images))

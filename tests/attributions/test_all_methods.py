@@ -1,16 +1,19 @@
 """What holds for every registered method, on every small network."""
 
 import random
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from explaindebug.attributions import ATTRIBUTIONS, attribute, not_finite
+from explaindebug.attributions import ATTRIBUTIONS, Plan, attribute, not_finite
 from explaindebug.attributions.choice import all_names
 from explaindebug.errors import AttributionError, UnsupportedModelError
 
@@ -85,6 +88,27 @@ def test_the_number_of_workers_changes_no_bit(
 ) -> None:
     one, two = (maps_of(spec, network, images, references, chunk=2, workers=w) for w in (1, 2))
     assert torch.equal(one, two)
+
+
+def operations(run: Callable[[], Any]) -> int:
+    """Multiplications and additions of convolutions and linear layers, forth and back."""
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops()
+
+
+@pytest.mark.parametrize("spec", SPECS[:-1])  # what captum does is not known beforehand
+def test_the_cost_is_the_work_that_is_done(spec: Any, images: Tensor, references: Tensor) -> None:
+    widths = [3, 4, 8, 8, 8]  # no layer does most of the work
+    layers = [nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths)]
+    blocks = (module for layer in layers for module in (layer, nn.ReLU()))
+    network = nn.Sequential(*blocks, nn.Flatten(), nn.Linear(8 * 12**2, 2)).requires_grad_(False)
+    (method,) = Plan([spec]).prepare(network, references).methods.values()
+    forward = operations(lambda: network(images))
+    work = operations(lambda: method(network, images, torch.zeros(5, dtype=torch.long)))
+    forth, back = method.passes.calls
+    assert work / forward == pytest.approx(forth + back, rel=0.1)
+    assert method.passes.cost == (forth + back) / 2
 
 
 def traces(model: nn.Module, images: Tensor) -> list[Any]:
