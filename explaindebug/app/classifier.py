@@ -11,7 +11,7 @@ from explaindebug.attributions.targets import predicted
 
 
 class Classifier(pl.LightningModule):
-    """Trains `network` by cross-entropy (binary where it has one logit) with Adam.
+    """Trains `network` by (binary) cross-entropy: Adam, under one cycle of its rate up to `lr`.
 
     Logs `<name>/train_loss`, `<name>/val_loss`, `<name>/val_accuracy` and `<name>/test_accuracy`;
     the name keeps the models of one run apart in one W&B run.
@@ -53,9 +53,12 @@ class Classifier(pl.LightningModule):
         self.log(f"{self.name}/{split}_accuracy", right, batch_size=n)
         self.log("accuracy", right, prog_bar=True, logger=False, batch_size=n)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam at a constant rate."""
-        return torch.optim.Adam(self.parameters(), lr=self.lr)
+    def configure_optimizers(self) -> Any:
+        """Adam under one cycle of the learning rate, which makes few epochs reach a stable end."""
+        optimizer = torch.optim.Adam(self.parameters(), lr=self.lr)
+        steps = max(2, int(self.trainer.estimated_stepping_batches))
+        cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.lr, total_steps=steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

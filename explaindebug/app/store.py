@@ -69,7 +69,7 @@ class Store:
         """
         folder = writable_folder(self.folder / recipe.key)
         pl.seed_everything(recipe.seed, workers=True, verbose=False)
-        lr = float(recipe.training.get("lr", 1e-3))
+        lr = float(recipe.training["lr"])
         module = Classifier(build(), lr=lr, name=recipe.name)
         if self.has(recipe):
             return self._load(module, folder)

@@ -13,6 +13,8 @@ from omegaconf import OmegaConf
 from explaindebug.app import main
 
 SMALL = (
+    "data.size=32",
+    "foreign.size=32",
     "data.train=80",
     "data.val=20",
     "data.test=40",
@@ -141,7 +143,7 @@ class TestRuns:
     @pytest.mark.parametrize(
         "choice",
         [
-            "model.name=squeezenet1_1 data.size=64 foreign.size=64 bug=reinit",
+            "model=torchvision model.name=squeezenet1_1 data.size=64 foreign.size=64 bug=reinit",
             "bug=reinit postprocessing.sign=signed postprocessing.channels=none",
         ],
     )
@@ -167,10 +169,10 @@ class TestBadInput:
             ("attributions=[{sgrad:{samples:-1}}]", "-1"),
             ("attributions=[{sgrad:{sample:3}}]", "samples"),
             ("similarities=[sim]", "ssim"),
-            ("model.name=resnet180", "resnet"),
+            ("model=torchvision model.name=resnet180", "resnet"),
             (
-                "bug=reinit model.name=vit_b_16 data.size=224 foreign.size=224 data.train=20 "
-                "foreign.train=20 data.test=10 foreign.test=10 data.val=2 foreign.val=2",
+                "bug=reinit model=torchvision model.name=vit_b_16 data.size=224 foreign.size=224 "
+                "data.train=20 foreign.train=20 data.test=10 foreign.test=10 data.val=2 foreign.val=2",
                 "VisionTransformer",
             ),
             ("bug.reinit.layers=30", "8 layers"),
