@@ -284,7 +284,7 @@ class Ood(BugTest):
 
     @property
     def _bugs(self) -> tuple[Wanted, ...]:
-        """Two networks to debug, for that costs no training: how much do they differ?"""
+        """Two networks to debug: it costs no training, and says how much such networks differ."""
         other = replace(self._reference, name="in-domain third", twin=2)
         return (CLEAN, TWIN) if self.foreign else (other,)
 

@@ -169,10 +169,11 @@ class TestBadInput:
             ("attributions=[{sgrad:{samples:-1}}]", "-1"),
             ("attributions=[{sgrad:{sample:3}}]", "samples"),
             ("similarities=[sim]", "ssim"),
-            ("model=torchvision model.name=resnet180", "resnet"),
+            ("bug=reinit model=torchvision model.name=resnet180", "resnet"),
             (
                 "bug=reinit model=torchvision model.name=vit_b_16 data.size=224 foreign.size=224 "
-                "data.train=20 foreign.train=20 data.test=10 foreign.test=10 data.val=2 foreign.val=2",
+                "data.train=20 foreign.train=20 data.test=10 foreign.test=10 "
+                "data.val=2 foreign.val=2",
                 "VisionTransformer",
             ),
             ("bug.reinit.layers=30", "8 layers"),
