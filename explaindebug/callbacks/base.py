@@ -3,7 +3,7 @@
 import time
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from explaindebug.callbacks.measuring import (
 from explaindebug.callbacks.networks import explained, logits
 from explaindebug.callbacks.probe import Collector, Probe, Unpack, joined, unpack
 from explaindebug.callbacks.ranks import agree, gathered
-from explaindebug.errors import AttributionError, ConfigError, DataError, UnsupportedModelError
+from explaindebug.errors import AttributionError, ConfigError, UnsupportedModelError
 from explaindebug.results import Gallery
 from explaindebug.scores import Scores
 from explaindebug.watching import private_copy, undisturbed
@@ -119,9 +119,10 @@ class AttributionCallback(pl.Callback):
         self._collector = Collector(probe, unpack)
         self._probe: Probe | None = None  # of all processes, once it is complete
         self._network: nn.Module | None = None  # the weights that are being validated
-        self._unreadable: DataError | None = None  # why a batch gave no images
+        self._unreadable: Exception | None = None  # why a batch gave no images
         self._supported = False  # the methods have been tried on the network
         self._warned: set[str] = set()
+        self._failed: set[str] = set()  # loggers that failed, each said once
 
     @abstractmethod
     def measure(self, network: nn.Module, probe: Probe, explain: Explain) -> Iterator[Measured]:
@@ -146,6 +147,12 @@ class AttributionCallback(pl.Callback):
             )
         explained(pl_module, self.forward, self.output)
 
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forget what a validation that was interrupted has left."""
+        self._network = self._unreadable = None
+        if self._probe is None:
+            self._collector.clear()
+
     def on_validation_batch_end(
         self,
         trainer: pl.Trainer,
@@ -164,6 +171,7 @@ class AttributionCallback(pl.Callback):
         if self._network is not None:
             self._run(trainer, pl_module)
 
+    on_test_epoch_start = on_validation_epoch_start
     on_test_batch_end = on_validation_batch_end
     on_test_epoch_end = on_validation_epoch_end
 
@@ -201,14 +209,14 @@ class AttributionCallback(pl.Callback):
             with undisturbed(pl_module.device):
                 self._network = private_copy(explained(pl_module, self.forward, self.output))
         except UnsupportedModelError as error:
-            self._fail(str(error), error)
+            self._fail(f"measured nothing this time: {error}", error)
         return self._network is not None
 
     def _collect(self, trainer: pl.Trainer, batch: Any) -> None:
         rank, world = trainer.global_rank, trainer.world_size
         try:
             self._collector.add(batch, rank=rank, world=world, length=_length(trainer))
-        except DataError as error:
+        except Exception as error:  # `unpack` and batches are the user's
             self._unreadable = error  # told at the epoch's end, by all processes together
 
     def _run(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -228,14 +236,15 @@ class AttributionCallback(pl.Callback):
             error = caught
         failure = agree(error)
         if failure is not None:
-            return self._fail(failure, error)
+            return self._fail(f"measured nothing this time: {failure}", error)
         whole = merged(gathered(mine))
         self.warnings = whole.warnings
         for sentence in whole.warnings:
             self._warn(sentence)
         self.seconds = time.perf_counter() - start
-        self._keep(whole, trainer)
+        self.scores = whole.scores
         self._log(trainer, pl_module)
+        self._draw(whole, trainer)
 
     def _measured(self, trainer: pl.Trainer, network: nn.Module, device: torch.device) -> Measured:
         assert self._probe is not None
@@ -267,9 +276,7 @@ class AttributionCallback(pl.Callback):
         self.plan = self.plan.without(refusals)
         self._supported = True
 
-    def _keep(self, whole: Measured, trainer: pl.Trainer) -> None:
-        assert self._probe is not None
-        self.scores = whole.scores
+    def _keep(self, whole: Measured) -> None:
         rows = self._shown_rows()
         captions = dict(zip(rows, self._captions(), strict=False))
         shown = gallery(whole.shown, rows, captions)
@@ -282,7 +289,8 @@ class AttributionCallback(pl.Callback):
     def _captions(self) -> list[str]:
         assert self._probe is not None
         labels = self._probe.label[: self.pictures].tolist()
-        return [self.classes[y] if self.classes else f"class {y}" for y in labels]
+        known = dict(enumerate(self.classes or ()))
+        return [known.get(y, f"class {y}") for y in labels]
 
     def _show(self, name: str, probe: Probe, images: Tensor, maps: Any) -> Measured:
         """The heat maps of a network, to be drawn as the row `name`."""
@@ -290,7 +298,7 @@ class AttributionCallback(pl.Callback):
         return Measured(shown={name: panels(probe, images, maps, rows, self.picture)})
 
     def _log(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Means on every process under the same keys; pictures and tables on the first alone."""
+        """Means, on every process under the same keys."""
         for key, column in self.scores:
             if key.role in ("bug", "control") and (~torch.isnan(torch.tensor(column.values))).any():
                 name = "/".join(["debug", key.test, key.method, key.similarity, key.condition])
@@ -298,14 +306,27 @@ class AttributionCallback(pl.Callback):
                 mean = float(torch.tensor(column.values).nanmean())
                 pl_module.log(name, mean, batch_size=1)
                 self.history.append([int(trainer.current_epoch), name, mean])
+
+    def _draw(self, whole: Measured, trainer: pl.Trainer) -> None:
+        """Pictures and tables, on the first process alone; what fails here is told by all."""
         folder = self._folder(trainer)
-        if trainer.is_global_zero:
-            sinks = Sinks(trainer.loggers, folder)
-            for shown in self.galleries:
-                captions = [f"{m}, epoch {trainer.current_epoch}" for m in self.plan.methods]
-                drawn = [model_strip(shown, m) for m in self.plan.methods]
-                sinks.pictures(f"debug/{self.test}/maps", drawn, captions)
-            self.log_more(trainer, sinks)
+        error: Exception | None = None
+        try:
+            self._keep(whole)
+            if trainer.is_global_zero:
+                self._send(trainer, Sinks(trainer.loggers, folder, self._failed))
+        except Exception as caught:
+            error = caught
+        failure = agree(error)
+        if failure is not None:
+            self._fail(f"could not draw: {failure}", error)
+
+    def _send(self, trainer: pl.Trainer, sinks: Sinks) -> None:
+        for shown in self.galleries:
+            captions = [f"{m}, epoch {trainer.current_epoch}" for m in self.plan.methods]
+            drawn = [model_strip(shown, m) for m in self.plan.methods]
+            sinks.pictures(f"debug/{self.test}/maps", drawn, captions)
+        self.log_more(trainer, sinks)
 
     def log_more(self, trainer: pl.Trainer, sinks: Sinks) -> None:
         """What a test sends to the loggers beside means and maps, on the first process alone."""
@@ -316,8 +337,8 @@ class AttributionCallback(pl.Callback):
 
     def _fail(self, failure: str, error: Exception | None) -> None:
         if self.strict:
-            raise AttributionError(f"{type(self).__name__}: {failure}") from error
-        self._warn(f"{type(self).__name__} measured nothing this time: {failure}")
+            raise AttributionError(f"{type(self).__name__} {failure}") from error
+        self._warn(f"{type(self).__name__} {failure}")
 
     def _warn(self, sentence: str) -> None:
         if sentence not in self._warned:
@@ -327,6 +348,8 @@ class AttributionCallback(pl.Callback):
 
 def _length(trainer: pl.Trainer) -> int | None:
     loaders: Any = trainer.test_dataloaders if trainer.testing else trainer.val_dataloaders
+    if isinstance(loaders, Mapping):
+        loaders = list(loaders.values())
     loader = loaders[0] if isinstance(loaders, list | tuple) and loaders else loaders
     try:
         return len(loader.dataset)

@@ -26,10 +26,12 @@ class Sinks:
     pictures; what has none of these leaves them to the files.
     """
 
-    def __init__(self, loggers: Sequence[Any], folder: Path) -> None:
+    def __init__(
+        self, loggers: Sequence[Any], folder: Path, failed: set[str] | None = None
+    ) -> None:
         self.loggers = list(loggers)
         self.folder = folder
-        self._failed: set[str] = set()
+        self._failed = set() if failed is None else failed  # who was reported already
 
     def pictures(self, key: str, pictures: Sequence[Picture], captions: Sequence[str]) -> None:
         """One panel of pictures under `key`, each with its caption; no step of our own."""

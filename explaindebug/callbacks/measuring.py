@@ -66,8 +66,8 @@ class Explain:
     ) -> Maps:
         """Raw maps (n, c, h, w) of every method.
 
-        `prepared_on` is the network from before its weights changed: patterns that are `frozen` stay
-        those of that one, all that is fitted to weights is fitted again.
+        `prepared_on` is the network from before its weights changed: patterns that are `frozen`
+        stay those of that one, all that is fitted to weights is fitted again.
         """
         source = network if prepared_on is None else prepared_on
         if id(source) not in self._plans:
@@ -103,7 +103,8 @@ def panels(
 
 
 def to_bytes(image: Tensor) -> npt.NDArray[np.uint8]:
-    """A picture (c, h, w) in [0, 1] as (h, w, 3) bytes."""
+    """A picture (c, h, w) in [0, 1] as (h, w, 3) bytes; other than 1 or 3 channels become grey."""
+    image = image if len(image) in (1, 3) else image.mean(0, keepdim=True)
     array = image.detach().cpu().clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0)
     return np.ascontiguousarray(array.expand(-1, -1, 3).numpy())
 

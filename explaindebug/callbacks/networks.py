@@ -7,8 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explaindebug.errors import ConfigError, DataError, UnsupportedModelError
+from explaindebug.errors import ConfigError, UnsupportedModelError
+from explaindebug.models.weights import load_weights, own_part, read_weights
 from explaindebug.registry import nearest
+from explaindebug.watching import private_copy
 
 
 class LogitsOf(nn.Module):
@@ -71,21 +73,10 @@ def from_checkpoint(path: str | Path, like: nn.Module) -> nn.Module:
     """A copy of `like` with the weights of a Lightning checkpoint or a state dict.
 
     Raises:
-        DataError: for a missing file, or weights of another architecture.
+        DataError: for a file that is missing or can't be read.
+        ConfigError: for weights of another architecture: give the module itself for those.
     """
-    from explaindebug.watching import private_copy
-
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise DataError(f"no checkpoint at {path}.") from error
-    state = loaded.get("state_dict", loaded)
     twin = private_copy(like)
-    try:
-        twin.load_state_dict(state)
-    except RuntimeError as error:
-        raise DataError(
-            f"{path} does not fit {type(like).__name__}: {str(error)[:300]} For another "
-            "architecture give the module itself instead of a path."
-        ) from error
+    model = twin.network if isinstance(twin, LogitsOf) else twin
+    load_weights(model, own_part(read_weights(path), model), path)
     return twin

@@ -82,7 +82,13 @@ def _probe(
         raise DataError(f"{len(image)} images need as many labels, got {label!r:.80}.")
     if row is None:
         row = torch.full((len(image),), -1)
-    return Probe(image, label.reshape(len(image), -1)[:, 0], row, mask, scene)
+    return Probe(image, _classes(label), row, mask, scene)
+
+
+def _classes(label: Tensor) -> Tensor:
+    """Labels as classes (n,): binary ones are floats in many projects, mixed ones (n, k)."""
+    label = label.flatten(1) if label.ndim > 1 else label[:, None]
+    return label.argmax(1) if label.shape[1] > 1 else label[:, 0].long()
 
 
 class Collector:
@@ -95,6 +101,10 @@ class Collector:
     def __init__(self, count: int, unpack: Unpack) -> None:
         self.count = count
         self.unpack = unpack
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin again with the first batch."""
         self._parts: list[Probe] = []
         self._places: list[Tensor] = []
         self._seen = 0

@@ -7,9 +7,10 @@ from typing import Any
 
 from torch import nn
 
+from explaindebug._lightning import pl
 from explaindebug.callbacks.comparing import SHOWN, ComparingCallback, Others, arms, references
 from explaindebug.callbacks.measuring import Explain, Measured
-from explaindebug.callbacks.networks import from_checkpoint
+from explaindebug.callbacks.networks import explained, from_checkpoint
 from explaindebug.callbacks.probe import Probe
 from explaindebug.errors import ConfigError
 from explaindebug.watching import private_copy
@@ -37,7 +38,8 @@ class ReferenceSimilarity(ComparingCallback):
         own_target: explain each network's own prediction.
 
     Raises:
-        DataError: for a checkpoint that is missing or of another architecture.
+        DataError: for a checkpoint that is missing, before anything is computed.
+        ConfigError: for a checkpoint of another architecture.
 
     Source: Adebayo et al. 2020, sections 3.2 and 5.
     """
@@ -59,6 +61,17 @@ class ReferenceSimilarity(ComparingCallback):
         self.reference, self.control, self.replicates = reference, control, replicates
         self.test = test
         self.condition, self.own_target = condition, own_target
+
+    @property
+    def state_key(self) -> str:
+        """Two comparisons in one trainer differ in their names."""
+        return f"{super().state_key}/{self.condition}"
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Refuse a checkpoint that does not fit now, and not after an epoch."""
+        super().setup(trainer, pl_module, stage)
+        if not isinstance(self.reference, nn.Module):
+            from_checkpoint(self.reference, explained(pl_module, self.forward, self.output))
 
     def measure(self, network: nn.Module, probe: Probe, explain: Explain) -> Iterator[Measured]:
         """The network against the reference, and the control against the reference."""

@@ -20,7 +20,9 @@ from explaindebug.callbacks import (
     ReferenceSimilarity,
     ReinitCascade,
 )
-from explaindebug.errors import AttributionError, ConfigError, UnsupportedModelError
+from explaindebug.callbacks.measuring import to_bytes
+from explaindebug.callbacks.probe import unpack
+from explaindebug.errors import AttributionError, ConfigError, DataError, UnsupportedModelError
 
 METHODS = ["grad", {"sgrad": {"samples": 3}}, "gbp"]
 
@@ -39,7 +41,7 @@ def trained(path: Any, callbacks: Any = (), shuffle: bool = True, **options: Any
     momentum = [
         s["momentum_buffer"].clone() for s in run.optimizers[0].state_dict()["state"].values()
     ]
-    randomness = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    randomness = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
     return state, momentum, randomness
 
 
@@ -210,6 +212,32 @@ class TestAnyProject:
         maps = [x.galleries[0].maps["trained"]["grad"] for x in (named, inner)]
         np.testing.assert_array_equal(*maps)
 
+    @pytest.mark.parametrize("options", [{}, {"forward": "network"}])
+    def test_the_reference_may_be_a_checkpoint(self, tmp_path: Any, options: Any) -> None:
+        module = Module()
+        torch.save({"state_dict": module.state_dict()}, tmp_path / "same.ckpt")
+        callback, other = (
+            ReferenceSimilarity(
+                ["grad"], reference=tmp_path / "same.ckpt", condition=name, strict=True, **options
+            )
+            for name in ("same", "other")
+        )
+        trainer(tmp_path, [callback, other]).validate(module, loader(), verbose=False)
+        ((_, column),) = callback.scores.select(role="bug", similarity="spearman")
+        np.testing.assert_allclose(column.values, 1, atol=1e-6)
+
+    @pytest.mark.parametrize(
+        "label",
+        [torch.tensor([0.0, 1.0, 2.0]), torch.tensor([[0.0], [1.0], [2.0]]), torch.eye(3)],
+        ids=["floats", "column", "one-hot"],
+    )
+    def test_labels_of_any_kind_are_classes(self, label: Tensor) -> None:
+        assert unpack((torch.rand(3, 3, 4, 4), label)).label.tolist() == [0, 1, 2]
+
+    @pytest.mark.parametrize("channels", [1, 2, 5])
+    def test_pictures_of_any_number_of_channels_can_be_drawn(self, channels: int) -> None:
+        assert to_bytes(torch.rand(channels, 4, 5)).shape == (4, 5, 3)
+
     def test_without_saying_which_output_is_meant_it_says_what_it_found(
         self, tmp_path: Any
     ) -> None:
@@ -293,7 +321,7 @@ class TestWhenSomethingFails:
 
     def test_strict_makes_it_an_error(self, tmp_path: Any) -> None:
         callback = HeatmapLogger(["gbp"], strict=True)
-        with pytest.raises((UnsupportedModelError, AttributionError), match="(?i)gelu"):
+        with pytest.raises((UnsupportedModelError, AttributionError), match=r"(?i)gelu"):
             trainer(tmp_path, [callback]).validate(Module(Gelu()), loader(), verbose=False)
 
     def test_a_failing_measurement_does_not_end_the_training(self, tmp_path: Any) -> None:
@@ -325,6 +353,56 @@ class TestWhenSomethingFails:
         with pytest.warns(UserWarning, match="unpack="):
             trainer(tmp_path, [HeatmapLogger(["grad"])]).validate(Texts(), data, verbose=False)
 
+    def test_an_unpack_that_raises_does_not_end_the_training(self, tmp_path: Any) -> None:
+        callback = HeatmapLogger(["grad"], unpack=lambda batch: batch["nothing"])
+        run = trainer(tmp_path, [callback])
+        with pytest.warns(UserWarning, match="measured nothing"):
+            run.fit(Module(), loader(), loader(10))
+        assert run.current_epoch == 2
+
+    def test_a_picture_that_cannot_be_drawn_does_not_end_the_training(self, tmp_path: Any) -> None:
+        class Undrawn(HeatmapLogger):
+            def log_more(self, *args: Any) -> None:
+                raise ValueError("no ink")
+
+        run = trainer(tmp_path, [Undrawn(["grad"])])
+        with pytest.warns(UserWarning, match="could not draw: ValueError: no ink"):
+            run.fit(Module(), loader(), loader(10))
+        assert run.current_epoch == 2
+
+    def test_a_logger_that_fails_in_every_epoch_is_told_of_once(self, tmp_path: Any) -> None:
+        class Broken(pl.loggers.CSVLogger):
+            calls = 0
+
+            def log_image(self, **_: Any) -> None:
+                self.calls += 1
+                raise ConnectionError(f"try {self.calls}")
+
+        logger = Broken(tmp_path)
+        with pytest.warns(UserWarning, match="try 1") as seen:
+            trainer(tmp_path, [HeatmapLogger(["grad"])], logger=logger).fit(
+                Module(), loader(), loader(10)
+            )
+        assert logger.calls == 2
+        assert sum("try" in str(w.message) for w in seen) == 1
+
+    def test_after_an_interrupted_validation_the_present_weights_are_explained(
+        self, tmp_path: Any
+    ) -> None:
+        callback, plain, module = cascade(), cascade(), Module()
+        run = trainer(tmp_path, [callback])
+
+        class Broken(Module):
+            def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+                if batch_idx == 1:
+                    raise RuntimeError("power cut")
+
+        with pytest.raises(RuntimeError, match="power cut"):
+            run.validate(Broken(), loader(9), verbose=False)
+        trainer(tmp_path, [callback]).validate(module, loader(9), verbose=False)
+        trainer(tmp_path, [plain]).validate(module, loader(9), verbose=False)
+        assert callback.scores == plain.scores
+
     def test_nan_maps_are_reported_by_method_and_input(self, tmp_path: Any) -> None:
         module = Module()
         images, labels = pictures(6)
@@ -353,6 +431,15 @@ class TestWhenSomethingFails:
     def test_an_unknown_method_is_told_the_nearest(self) -> None:
         with pytest.raises(ConfigError, match="'sgrad'"):
             HeatmapLogger(["sgrd"])
+
+    def test_a_checkpoint_that_does_not_fit_is_refused_before_training(self, tmp_path: Any) -> None:
+        torch.save({"state_dict": {"network.other": torch.ones(1)}}, tmp_path / "other.ckpt")
+        for path, error in (("gone.ckpt", DataError), ("other.ckpt", ConfigError)):
+            callback = ReferenceSimilarity(["grad"], reference=tmp_path / path)
+            run = trainer(tmp_path, [callback])
+            with pytest.raises(error, match=path):
+                run.fit(Module(), loader(), loader(10))
+            assert run.global_step == 0
 
     def test_a_submodule_that_is_not_there(self, tmp_path: Any) -> None:
         with pytest.raises(ConfigError, match="'network'"):
@@ -391,11 +478,11 @@ class TestProcesses:
         np.testing.assert_allclose(one[1], two[1], atol=1e-4)
 
     def test_a_failure_on_one_process_alone_is_told_by_all(self, tmp_path: Any) -> None:
-        with warnings.catch_warnings(), pytest.raises(Exception, match="rank 1: ValueError: odd"):
-            warnings.simplefilter("ignore")
-            trainer(
-                tmp_path, [FailingOnOne(["grad"], strict=True)], devices=2, strategy="ddp_fork"
-            ).validate(Module(), loader(9), verbose=False)
+        run = trainer(
+            tmp_path, [FailingOnOne(["grad"], strict=True)], devices=2, strategy="ddp_fork"
+        )
+        with pytest.raises(Exception, match="rank 1: ValueError: odd"):
+            run.validate(Module(), loader(9), verbose=False)
 
 
 class Saving(ReinitCascade):
