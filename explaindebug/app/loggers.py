@@ -10,6 +10,7 @@ from urllib.parse import urlparse
 from explaindebug._lightning import pl
 from explaindebug.errors import ConfigError
 
+USERS_DATA_DIR = os.environ.get("WANDB_DATA_DIR")
 MODES = (None, "online", "offline", "disabled")
 
 
@@ -24,7 +25,7 @@ def wandb_logger(
     if mode not in MODES:
         raise ConfigError(f"logger.wandb.mode is {mode!r}, not one of online, offline, disabled.")
     # Pictures inside tables would else lie outside the run's folder, and be lost when it is moved.
-    os.environ.setdefault("WANDB_DATA_DIR", str(Path(folder).resolve() / "wandb"))
+    os.environ["WANDB_DATA_DIR"] = USERS_DATA_DIR or str(Path(folder).resolve() / "wandb")
     os.environ.setdefault("WANDB_SILENT", "true")
     chosen = mode or os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
     try:
@@ -48,6 +49,7 @@ def _started(folder: str, name: str, project: str, mode: str) -> Any:
         name=name,
         dir=folder,
         mode=mode,  # type: ignore[arg-type]
+        reinit="finish_previous",  # the jobs of a sweep share a process, but no run
         settings=wandb.Settings(console="off", init_timeout=30),
     )
     return pl.loggers.WandbLogger(experiment=run)

@@ -46,10 +46,9 @@ def run(config: DictConfig) -> RunResult:
     bench = Workbench(checked, folder)
     _ = bench.comparison
     check(bench, tests)
+    write_json(folder / "run.json", note(checked))
     OmegaConf.save(config, folder / "config.yaml", resolve=True)
-    bench.loggers = [
-        instantiate(node, folder=str(folder), name=folder.name) for node in checked.logger.values()
-    ]
+    bench.loggers = loggers(checked, folder)
     bench.train(list(dict.fromkeys(w for test in tests for w in test.networks())))
     results = measured(bench, tests)
     made = how_made(checked, time.perf_counter() - start)
@@ -60,16 +59,15 @@ def run(config: DictConfig) -> RunResult:
 
 
 def claim(folder: Path, checked: Settings) -> Path:
-    """The output folder, ours from now on: new, or that of the same run, cut before.
+    """The output folder, where it may be ours: new, or that of the same run, cut before.
 
     Raises:
         ConfigError: where it can't be written, or holds something else.
     """
-    identity = asdict(checked) | {"output": None, "store": None, "logger": None, "workers": None}
-    note = folder / "run.json"
-    if note.is_file():
-        before = json.loads(note.read_text())
-        if before.get("settings") != json.loads(json.dumps(identity, default=str)):
+    found = folder / "run.json"
+    if found.is_file():
+        before = json.loads(found.read_text())
+        if before.get("settings") != json.loads(json.dumps(note(checked)["settings"], default=str)):
             raise ConfigError(
                 f"{folder} holds another run ({before.get('command', 'command unknown')}). "
                 "Give this one a folder of its own with output=..., or remove that one."
@@ -79,14 +77,33 @@ def claim(folder: Path, checked: Settings) -> Path:
             f"{folder} is not empty and holds no run of explaindebug, so nothing is written into "
             "it. Give an empty or a new folder with output=..."
         )
-    writable_folder(folder)
-    write_json(note, {"version": __version__, "command": command(), "settings": identity})
-    return folder
+    return writable_folder(folder)
+
+
+def note(checked: Settings) -> dict[str, Any]:
+    """What makes the folder this run's; written when all is checked, so that typos leave none."""
+    identity = asdict(checked) | {"output": None, "store": None, "logger": None, "workers": None}
+    return {"version": __version__, "command": command(), "settings": identity}
+
+
+def loggers(checked: Settings, folder: Path) -> list[Any]:
+    """The loggers; one that can't be started is told of and left out."""
+    made: list[Any] = []
+    for name, node in checked.logger.items():
+        try:
+            made.append(instantiate(node, folder=str(folder), name=folder.name))
+        except Exception as error:
+            cause = error.__cause__ or error
+            if isinstance(cause, ConfigError):
+                raise
+            say(f"the logger {name} can't be started, and the run goes on without it: {cause}")
+    return made
 
 
 def check(bench: Workbench, tests: Sequence[BugTest]) -> None:
     """Everything that can be refused before training: data, networks, methods."""
     say(f"output: {bench.folder}")
+    bench.check_trainer()
     say(f"data: {bench.describe()}")
     for test in tests:
         test.check(bench)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import nn
 
 from explaindebug._lightning import pl
 from explaindebug.app.classifier import Classifier
+from explaindebug.errors import ConfigError
 from explaindebug.files import writable_folder, write_json
 
 
@@ -42,7 +43,6 @@ class Trained:
     folder: Path
     seconds: float
     reused: bool
-    accuracies: dict[str, float] = field(default_factory=dict)
 
 
 class Store:
@@ -53,7 +53,8 @@ class Store:
 
     def has(self, recipe: Recipe) -> bool:
         """Whether the recipe's training is finished."""
-        return (self.folder / recipe.key / "done.json").is_file()
+        folder = self.folder / recipe.key
+        return (folder / "done.json").is_file() and (folder / "last.ckpt").is_file()
 
     def get(
         self,
@@ -83,6 +84,11 @@ class Store:
             module, datamodule=data, ckpt_path=str(last) if last.is_file() else None
         )
         seconds = time.perf_counter() - start
+        if not last.is_file():
+            raise ConfigError(
+                f"training {recipe.name!r} left no checkpoint, so nothing was trained. Take "
+                "options like fast_dev_run, or limits of zero batches, out of trainer."
+            )
         write_json(folder / "recipe.json", {**recipe.__dict__, "key": recipe.key})
         write_json(
             folder / "done.json", {"seconds": round(seconds, 2), "epochs": module.current_epoch}

@@ -13,7 +13,7 @@ CHATTER = (
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*GPU available but not used.*",
     ".*LeafSpec.*",
-    "explaindebug: .*",  # the table and the report say it
+    "explaindebug: (?!.*the run goes on).*",  # the table and the report say it
     ".*anonymous setting has no effect.*",
     ".*in the `DataLoader` will.*",
     ".*You defined a `validation_step` but have no `val_dataloader`.*",

@@ -30,6 +30,8 @@ from explaindebug.verdicts import Verdict
 from explaindebug.watching import watch
 
 Domain = Literal["data", "foreign"]
+# Options of the trainer that decide nothing about the weights.
+IRRELEVANT = ("_target_", "enable_progress_bar", "enable_model_summary", "log_every_n_steps")
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,8 @@ class Workbench:
         options = dict(self.settings.model)
         if options.get("name") == "bvd_cnn":
             options.setdefault("channels", channels)
-        if domain == "foreign":
-            options["weights"] = None if options.get("name") == "bvd_cnn" else options["weights"]
+            if domain == "foreign":
+                options["weights"] = None  # a file of the other domain's classes
         outputs = 1 if classes == 2 else classes
         network: nn.Module = instantiate(options, outputs=outputs, size=height)
         return network
@@ -95,7 +97,7 @@ class Workbench:
     def recipe(self, wanted: Wanted) -> Recipe:
         """What decides the network's weights."""
         module = self.data(wanted.domain, wanted.bug)
-        own = {k: v for k, v in self.settings.trainer.items() if k != "_target_"}
+        own = {k: v for k, v in self.settings.trainer.items() if k not in IRRELEVANT}
         training = {
             **own,
             "lr": self.settings.lr,
@@ -190,6 +192,23 @@ class Workbench:
         """Write down what the bug changed: which rows, and their right labels."""
         module = self.data(wanted.domain, wanted.bug)
         write_json(self.folder / "records" / f"{wanted.name}.json", module.record)
+
+    def check_trainer(self) -> None:
+        """Refuse a trainer that can't be made here, or that would train nothing.
+
+        Raises:
+            ConfigError: with what Lightning says.
+        """
+        try:
+            made = self._trainer([])
+        except Exception as error:
+            raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
+        endless = made.max_epochs == -1 and made.max_steps == -1
+        if endless or 0 in (made.max_epochs, made.max_steps):
+            raise ConfigError(
+                f"trainer.max_epochs must be at least 1, got {made.max_epochs} "
+                f"(max_steps: {made.max_steps})."
+            )
 
     def check_methods(self, domain: Domain) -> None:
         """Refuse methods that the network's layers don't allow, and networks that give no logits.

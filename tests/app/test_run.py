@@ -111,9 +111,12 @@ class TestRuns:
         assert one == two
 
     def test_a_sweep_has_a_folder_for_each_job(self, run: Run, tmp_path: Path) -> None:
-        assert run("-m", "output=out", "bug=reinit", "seed=0,1") == (0, "")
-        reports = sorted(path.parent.name for path in tmp_path.glob("out/*/report.html"))
-        assert reports == ["0", "1"]
+        assert run("-m", "output=out", "bug=reinit", "logger=wandb", "seed=0,1") == (0, "")
+        for name in ("report.html", "wandb/offline-run-*/*.wandb"):
+            assert [
+                p.relative_to(tmp_path / "out").parts[0]
+                for p in sorted(tmp_path.glob(f"out/*/{name}"))
+            ] == ["0", "1"]
 
     def test_a_cut_run_goes_on_where_it_was(
         self, run: Run, tmp_path: Path, monkeypatch: Any
@@ -139,6 +142,26 @@ class TestRuns:
         assert run("output=out", "bug=reinit", "trainer.max_epochs=3")[0] == 0
         assert seen[1] is not None
         assert (tmp_path / "out" / "report.html").exists()
+
+    def test_a_logger_that_cannot_start_does_not_cost_the_run(
+        self, run: Run, tmp_path: Path, monkeypatch: Any
+    ) -> None:
+        import wandb
+
+        def gone(**_: Any) -> None:
+            raise ConnectionError("no W&B today")
+
+        monkeypatch.setattr(wandb, "init", gone)
+        assert run("output=out", "bug=reinit", "logger=wandb") == (0, "")
+        assert (tmp_path / "out" / "report.html").is_file()
+
+    def test_the_progress_bar_decides_nothing_about_a_network(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        for value in ("false", "true"):
+            words = (f"output={value}", "bug=reinit", f"trainer.enable_progress_bar={value}")
+            assert run(*words)[0] == 0
+        assert len(list((tmp_path / "store").iterdir())) == 2
 
     @pytest.mark.parametrize(
         "choice",
@@ -184,6 +207,10 @@ class TestBadInput:
             ("data=fashion_mnist data.root=/nowhere/at/all", "/nowhere/at/all"),
             ("probe=1000", "1000"),
             ("trainer.max_epochs=many", "max_epochs"),
+            ("trainer.max_epochs=0", "at least 1"),
+            ("+trainer.max_stepss=3", "max_stepss"),
+            ("trainer.accelerator=abacus", "abacus"),
+            ("trainer.precision=3", "precision"),
         ],
     )
     def test_ends_in_a_sentence_before_training(
@@ -214,6 +241,11 @@ class TestBadInput:
         assert status == 1
         assert "another run" in error
         assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")} == before
+
+    def test_a_mistake_does_not_take_the_folder(self, run: Run, tmp_path: Path) -> None:
+        assert run("output=out", "bug=reinit", "bug.reinit.layers=30")[0] == 1
+        assert not list((tmp_path / "out").iterdir())
+        assert run("output=out", "bug=reinit") == (0, "")
 
     def test_a_file_where_the_folder_should_be(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
