@@ -61,8 +61,11 @@ class Captum(Method):
         layer: name of a module, for classes that want one; the last convolution where not given.
         of: for NoiseTunnel, the name of the class whose maps it smooths.
         seed: of the global random states, while captum runs.
-        All others go to the class or to its `attribute`, in the units that captum's documentation
-        gives; lists become tuples. Baselines that captum wants from outside are the references.
+        options: all others by their own names, for the class or its `attribute`, in the units that
+            captum's documentation gives; lists become tuples. Baselines that captum wants from
+            outside are the references.
+
+    Layers: what the class passes; captum's error is told, with the model's name.
 
     Raises:
         ConfigError: for a class, layer or option that is unknown.

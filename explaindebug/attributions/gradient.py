@@ -24,10 +24,17 @@ class TrueGradient(Rule):
 @ATTRIBUTIONS.register("grad")
 @dataclass(frozen=True)
 class Gradient(Method):
-    """dF/dx: how much the logit changes with each pixel, to first order. One pass.
+    """The gradient of the logit: how much it changes with each pixel, to first order. One pass.
 
-    The paper's text writes |dF/dx|; the map here is signed, and taking the absolute value is a
-    matter of post-processing.
+        dF/dx
+
+    Layers: all that torch can differentiate.
+
+    Checked: captum's Saliency on five small networks (float32, 1e-5); finite differences (float64,
+    1e-7). tests/attributions/test_gradient.py
+
+    Differs: the paper's text writes |dF/dx|. The map here is signed, and taking the absolute value
+    is a matter of post-processing.
 
     Source: Simonyan, Vedaldi, Zisserman 2014, section 3; Baehrens et al. 2010.
     """
@@ -46,7 +53,14 @@ class Gradient(Method):
 @ATTRIBUTIONS.register("inputgrad")
 @dataclass(frozen=True)
 class InputGradient(Gradient):
-    """x * dF/dx, with the image as the model sees it, normalised. Shares Grad's pass.
+    """The gradient times the image, as the model sees it, normalised. Shares Grad's pass.
+
+        x * dF/dx
+
+    Checked: captum's Saliency times the image, on five small networks (float32, 1e-5).
+    tests/attributions/test_gradient.py
+
+    Differs: the paper's text writes x * |dF/dx|.
 
     Source: Shrikumar et al. 2016, "Not just a black box".
     """

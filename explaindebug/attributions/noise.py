@@ -76,12 +76,22 @@ class NoisyGradients(Passes):
 @ATTRIBUTIONS.register("sgrad")
 @dataclass(frozen=True)
 class SmoothGrad(Method):
-    """The mean of dF/dx over noisy copies of the image. `samples` passes.
+    """The mean of the gradient over noisy copies of the image. `samples` passes.
+
+        mean_i g_i, where g_i is dF/dx at x + noise * (max x - min x) * n_i, and n_i ~ N(0, 1)
 
     Args:
         samples: noisy copies per image.
         noise: the standard deviation, as a fraction of each image's range (max - min).
         seed: of the noise.
+
+    Layers: all that torch can differentiate.
+
+    Checked: a plain loop over images and draws (float64, 1e-7); captum's NoiseTunnel with its own
+    4000 draws (6 % of the largest value). tests/attributions/test_noise.py
+
+    Differs: a draw's noise is the same for all images, so that a map depends on its image alone;
+    captum's `stdevs` is absolute, ours a fraction of the range.
 
     Source: Smilkov et al. 2017, section 3.
     """
@@ -112,12 +122,18 @@ class SmoothGrad(Method):
 @ATTRIBUTIONS.register("sgradsq")
 @dataclass(frozen=True)
 class SmoothGradSquared(SmoothGrad):
-    """The mean of (dF/dx)^2 over noisy copies of the image. Shares SGrad's passes.
+    """The mean of the squared gradient over noisy copies of the image. Shares SGrad's passes.
 
-    Args:
-        samples, noise, seed: as SGrad's.
+        mean_i g_i^2, with SGrad's g_i; or (mean_i g_i)^2
+
+    Args, beside SGrad's:
         variant: `mean_of_squares` as in Hooker et al., or `square_of_mean`, the square of SGrad, as
             the text of Adebayo et al. 2020 has it.
+
+    Checked: as SGrad, with captum's `smoothgrad_sq`. tests/attributions/test_noise.py
+
+    Differs: the default is not the paper's wording, but what the paper that it cites, captum and
+    PAIR's saliency compute.
 
     Source: Hooker et al. 2019, section 3.
     """
@@ -139,9 +155,13 @@ class SmoothGradSquared(SmoothGrad):
 @ATTRIBUTIONS.register("vgrad")
 @dataclass(frozen=True)
 class VarGrad(SmoothGrad):
-    """The variance of dF/dx over noisy copies of the image. Shares SGrad's passes.
+    """The variance of the gradient over noisy copies of the image. Shares SGrad's passes.
 
-    The population's variance (divided by `samples`), never negative.
+        mean_i (g_i - mean_j g_j)^2, with SGrad's g_i
+
+    It is the population's variance (divided by `samples`), and never negative.
+
+    Checked: as SGrad, with captum's `vargrad`. tests/attributions/test_noise.py
 
     Source: Adebayo et al. 2018, "Local explanation methods lack sensitivity".
     """

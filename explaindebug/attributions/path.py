@@ -52,7 +52,9 @@ class PathGradients(Passes):
 @ATTRIBUTIONS.register("intgrad")
 @dataclass(frozen=True)
 class IntegratedGradients(Method):
-    """(x - b) * the mean of dF/dx on the way from a baseline b to the image x. `steps` passes.
+    """The mean gradient on the way from a baseline to the image, times that way. `steps` passes.
+
+        (x - b) * integral over alpha from 0 to 1 of dF/dx at b + alpha (x - b)
 
     The map sums to F(x) - F(b), up to the error of the integration.
 
@@ -64,6 +66,14 @@ class IntegratedGradients(Method):
             Adebayo et al. 2018) go from the baseline to the image itself.
         baseline: `zeros`, a number, or a tensor (c, h, w), in the model's input space: there zero
             is the mean colour, if images are normalised.
+
+    Layers: all that torch can differentiate.
+
+    Checked: captum's IntegratedGradients by four rules (float64, 1e-7); completeness on a smooth
+    network (float64, 1e-9). tests/attributions/test_path.py
+
+    Differs: twenty points of a better rule in place of fifty or more evenly spaced ones; weights of
+    `trapezoid` sum to 1, captum's to (steps - 1) / steps.
 
     Source: Sundararajan, Taly, Yan 2017, section 3.
     """
@@ -99,7 +109,9 @@ class IntegratedGradients(Method):
 @ATTRIBUTIONS.register("egrad")
 @dataclass(frozen=True)
 class ExpectedGradients(Method):
-    """The mean of (x - b) * dF/dx at b + alpha * (x - b), over baselines b and alpha in [0, 1].
+    """Integrated gradients from many baselines, each at one random point. `samples` passes.
+
+        mean over b and alpha of (x - b) * dF/dx at b + alpha (x - b)
 
     Baselines are drawn from the references, none twice before all had their turn; alpha is drawn
     evenly from `samples` equal parts of [0, 1]. In expectation the map sums to F(x) minus the mean
@@ -108,6 +120,14 @@ class ExpectedGradients(Method):
     Args:
         samples: pairs of a baseline and an alpha, the same for every image.
         seed: of the draws.
+
+    Layers: all that torch can differentiate.
+
+    Checked: captum's GradientShap without noise, 2000 draws (float64, 4 % of the map); the closed
+    form on a linear model (float64, 1e-7); completeness (1 %). tests/attributions/test_path.py
+
+    Differs: shap draws baselines with replacement, alphas from all of [0, 1], and others for each
+    image. Ours have the same mean and less noise, and a map depends on its image alone.
 
     Source: Erion et al. 2021, section 2; shap's GradientExplainer.
     """

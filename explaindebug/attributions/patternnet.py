@@ -69,14 +69,12 @@ class AlongPatterns(Rule):
 class PatternNet(Method):
     """The signal in the image that moved the logit: the gradient with patterns for weights.
 
+        on the way back: g becomes a g, where a = cov(x, y) / (w^T cov(x, y)) and y = w^T x
+
     Every layer's weights w are replaced by its patterns a on the way back, which starts from the
     logit's value; see `fit_patterns` for what they are. Only the direction of a map means
     something: with `rescale` the signal is divided by its largest absolute value at every layer
     that all of it passes through, so that deep networks don't overflow.
-
-    BatchNorm behind a convolution or linear layer is merged with it, and average pooling is passed
-    by its gradient. Sums of activations (residual networks) are refused: the method defines no
-    pattern for them.
 
     Args:
         patterns: what `prepare` does when there are patterns already. `frozen` keeps those of the
@@ -84,6 +82,17 @@ class PatternNet(Method):
             them again; and `refit` refuses weights that they were not fitted on.
         rescale: see above; without it, magnitudes are those of the product of patterns.
         fitted: the patterns, or the file they were saved to; `prepare` finds them otherwise.
+
+    Layers: convolutions and linear layers with fixed weights, BatchNorm behind one of them (merged
+    with it) or next to the image, ReLU, max-pooling, average pooling by its gradient,
+    concatenations, padding, dropout and reshaping. Refused with their modules: what LRP refuses,
+    and sums of activations (residual networks), for which the method defines no pattern.
+
+    Checked: no library has it today. The estimator against its definition, sample by sample; the
+    way back against the gradient of a network of patterns (float64, 1e-7); the example of
+    Kindermans et al. tests/attributions/test_patterns.py
+
+    Differs: innvestigate takes no BatchNorm and no average pooling.
 
     Raises:
         ConfigError: when it is called without patterns, or with those of another model.
@@ -134,8 +143,12 @@ class PatternNet(Method):
 class PatternAttribution(PatternNet):
     """How much of the signal in each pixel moved the logit: the way back with w a for the weights.
 
+        on the way back: g becomes (w * a) g, with PatternNet's a
+
     Since w^T a = 1, each unit hands on all that it gets: a root point for deep Taylor decomposition
-    that is learnt from data. Options, supported layers and errors as PatternNet's.
+    that is learnt from data. Options and errors as PatternNet's.
+
+    Checked: as PatternNet. tests/attributions/test_patterns.py
 
     Source: Kindermans et al. 2018.
     """

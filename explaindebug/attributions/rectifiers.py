@@ -53,9 +53,21 @@ class Gate(Rule):
 @ATTRIBUTIONS.register("gbp")
 @dataclass(frozen=True)
 class GuidedBackprop(Method):
-    """The gradient in which every ReLU passes g * 1[z > 0] * 1[g > 0]. One pass, starting from 1.
+    """The gradient, less all that is negative at a ReLU on the way back. One pass, starting from 1.
 
-    Works on functional, re-used and in-place ReLUs; any other activation is refused by name.
+        at a ReLU of z: g becomes g * 1[z > 0] * 1[g > 0]
+
+    Layers: ReLU in every form (module, function, in place, used again); whatever is linear,
+    normalises, pools, multiplies or moves numbers, by its true gradient. Any other activation
+    (GELU, SiLU, ReLU6, LeakyReLU, sigmoid, softmax, attention) is refused with its module, and so
+    is a network without ReLU.
+
+    Checked: captum's GuidedBackprop where its hooks work, on modules used once (float32, 1e-5); the
+    closed form for fifteen ways to write a ReLU, and SqueezeNet and ResNet-18 with the rule built
+    in (float64, 1e-7). tests/attributions/test_rectifiers.py
+
+    Differs: innvestigate starts from the logit, so that a negative one turns the signs and is lost
+    at the first ReLU; captum gives the plain gradient where no nn.ReLU module is seen.
 
     Source: Springenberg et al. 2015, section 3.4.
     """
@@ -74,9 +86,15 @@ class GuidedBackprop(Method):
 @ATTRIBUTIONS.register("deconvnet")
 @dataclass(frozen=True)
 class DeconvNet(GuidedBackprop):
-    """The gradient in which every ReLU passes g * 1[g > 0], whatever its input was. One pass.
+    """The gradient, in which ReLUs look at the signal on the way back alone. One pass, from 1.
+
+        at a ReLU of z: g becomes g * 1[g > 0]
 
     Max-pooling is routed by the switches of the forward pass.
+
+    Checked: as GBP, with captum's Deconvolution. tests/attributions/test_rectifiers.py
+
+    Differs: as GBP.
 
     Source: Zeiler and Fergus 2014, section 2.1.
     """

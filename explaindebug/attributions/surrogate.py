@@ -23,7 +23,7 @@ class Surrogate(Method):
     channels, in units of the explained output. On 50 superpixels, 500 samples leave an error of a
     tenth to a fifth of the map, and four times as many half of that.
 
-    Options:
+    Args:
         samples: perturbed images, at most (KernelSHAP adds two); one forward pass each.
         segmenter: `slic`, `quickshift` or `grid`, one of them with its options, or a hashable
             function of a picture.
@@ -32,6 +32,8 @@ class Surrogate(Method):
             model's input space.
         output: what is explained, `logit` or `probability`.
         seed: of the perturbations, which depend on it and on the number of superpixels alone.
+
+    Layers: any model at all: no gradient is asked for.
 
     Raises:
         ConfigError: for an option out of range, or `training_mean` without references.
@@ -83,12 +85,23 @@ class Surrogate(Method):
 class Lime(Surrogate):
     """Ridge regression on superpixels that are on or off by coin flips, close images weighing more.
 
-    Minimises Σ_z π(z) (F(x_z) - b - z·w)² + alpha |w|² over w and b, with π(z) = sqrt(exp(-d² /
-    kernel_width²)) and d the cosine distance of z to all-on; every superpixel keeps its weight.
+        the w of min over w, b of sum_z pi(z) (F(x_z) - b - z w)^2 + alpha |w|^2,
+        where pi(z) = sqrt(exp(-d^2 / kernel_width^2)), d = 1 - sqrt(|z| / m)
 
-    Options, beside those of all surrogates:
-        kernel_width: the smaller, the more the images with few superpixels off count.
+    Here z says which of the m superpixels are on, x_z is the image that is left, and d the cosine
+    distance of z to all-on. Every superpixel keeps its weight.
+
+    Args, beside those of all surrogates:
+        kernel_width: in units of d; the smaller, the more the images with few superpixels off
+            count.
         alpha: how strongly the weights are drawn to zero.
+
+    Checked: the fit against scikit-learn's Ridge, captum's LimeBase and the lime package on the
+    same perturbations (1e-9, 1e-4, 1e-9). tests/attributions/test_surrogate.py and
+    tests/attributions/test_coalitions.py
+
+    Differs: from the lime package: superpixels are SLICO's and not quickshift's, the logit is
+    explained and not the probability, and images with as many superpixels share their coin flips.
 
     Source: Ribeiro et al.: "Why should I trust you?", KDD 2016, as the authors' `lime_image`.
     """
@@ -117,8 +130,18 @@ class Lime(Surrogate):
 class KernelShap(Surrogate):
     """Shapley values of the superpixels, which sum to F(x) - F(off).
 
-    Minimises Σ_z k(z) (F(x_z) - F(off) - z·w)² under Σ w = F(x) - F(off), with the Shapley kernel
-    k(z) = (m - 1) / (C(m, |z|) |z| (m - |z|)). Exact where all 2^m - 2 coalitions fit in `samples`.
+        the w of min over w of sum_z k(z) (F(x_z) - F(off) - z w)^2, where sum w = F(x) - F(off)
+        and k(z) = (m - 1) / (C(m, |z|) |z| (m - |z|))
+
+    Here z says which of the m superpixels are on, and x_z is the image that is left. The sum is as
+    exact as the model's numbers; the values are where all 2^m - 2 coalitions fit in `samples`.
+
+    Checked: the definition of Shapley values on up to eight superpixels (1e-6); shap's
+    KernelExplainer (1e-6); captum's KernelShap with its own 2000 draws (cosine 0.999).
+    tests/attributions/test_surrogate.py and tests/attributions/test_coalitions.py
+
+    Differs: captum holds the sum by a large weight, here it is a constraint; shap may leave
+    superpixels out (`l1_reg`), here all keep their value; each coalition comes with its complement.
 
     Source: Lundberg, Lee: A unified approach to interpreting model predictions, NeurIPS 2017.
     """

@@ -114,6 +114,17 @@ def test_expected_gradients_sum_to_the_mean_difference_in_expectation(
     )
 
 
+def test_expected_gradients_are_captums_without_noise(images: Tensor, references: Tensor) -> None:
+    model, x, references = smooth(), images.double(), references.double()
+    np.random.seed(0)  # noqa: NPY002  # captum draws from the global states
+    torch.manual_seed(0)
+    theirs = captum.attr.GradientShap(model).attribute(
+        x, baselines=references, target=TARGETS, n_samples=2000, stdevs=0.0
+    )
+    ours = ExpectedGradients(samples=2000).prepare(model, references)(model, x, TARGETS)
+    assert (ours - theirs).norm() < 0.04 * ours.norm()
+
+
 def test_expected_gradients_do_not_depend_on_global_randomness(
     network: nn.Module, images: Tensor, references: Tensor
 ) -> None:
