@@ -20,23 +20,14 @@ def undisturbed(device: torch.device, *, seed: int = 0) -> Iterator[None]:
     (hook methods silently give the plain gradient on compiled modules). On exit, also after an
     exception, the random states of torch, numpy and Python are as they were.
     """
-    devices = [device] if device.type == "cuda" else []
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    try:
-        with (
-            torch.random.fork_rng(devices),
-            torch.inference_mode(False),
-            torch.enable_grad(),
-            torch.autocast(device.type, enabled=False),
-            torch.compiler.set_stance("force_eager"),
-        ):
-            torch.manual_seed(seed)
-            np.random.seed(seed % 2**32)  # noqa: NPY002  # third-party methods draw from the old one
-            random.seed(seed)
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
+    with (
+        private_randomness(seed, device),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch.autocast(device.type, enabled=False),
+        torch.compiler.set_stance("force_eager"),
+    ):
+        yield
 
 
 @contextmanager
@@ -53,13 +44,7 @@ def watch(model: nn.Module, *, seed: int = 0) -> Iterator[nn.Module]:
         UnsupportedModelError: where the model can't be copied.
     """
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    with (
-        private_randomness(seed, device),
-        torch.inference_mode(False),
-        torch.enable_grad(),
-        torch.autocast(device.type, enabled=False),
-        torch.compiler.set_stance("force_eager"),
-    ):
+    with undisturbed(device, seed=seed):
         yield private_copy(model)
 
 

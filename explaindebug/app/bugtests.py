@@ -39,7 +39,7 @@ class BugTest(ABC):
 
     name: ClassVar[str]  # as in configs, keys and tables
     title: ClassVar[str]
-    explanations: ClassVar[int]  # calls to explain, for the progress bar
+    explanations: ClassVar[int] = 0  # calls to explain, for the progress bar
 
     @abstractmethod
     def check(self, bench: Workbench) -> None:
@@ -210,7 +210,6 @@ class Reinit(BugTest):
 
     name: ClassVar[str] = "reinit"
     title: ClassVar[str] = "Re-initialised weights"
-    explanations: ClassVar[int] = 3
 
     layers: int = 3
     init: str = "layer_default"
@@ -270,7 +269,6 @@ class Ood(BugTest):
 
     name: ClassVar[str] = "ood"
     title: ClassVar[str] = "Out of distribution"
-    explanations: ClassVar[int] = 4
 
     foreign: bool = True  # False: the network is one of the inputs' own domain, so there is no bug
 
@@ -296,6 +294,10 @@ class Ood(BugTest):
     def networks(self) -> Sequence[Wanted]:
         """A reference and a twin of the inputs' domain, and the networks to debug."""
         return [*self._bugs, self._reference, self._control]
+
+    def calls(self, bench: Workbench) -> int:
+        """The reference, its twin, and the networks to debug."""
+        return 2 + len(self._bugs)
 
     def run(self, bench: Workbench, bar: Bar) -> TestResult:
         """Similarity to the maps of the network of the inputs' own domain."""

@@ -1,8 +1,11 @@
 """Loggers of the application."""
 
+import functools
 import netrc
 import os
+import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -78,3 +81,28 @@ def logged_in() -> bool:
         return netrc.netrc().authenticators(host) is not None
     except (OSError, netrc.NetrcParseError):
         return False
+
+
+def guarded(logger: Any) -> Any:
+    """The same logger, whose failures are told once and never cost the run."""
+    told: list[str] = []
+
+    def guard(call: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(call)
+        def quietly(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return call(*args, **kwargs)
+            except Exception as error:
+                if not told:
+                    told.append(str(error))
+                    name = type(logger).__name__
+                    print(
+                        f"{name} failed, and the run goes on without it: {error}", file=sys.stderr
+                    )
+                return None
+
+        return quietly
+
+    for name in ("log_metrics", "log_hyperparams", "log_graph", "save", "finalize"):
+        setattr(logger, name, guard(getattr(logger, name)))
+    return logger

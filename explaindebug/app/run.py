@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from explaindebug import __version__
 from explaindebug.app.bugtests import BugTest
 from explaindebug.app.environment import versions
+from explaindebug.app.loggers import guarded
 from explaindebug.app.progress import Bar, console, say
 from explaindebug.app.settings import Settings, settings
 from explaindebug.app.workbench import Workbench
@@ -52,7 +53,7 @@ def run(config: DictConfig) -> RunResult:
     bench.train(list(dict.fromkeys(w for test in tests for w in test.networks())))
     results = measured(bench, tests)
     made = how_made(checked, time.perf_counter() - start)
-    result = RunResult(results, methods, bench.accuracies, made)
+    result = RunResult(results, methods, bench.accuracies, made, bench.warnings)
     finish(result, bench)
     refuse_broken_maps(result)
     return result
@@ -66,7 +67,7 @@ def claim(folder: Path, checked: Settings) -> Path:
     """
     found = folder / "run.json"
     if found.is_file():
-        before = json.loads(found.read_text())
+        before = read_note(found)
         if before.get("settings") != json.loads(json.dumps(note(checked)["settings"], default=str)):
             raise ConfigError(
                 f"{folder} holds another run ({before.get('command', 'command unknown')}). "
@@ -80,6 +81,15 @@ def claim(folder: Path, checked: Settings) -> Path:
     return writable_folder(folder)
 
 
+def read_note(path: Path) -> dict[str, Any]:
+    """What a run wrote of itself; nothing where the file is no such note."""
+    try:
+        found = json.loads(path.read_text())
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def note(checked: Settings) -> dict[str, Any]:
     """What makes the folder this run's; written when all is checked, so that typos leave none."""
     identity = asdict(checked) | {"output": None, "store": None, "logger": None, "workers": None}
@@ -91,7 +101,7 @@ def loggers(checked: Settings, folder: Path) -> list[Any]:
     made: list[Any] = []
     for name, node in checked.logger.items():
         try:
-            made.append(instantiate(node, folder=str(folder), name=folder.name))
+            made.append(guarded(instantiate(node, folder=str(folder), name=folder.name)))
         except Exception as error:
             cause = error.__cause__ or error
             if isinstance(cause, ConfigError):

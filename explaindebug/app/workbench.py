@@ -1,5 +1,6 @@
 """What all debugging tests of a run share: data, trained networks, and a place to measure."""
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -56,6 +57,7 @@ class Workbench:
     loggers: Sequence[Any] = ()
     accuracies: list[tuple[str, str, float]] = field(default_factory=list)
     trained: dict[Wanted, Trained] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)  # of callbacks while networks were trained
 
     @cached_property
     def store(self) -> Store:
@@ -105,6 +107,9 @@ class Workbench:
             "augment": getattr(module, "augment", None),
         }
         seed = 1000 * self.settings.seed + wanted.twin
+        weights = self.settings.model.get("weights")
+        if weights is not None and Path(weights).is_file():
+            training["weights"] = hashlib.sha256(Path(weights).read_bytes()).hexdigest()
         return Recipe(
             wanted.name, seed, self.settings.model, training, module.data.train.fingerprint()
         )
@@ -129,6 +134,9 @@ class Workbench:
             lambda callbacks: self._trainer([*callbacks, *extra]),
         )
         self._copy(want, done)
+        for callback in extra:
+            said = callback.reported if isinstance(callback, AttributionCallback) else ()
+            self.warnings += [w for w in said if w not in self.warnings]
         return done
 
     def network(self, wanted: Wanted) -> nn.Module:
@@ -155,7 +163,7 @@ class Workbench:
         quiet()
         where = ("accelerator", "devices", "strategy", "precision")
         options = {k: v for k, v in self.settings.trainer.items() if k in where}
-        pl.Trainer(
+        runner = pl.Trainer(
             **options,
             logger=list(self.loggers) or False,
             callbacks=[callback],
@@ -163,7 +171,12 @@ class Workbench:
             enable_progress_bar=False,
             enable_model_summary=False,
             enable_checkpointing=False,
-        ).test(Classifier(network, name=name), loader, verbose=False)
+        )
+        try:
+            runner.test(Classifier(network, name=name), loader, verbose=False)
+        except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
+            callback.scores.to_csv(self.folder / f"scores-{name}-cut.csv")
+            raise
 
     def options(self, domain: Domain, bar: Bar) -> dict[str, Any]:
         """What every callback of a run is given."""
@@ -204,6 +217,12 @@ class Workbench:
         except Exception as error:
             raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
         endless = made.max_epochs == -1 and made.max_steps == -1
+        if made.world_size > 1:
+            raise ConfigError(
+                f"trainer.devices={self.settings.trainer.get('devices')}: a run trains small "
+                "networks one after another, each on one device. Set trainer.devices=1; for many "
+                "runs at once use a sweep."
+            )
         if endless or 0 in (made.max_epochs, made.max_steps):
             raise ConfigError(
                 f"trainer.max_epochs must be at least 1, got {made.max_epochs} "
@@ -262,7 +281,9 @@ class Workbench:
         for node in self.settings.callbacks.values():
             callback = instantiate(node, _convert_="all")
             if isinstance(callback, AttributionCallback):
-                callback.test = f"{callback.test} {name}"  # networks share one W&B run
+                callback.test = (
+                    f"{callback.test}-{name.replace(' ', '-')}"  # networks share one W&B run
+                )
                 callback.folder = callback.folder or self.folder
             found.append(callback)
         return found

@@ -121,7 +121,7 @@ class AttributionCallback(pl.Callback):
         self._network: nn.Module | None = None  # the weights that are being validated
         self._unreadable: Exception | None = None  # why a batch gave no images
         self._supported = False  # the methods have been tried on the network
-        self._warned: set[str] = set()
+        self._warned: list[str] = []
         self._failed: set[str] = set()  # loggers that failed, each said once
 
     @abstractmethod
@@ -261,7 +261,13 @@ class AttributionCallback(pl.Callback):
             progress=self.progress,
         )
         share = share.map(lambda x: x.clone().to(device))
-        return merged(list(self.measure(network, share, explain)))
+        parts: list[Measured] = []
+        try:
+            parts.extend(self.measure(network, share, explain))
+        except KeyboardInterrupt:
+            self.scores = merged(parts).scores  # what is known so far is not lost
+            raise
+        return merged(parts)
 
     def _drop_unsupported(self, network: nn.Module, images: Tensor) -> None:
         """Try each method once on one input, so that no measurement is lost to one of them."""
@@ -335,6 +341,11 @@ class AttributionCallback(pl.Callback):
         # Every process must ask: `trainer.log_dir` is agreed on by all of them.
         return Path(self.folder or trainer.log_dir or trainer.default_root_dir)
 
+    @property
+    def reported(self) -> tuple[str, ...]:
+        """All sentences that were said instead of raising."""
+        return tuple(self._warned)
+
     def _fail(self, failure: str, error: Exception | None) -> None:
         if self.strict:
             raise AttributionError(f"{type(self).__name__} {failure}") from error
@@ -342,7 +353,7 @@ class AttributionCallback(pl.Callback):
 
     def _warn(self, sentence: str) -> None:
         if sentence not in self._warned:
-            self._warned.add(sentence)
+            self._warned.append(sentence)
             warnings.warn(f"explaindebug: {sentence}", stacklevel=2)
 
 

@@ -100,7 +100,9 @@ class ReinitCascade(ComparingCallback):
         for similarity in self.comparison.measures:
             curves: dict[str, list[float]] = {}
             for key, column in self.scores.select(role="bug", similarity=similarity):
-                curves.setdefault(key.method, []).append(float(np.nanmean(column.values)))
+                known = column.values[~np.isnan(column.values)]
+                mean = float(known.mean()) if len(known) else float("nan")
+                curves.setdefault(key.method, []).append(mean)
             sinks.curves(
                 f"debug/{self.test}/{similarity}",
                 list(range(1, len(self.stages) + 1)),

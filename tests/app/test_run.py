@@ -173,6 +173,42 @@ class TestRuns:
     def test_other_parts(self, run: Run, choice: str) -> None:
         assert run("output=out", *choice.split()) == (0, "")
 
+    def test_a_logger_that_fails_while_training_costs_nothing(
+        self, run: Run, tmp_path: Path, monkeypatch: Any
+    ) -> None:
+        from explaindebug.app import loggers
+
+        def broken(**_: Any) -> Any:
+            logger = loggers.pl.loggers.CSVLogger(tmp_path / "csv")
+
+            def fail(*_: Any, **__: Any) -> None:
+                raise ConnectionError("the network is gone")
+
+            logger.log_metrics = fail  # type: ignore[method-assign]
+            return logger
+
+        monkeypatch.setattr(loggers, "tensorboard_logger", broken)
+        status, said = run("output=out", "bug=reinit", "logger=tensorboard")
+        assert status == 0
+        assert said.count("the network is gone") == 1
+
+    def test_an_interrupted_measurement_leaves_the_scores_so_far(
+        self, run: Run, tmp_path: Path, monkeypatch: Any
+    ) -> None:
+        from explaindebug.callbacks import ReinitCascade
+
+        original = ReinitCascade.compare
+
+        def compare(self: Any, condition: str, role: str, *args: Any, **kwargs: Any) -> Any:
+            if (condition, role) == ("fc2", "bug"):
+                raise KeyboardInterrupt
+            return original(self, condition, role, *args, **kwargs)
+
+        monkeypatch.setattr(ReinitCascade, "compare", compare)
+        assert run("output=out", "bug=reinit")[0] == 130
+        scores = rows(tmp_path / "out" / "scores-reinit-cut.csv")
+        assert {row["condition"] for row in scores if row["role"] == "bug"} == {"fc3"}
+
 
 class TestBadInput:
     @pytest.mark.parametrize(
@@ -201,6 +237,7 @@ class TestBadInput:
             ),
             ("bug.reinit.layers=30", "8 layers"),
             ("bug.labels.rate=2", "rate"),
+            ("trainer.devices=2", "trainer.devices=1"),
             ("foreign.size=40", "size"),
             ("data=photos", "data.root"),
             ("data=photos data.root=/nowhere/at/all", "/nowhere/at/all"),

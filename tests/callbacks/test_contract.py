@@ -19,6 +19,7 @@ from explaindebug.callbacks import (
     HeatmapLogger,
     ReferenceSimilarity,
     ReinitCascade,
+    SpuriousSimilarity,
 )
 from explaindebug.callbacks.measuring import to_bytes
 from explaindebug.callbacks.probe import unpack
@@ -260,6 +261,37 @@ class TestAnyProject:
         trainer(tmp_path, [compiled]).validate(fast, loader(), verbose=False)
         maps = [x.galleries[0].maps["this model"]["gbp"] for x in (plain, compiled)]
         np.testing.assert_array_equal(*maps)
+
+
+    def test_of_several_loaders_the_first_is_explained(self, tmp_path: Any) -> None:
+        class Two(Module):
+            def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+                self.loss(batch)
+
+        callback = HeatmapLogger(["grad"], probe=6)
+        trainer(tmp_path, [callback]).validate(Two(), [loader(8), loader(9)], verbose=False)
+        assert torch.equal(callback._probe.image, pictures(8)[0][:6])  # type: ignore[union-attr]
+
+    def test_spurious_similarity_on_pictures_with_masks_and_scenes(self, tmp_path: Any) -> None:
+        images, labels = pictures(12)
+        mask = torch.zeros(12, 1, 16, 16, dtype=torch.bool)
+        mask[..., 4:12, 4:12] = True
+        fields = ("image", "label", "row", "mask", "scene")
+        columns = (images, labels, torch.arange(12), mask, images * ~mask)
+        items = [dict(zip(fields, item, strict=True)) for item in zip(*columns, strict=True)]
+
+        class Masked(Module):
+            def loss(self, batch: Any) -> Tensor:
+                return F.cross_entropy(self(batch["image"]), batch["label"])
+
+        callback = SpuriousSimilarity(["grad"], control=Network(), probe=12, strict=True)
+        data = DataLoader(items, batch_size=5)
+        trainer(tmp_path, [callback]).validate(Masked(), data, verbose=False)
+        assert set(callback.scores.unique("condition")) == {"gt1", "gt2", "share"}
+        ((_, share),) = callback.scores.select(condition="share", role="bug")
+        assert ((share.values > 0) & (share.values < 1)).all()
+        ((_, alike),) = callback.scores.select(condition="gt1", role="bug", similarity="spearman")
+        assert len(alike.values) == 12
 
 
 class TestWhereItGoes:
