@@ -19,7 +19,8 @@ console = Console(highlight=False)
 
 def say(text: str, detail: str = "") -> None:
     """One line on the console."""
-    console.print(f"{text}[dim]{'  ' + detail if detail else ''}[/dim]")
+    # Paths and commands must stay in one piece, to be copied.
+    console.print(f"{text}[dim]{'  ' + detail if detail else ''}[/dim]", soft_wrap=True)
 
 
 class Bar:
