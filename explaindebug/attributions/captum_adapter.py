@@ -88,6 +88,8 @@ class Captum(Method):
     ) -> None:
         given = tuple((key, _as_tuple(value)) for key, value in options.items())
         values = {"name": name, "layer": layer, "of": of, "seed": seed, "options": given}
+        if self.label == Captum.label:
+            values["label"] = name  # two of captum's classes in one table must not look alike
         for key, value in values.items():
             object.__setattr__(self, key, value)
         known = set.union(*(options_of(class_named(kind)) for kind in (name, of) if kind))

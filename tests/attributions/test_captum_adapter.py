@@ -151,3 +151,15 @@ def test_what_captum_cannot_do_is_refused_with_its_words(model: nn.Module, image
         maps_of(dense, images, {"name": "LayerGradCam"})
     with pytest.raises(AttributionError, match="which is no map"):
         maps_of(model, images, {"name": "LayerConductance", "layer": "7"})
+
+
+def test_tables_call_it_by_its_captum_class_or_by_its_own_label() -> None:
+    class GradCam(Captum):
+        label = "Grad-CAM"
+
+        def __init__(self) -> None:
+            super().__init__("LayerGradCam")
+
+    assert Captum("LayerGradCam").label == "LayerGradCam"
+    assert GradCam().label == "Grad-CAM"
+    assert Captum("LayerGradCam") == Captum("LayerGradCam")
