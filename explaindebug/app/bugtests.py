@@ -23,6 +23,7 @@ from explaindebug.callbacks import (
     ReinitCascade,
     SpuriousSimilarity,
 )
+from explaindebug.callbacks.cascade import NONE
 from explaindebug.data import ImageSet, collate
 from explaindebug.datamodules.base import balanced
 from explaindebug.errors import ConfigError
@@ -234,7 +235,8 @@ class Reinit(BugTest):
 
     def calls(self, bench: Workbench) -> int:
         """The trained, the noisy, the twin, and every stage."""
-        return 3 + len(self._stages(bench, bench.network(CLEAN)))
+        found = self._stages(bench, bench.network(CLEAN))
+        return 3 + (len(found) if self.layers else 1)
 
     def _stages(self, bench: Workbench, network: nn.Module) -> Sequence[Stage]:
         return stages(layers(network, bench.data().clean.test.batch([0]).image))
@@ -244,12 +246,13 @@ class Reinit(BugTest):
         callback = ReinitCascade(
             init=self.init,
             noise=self.noise,
+            most=None if self.layers else 0,
             twin=bench.network(TWIN),
             **bench.options("data", bar),
         )
         probe = bench.data().probe(bench.settings.probe)
         bench.measure(callback, bench.network(CLEAN), loader_of(probe), self.name)
-        stage = callback.stages[self.layers - 1] if self.layers else "none"
+        stage = callback.stages[self.layers - 1] if self.layers else NONE
         headline = Headline(
             stage,
             "spearman",

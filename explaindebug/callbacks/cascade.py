@@ -14,7 +14,7 @@ from explaindebug.callbacks.probe import Probe
 from explaindebug.errors import ConfigError
 from explaindebug.reinitialisation import Stage, layers, reinitialised, stages
 
-NOISE = "other noise"
+NONE = "none"  # the condition under which nothing is re-initialised
 
 
 class ReinitCascade(ComparingCallback):
@@ -33,7 +33,8 @@ class ReinitCascade(ComparingCallback):
         init: `layer_default`, `glorot` (the paper's), `torchvision` or `permute_weights`.
         noise: standard deviation of the control's noise, as a fraction of each input's range.
         twin: the same network trained with another seed.
-        most: only the first stages, from the top; all where not given.
+        most: only the first stages, from the top; all where not given. With 0 nothing is lost: the
+            condition `none` compares the trained network under two draws of noise, as a false alarm.
 
     Raises:
         UnsupportedModelError: for a network without parameters.
@@ -71,6 +72,10 @@ class ReinitCascade(ComparingCallback):
         noisy = explain(network, self._noisy(probe), targets)
         for stage in found:
             yield self.compare(stage.name, "control", known, noisy, probe)
+        if self.most == 0:
+            yield self.compare(NONE, "control", known, noisy, probe)
+            again = explain(network, self._noisy(probe, draw=1), targets)
+            yield self.compare(NONE, "bug", known, again, probe)
         for role, twin in arms("control", self.twin, probe.image.device):
             other = explain(twin, probe.image, targets)
             yield self.compare("twin", role, known, other, probe)
@@ -85,11 +90,11 @@ class ReinitCascade(ComparingCallback):
     def _stages(self, network: nn.Module, example: Tensor) -> list[Stage]:
         return stages(layers(network, example), order="top_down")[: self.most]
 
-    def _noisy(self, probe: Probe) -> Tensor:
-        """The inputs under noise that depends on (seed, row) alone."""
+    def _noisy(self, probe: Probe, draw: int = 0) -> Tensor:
+        """The inputs under noise that depends on (seed, draw, row) alone."""
         images = probe.image.clone()
         for image, row in zip(images, probe.row.tolist(), strict=True):
-            generator = torch.Generator().manual_seed(_mixed(self.seed, row))
+            generator = torch.Generator().manual_seed(_mixed(self.seed, draw, row))
             noise = torch.randn(image.shape, generator=generator).to(image)
             image += self.noise * (image.amax() - image.amin()) * noise
         return images
@@ -97,6 +102,8 @@ class ReinitCascade(ComparingCallback):
     def log_more(self, trainer: Any, sinks: Sinks) -> None:
         """The table, and one chart of all methods' curves per similarity."""
         super().log_more(trainer, sinks)
+        if not self.stages:
+            return
         for similarity in self.comparison.measures:
             curves: dict[str, list[float]] = {}
             for key, column in self.scores.select(role="bug", similarity=similarity):
@@ -112,5 +119,5 @@ class ReinitCascade(ComparingCallback):
             )
 
 
-def _mixed(seed: int, row: int) -> int:
-    return int(np.random.SeedSequence([seed, row]).generate_state(1)[0])
+def _mixed(*key: int) -> int:
+    return int(np.random.SeedSequence(key).generate_state(1)[0])

@@ -91,6 +91,9 @@ class TestRuns:
         assert run("output=out", f"bug={bug}", *rate) == (0, "")
         tests = {row["test"] for row in rows(tmp_path / "out" / "scores.csv")}
         assert tests == ({"spurious", "labels", "reinit", "ood"} if bug == "none" else {bug})
+        if bug == "none":
+            results = json.loads((tmp_path / "out" / "results.json").read_text())
+            assert all(v["n"] == 4 for v in results["verdicts"])  # each test has both its arms
 
     def test_a_network_is_trained_once_and_reused_when_nothing_changed(
         self, run: Run, tmp_path: Path
