@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from torch import nn
-from torch.utils.data import DataLoader
 
 from explaindebug.app.progress import Bar
 from explaindebug.app.workbench import Wanted, Workbench, check_together
@@ -24,14 +23,16 @@ from explaindebug.callbacks import (
     SpuriousSimilarity,
 )
 from explaindebug.callbacks.cascade import NONE
-from explaindebug.data import ImageSet, collate
+from explaindebug.data import ImageSet
 from explaindebug.datamodules.base import balanced
+from explaindebug.datamodules.loading import loader
 from explaindebug.errors import ConfigError
 from explaindebug.reinitialisation import Stage, layers, stages
 from explaindebug.results import Gate, Headline, TestResult
 
 CLEAN = Wanted("clean")
 TWIN = Wanted("clean twin", twin=1)
+BATCH = 32  # inputs that a trainer hands over at once
 SCENE_GATE = 0.9  # share of scenes that must be classified without any object
 
 
@@ -114,8 +115,8 @@ class Spurious(BugTest):
         callback = SpuriousSimilarity(
             control=[bench.network(CLEAN), bench.network(TWIN)], **bench.options("data", bar)
         )
-        loader = module.probe_dataloader(bench.settings.probe)
-        bench.measure(callback, bench.network(self._trained), loader, self.name)
+        probe = module.probe_dataloader(bench.settings.probe)
+        bench.measure(callback, bench.network(self._trained), probe, self.name)
         headline = Headline(
             "share",
             "background",
@@ -178,8 +179,10 @@ class Labels(BugTest):
             control=bench.network(TWIN),
             **bench.options("data", bar),
         )
-        loader = loader_of(self._probe(bench))
-        bench.measure(callback, bench.network(self._trained), loader, self.name)
+        probe = self._probe(bench)
+        bench.measure(
+            callback, bench.network(self._trained), loader(probe, batch_size=BATCH), self.name
+        )
         headline = Headline(
             "flipped",
             "spearman",
@@ -251,7 +254,7 @@ class Reinit(BugTest):
             **bench.options("data", bar),
         )
         probe = bench.data().probe(bench.settings.probe)
-        bench.measure(callback, bench.network(CLEAN), loader_of(probe), self.name)
+        bench.measure(callback, bench.network(CLEAN), loader(probe, batch_size=BATCH), self.name)
         stage = callback.stages[self.layers - 1] if self.layers else NONE
         headline = Headline(
             stage,
@@ -315,7 +318,7 @@ class Ood(BugTest):
             **bench.options("foreign", bar),
         )
         probe = bench.data("foreign").probe(bench.settings.probe)
-        bench.measure(callback, bug, loader_of(probe), self.name)
+        bench.measure(callback, bug, loader(probe, batch_size=BATCH), self.name)
         headline = Headline(
             "foreign",
             "spearman",
@@ -323,8 +326,3 @@ class Ood(BugTest):
             "Are maps less like those of the inputs' own network than its twin's are?",
         )
         return self.result(callback, headline)
-
-
-def loader_of(images: ImageSet, *, batch_size: int = 32) -> DataLoader[Any]:
-    """The pictures in order."""
-    return DataLoader(images, batch_size=batch_size, collate_fn=collate)

@@ -16,7 +16,7 @@ def sentence(error: BaseException) -> str | None:
     from explaindebug.errors import ExplainDebugError
 
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
-        return sentence(error.__cause__) or _plain(error)
+        return sentence(error.__cause__) or str(error)
     if isinstance(error, ExplainDebugError):
         return str(error)
     if isinstance(error, OSError) and error.filename:
@@ -32,8 +32,8 @@ def sentence(error: BaseException) -> str | None:
 
 
 def _hydra(error: Any) -> str:
-    text = _plain(error)
-    cause = _plain(error.__cause__) if error.__cause__ else ""
+    text = str(error)
+    cause = str(error.__cause__) if error.__cause__ else ""
     option = re.search(r"Could not find '([^']+)'", text) or re.search(
         r"Could not override '([^']+)'.*No match", text, re.S
     )
@@ -69,10 +69,6 @@ def _omegaconf(error: Any) -> str:
     if "Missing mandatory value" in message and key:
         return f"{key} is needed and not given: add {key}=... to the command."
     return f"{key}: {message}." if key and key not in message else f"{message}."
-
-
-def _plain(error: BaseException) -> str:
-    return str(error)
 
 
 def _groups() -> list[str]:
