@@ -5,7 +5,7 @@ Source: Adebayo et al. 2020, section 4.
 
 import copy
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +20,13 @@ from explaindebug.registry import nearest
 
 __all__ = [
     "INITIALISERS",
+    "Fresh",
     "Initialiser",
     "Layer",
     "Report",
     "Stage",
+    "exchanged",
+    "fresh",
     "layers",
     "reinitialise",
     "reinitialised",
@@ -54,15 +57,34 @@ class Report:
         )
 
 
-def reinitialise(
+@dataclass(frozen=True)
+class Fresh:
+    """New values for a model's tensors by their full names, and what was done to get them."""
+
+    tensors: Mapping[str, Tensor]  # of the shape, dtype, device and layout of the model's own
+    report: Report
+
+    def of(self, model: nn.Module, names: Collection[str]) -> dict[str, Tensor]:
+        """The values of some layers alone.
+
+        Raises:
+            ConfigError: for an unknown layer.
+        """
+        owned = owned_layers(model)
+        chosen = [owned[name] for name in _chosen(owned, names)]
+        wanted = {id(tensor_of(own.module, name)) for own in chosen for name in own.names}
+        return {k: v for k, v in self.tensors.items() if id(tensor_of(model, k)) in wanted}
+
+
+def fresh(
     model: nn.Module,
     names: Collection[str],
     *,
     seed: int,
     draw: int = 0,
     init: str | Initialiser = "layer_default",
-) -> Report:
-    """What was re-initialised; the model changes in place, so give a private copy of it.
+) -> Fresh:
+    """New values for layers; the model stays as it is.
 
     `names` are layers (as `layers` names them) or modules, which mean all layers below. `init` is
     `layer_default`, `glorot` (the paper's), `torchvision`, `permute_weights`, or a function: see
@@ -80,7 +102,8 @@ def reinitialise(
     """
     write = initialiser(init)
     owned = owned_layers(model)
-    changed, left = [], []
+    tensors: dict[str, Tensor] = {}
+    left = []
     for name, wanted in _by_first_owner(owned, _chosen(owned, names)).items():
         stand_in = _stand_in(owned[name])
         kept = set(write(stand_in, _generator(seed, draw, name)) or ())
@@ -88,29 +111,47 @@ def reinitialise(
             if own_name in kept:
                 left.append(full_name)
                 continue
-            with torch.no_grad():
-                _tensor(owned[name].module, own_name).copy_(_tensor(stand_in, own_name))
-            changed.append(full_name)
+            like = tensor_of(owned[name].module, own_name).detach()
+            tensors[full_name] = torch.empty_like(like).copy_(tensor_of(stand_in, own_name))
     name = init if isinstance(init, str) else getattr(init, "__name__", repr(init))
-    return Report(tuple(changed), tuple(left), seed, draw, name)
+    return Fresh(tensors, Report(tuple(tensors), tuple(left), seed, draw, name))
+
+
+def reinitialise(model: nn.Module, names: Collection[str], **how: Any) -> Report:
+    """What was re-initialised; the model changes in place, so give a private copy of it.
+
+    Arguments and exceptions are those of `fresh`.
+    """
+    new = fresh(model, names, **how)
+    with torch.no_grad():
+        for name, values in new.tensors.items():
+            tensor_of(model, name).copy_(values)
+    return new.report
 
 
 @contextmanager
 def reinitialised(model: nn.Module, names: Collection[str], **how: Any) -> Iterator[Report]:
-    """`reinitialise` for a while: on exit, also after an exception, the values are as before.
+    """`reinitialise` for a while: on exit, also after an exception, the values are as before."""
+    new = fresh(model, names, **how)
+    with exchanged(model, new.tensors):
+        yield new.report
 
-    Only the chosen layers' values are kept aside; a second copy of the model is not needed.
+
+@contextmanager
+def exchanged(model: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[None]:
+    """Inside, the model's tensors of those names hold other values, without any copying.
+
+    Parameters and buffers stay the same objects, so that whoever holds one sees the new values.
     """
-    owned = owned_layers(model)
-    chosen = [owned[name] for name in _chosen(owned, names)]
-    tensors = [_tensor(own.module, name) for own in chosen for name in own.names]
-    before = [tensor.detach().clone() for tensor in tensors]
+    own = {name: tensor_of(model, name) for name in tensors}
+    before = {name: tensor.data for name, tensor in own.items()}
     try:
-        yield reinitialise(model, names, **how)
+        for name, tensor in own.items():
+            tensor.data = tensors[name]
+        yield
     finally:
-        with torch.no_grad():
-            for tensor, values in zip(tensors, before, strict=True):
-                tensor.copy_(values)
+        for name, tensor in own.items():
+            tensor.data = before[name]
 
 
 def _chosen(owned: dict[str, Owned], names: Collection[str]) -> list[str]:
@@ -130,11 +171,11 @@ def _by_first_owner(owned: dict[str, Owned], chosen: list[str]) -> dict[str, dic
     first: dict[int, tuple[str, str]] = {}
     for name, own in owned.items():
         for tensor in own.names:
-            first.setdefault(id(_tensor(own.module, tensor)), (name, tensor))
+            first.setdefault(id(tensor_of(own.module, tensor)), (name, tensor))
     wanted: dict[str, dict[str, str]] = {}
     for own in (owned[name] for name in chosen):
         for tensor in own.names:
-            owner, owners_name = first[id(_tensor(own.module, tensor))]
+            owner, owners_name = first[id(tensor_of(own.module, tensor))]
             wanted.setdefault(owner, {}).setdefault(owners_name, own.full(tensor))
     return wanted
 
@@ -165,7 +206,8 @@ def _values(tensor: Tensor) -> Tensor:
     return torch.empty(tensor.shape, dtype=dtype).copy_(tensor.detach())
 
 
-def _tensor(module: nn.Module, name: str) -> Tensor:
+def tensor_of(module: nn.Module, name: str) -> Tensor:
+    """The parameter or buffer of that full name."""
     path, _, own = name.rpartition(".")
     tensor: Tensor = getattr(module.get_submodule(path), own)
     return tensor

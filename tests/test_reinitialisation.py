@@ -9,7 +9,7 @@ from torch import nn
 from explaindebug.errors import ConfigError, UnsupportedModelError
 from explaindebug.initialisers import INITIALISERS
 from explaindebug.layers import layers, stages
-from explaindebug.reinitialisation import Report, reinitialise, reinitialised
+from explaindebug.reinitialisation import Report, exchanged, fresh, reinitialise, reinitialised
 
 INITS = list(INITIALISERS)
 
@@ -313,20 +313,58 @@ def test_everything_is_back_after_an_exception():
     assert equal(values(model), before)
 
 
-def test_everything_is_back_when_an_initialiser_fails_half_way():
+@pytest.mark.parametrize("use", [reinitialise, lambda *a, **k: reinitialised(*a, **k).__enter__()])
+def test_nothing_changes_when_an_initialiser_fails_half_way(use):
     model = plain()
     before = values(model)
-    seen = []
+    drawn = []
 
     def fails(layer, generator):
-        seen.append(changed(model, before))
-        assert len(seen) < 3, "third layer"
+        drawn.append(layer)
+        assert len(drawn) < 3, "third layer"
         layer.weight.fill_(3)
 
     with pytest.raises(AssertionError, match="third layer"):
-        reinitialised(model, ["0", "1", "2"], seed=0, init=fails).__enter__()
-    assert seen[-1] >= {"0.weight", "1.weight"}
+        use(model, ["0", "1", "2"], seed=0, init=fails)
     assert equal(values(model), before)
+
+
+@pytest.mark.parametrize("build", [plain, normed, small_vit])
+def test_fresh_values_are_those_that_reinitialise_writes_and_the_model_stays(build):
+    model = build()
+    before = values(model)
+    names = [x.name for x in layers(model)][::2]
+    new = fresh(model, names, seed=3, draw=1)
+    assert equal(values(model), before)
+    for chosen in (names, names[1::2]):
+        assert equal(new.of(model, chosen), fresh(model, chosen, seed=3, draw=1).tensors)
+    assert reinitialise(model, names, seed=3, draw=1) == new.report
+    assert all(torch.equal(model.state_dict()[k], v) for k, v in new.tensors.items())
+
+
+def test_fresh_values_of_a_shared_tensor_whichever_layer_asks():
+    model = Tied()
+    new = fresh(model, ["inward", "outward"], seed=0)
+    assert new.of(model, ["outward"]).keys() == {"inward.weight", "outward.bias"}
+
+
+def test_fresh_values_have_the_models_dtype_and_layout():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last).bfloat16())
+    for name, tensor in fresh(model, ["0"], seed=0).tensors.items():
+        own = dict(model.named_parameters())[name]
+        assert (tensor.dtype, tensor.stride()) == (own.dtype, own.stride())
+
+
+def test_exchanged_tensors_stay_the_same_objects_and_are_seen_by_whoever_holds_them():
+    model = nn.Sequential(nn.LSTM(3, 4))  # it keeps its weights in a list of its own
+    x = torch.randn(2, 1, 3)
+    held, plain_output = dict(model.named_parameters()), model(x)[0]
+    new = fresh(model, ["0"], seed=0).tensors
+    with exchanged(model, new):
+        assert all(p is held[name] for name, p in model.named_parameters())
+        assert all(p.data_ptr() == new[name].data_ptr() for name, p in model.named_parameters())
+        assert not torch.equal(model(x)[0], plain_output)
+    assert torch.equal(model(x)[0], plain_output)
 
 
 def test_modes_hooks_and_gradients_stay_as_they_are():

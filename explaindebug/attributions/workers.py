@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -55,9 +55,16 @@ def run_jobs(
 
 
 def twin(model: nn.Module) -> nn.Module:
-    """A copy of the modules that shares every parameter and buffer."""
-    shared = [*model.parameters(), *model.buffers()]
-    return copy.deepcopy(model, {id(tensor): tensor for tensor in shared})
+    """A copy of the modules whose parameters and buffers lie in the same memory.
+
+    They are tensors of its own nevertheless, so that one worker can exchange its weights for others
+    (`exchanged`) while the next one still needs them.
+    """
+    own: dict[int, Any] = {
+        id(p): nn.Parameter(p.detach(), p.requires_grad) for p in model.parameters()
+    }
+    own |= {id(b): b.detach() for b in model.buffers()}
+    return copy.deepcopy(model, own)
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def test_no_two_workers_share_a_model() -> None:
     assert id(model) not in found
 
 
-def test_a_twin_shares_its_tensors_and_nothing_else() -> None:
+def test_a_twin_shares_its_memory_and_nothing_else() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     copy = twin(model)
     assert copy[0] is not model[0]
@@ -47,6 +47,17 @@ def test_a_twin_shares_its_tensors_and_nothing_else() -> None:
         assert own.data_ptr() == other.data_ptr()
     copy.register_forward_hook(lambda *_: None)
     assert not model._forward_hooks
+    for own in (*copy.parameters(), *copy.buffers()):
+        own.data = torch.full_like(own, 7)
+    assert not any((x == 7).any() for x in model.state_dict().values())
+
+
+def test_what_is_one_tensor_in_a_model_is_one_in_its_twin() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)).requires_grad_(False)
+    model[1].weight = model[0].weight
+    copy = twin(model)
+    assert copy[1].weight is copy[0].weight
+    assert not copy[1].weight.requires_grad
 
 
 @pytest.mark.parametrize("workers", [1, 3])
