@@ -85,9 +85,9 @@ def edges(inputs: Inputs) -> Tensor:
 
 NULLS = {
     "gaussian": Null(gaussian, of_candidate=False),
-    "edges": Null(edges, of_candidate=False),
     "shuffled": Null(shuffled, of_candidate=True),
     "other": Null(other, of_candidate=True),
+    "edges": Null(edges, of_candidate=False),
 }
 
 
