@@ -35,6 +35,7 @@ class Null(NamedTuple):
 
     make: Callable[[Inputs], Tensor]
     of_candidate: bool  # whether it must be made anew for every candidate
+    of_neighbour: bool = False  # whether it takes the candidate of the next row
 
 
 def gaussian(inputs: Inputs) -> Tensor:
@@ -60,7 +61,8 @@ def other(inputs: Inputs) -> Tensor:
     """The candidate map of the input with the next higher row; the last input gets the first's.
 
     It keeps what all maps of a method share, such as weight on the centre. The partner depends on
-    which inputs are there, so a whole probe must be scored at once.
+    which inputs are there: score a whole probe at once, or each part with the input that follows it
+    (callbacks do).
     """
     if len(inputs.rows) < 2:
         return torch.full_like(inputs.candidate, torch.nan)
@@ -86,7 +88,7 @@ def edges(inputs: Inputs) -> Tensor:
 NULLS = {
     "gaussian": Null(gaussian, of_candidate=False),
     "shuffled": Null(shuffled, of_candidate=True),
-    "other": Null(other, of_candidate=True),
+    "other": Null(other, of_candidate=True, of_neighbour=True),
     "edges": Null(edges, of_candidate=False),
 }
 

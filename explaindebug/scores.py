@@ -114,6 +114,14 @@ class Scores:
         }
         return part
 
+    def of(self, rows: npt.ArrayLike) -> "Scores":
+        """The part that belongs to the inputs `rows` (n,)."""
+        part = Scores()
+        for key, column in self:
+            keep = np.isin(column.rows, np.asarray(rows, np.int64))
+            part._columns[key] = Column(column.rows[keep], column.values[keep])
+        return part
+
     def unique(self, field: str) -> list[str]:
         """The values that one key field takes, in order of appearance."""
         return list(dict.fromkeys(getattr(key, field) for key in self._columns))

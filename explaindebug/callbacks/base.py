@@ -1,32 +1,36 @@
 """The contract that every callback of this package keeps; a test only writes its comparisons."""
 
+import math
 import time
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from explaindebug._lightning import pl
+from explaindebug._lightning import Callback, pl
 from explaindebug.attributions.jobs import Progress
 from explaindebug.attributions.plan import Plan
 from explaindebug.attributions.targets import predicted
+from explaindebug.callbacks.cost import Cost, Forecast, duration, timed
 from explaindebug.callbacks.loggers import Sinks
-from explaindebug.callbacks.measuring import (
-    Explain,
-    Measured,
-    gallery,
-    merged,
-    model_strip,
-    panels,
-    stretched,
-)
+from explaindebug.callbacks.measuring import Explain, Measured, merged
+from explaindebug.callbacks.drawing import captions, gallery, model_strip, panels, stretched
 from explaindebug.callbacks.networks import explained, logits
-from explaindebug.callbacks.probe import Collector, Probe, Unpack, joined, unpack
-from explaindebug.callbacks.ranks import agree, gathered
+from explaindebug.callbacks.probe import (
+    Collector,
+    Probe,
+    Share,
+    Unpack,
+    block,
+    joined,
+    length,
+    unpack,
+)
+from explaindebug.callbacks.ranks import equalise, gathered, processes, together
 from explaindebug.errors import AttributionError, ConfigError, UnsupportedModelError
 from explaindebug.results import Gallery
 from explaindebug.scores import Scores
@@ -35,7 +39,7 @@ from explaindebug.watching import private_copy, undisturbed
 REFUSED_STRATEGIES = ("fsdp", "deepspeed", "modelparallel")
 
 
-class AttributionCallback(pl.Callback):
+class AttributionCallback(Callback):
     """Explains the same few inputs at every validation (and test).
 
     Works in `fit`, `validate` and `test` of any LightningModule, on any number of processes, and
@@ -45,10 +49,16 @@ class AttributionCallback(pl.Callback):
     metrics and so to every logger; one strip of heat maps per method, and a table of scores, to
     loggers that take them. With no logger they go to files. Each input's scores stay in `scores`.
 
+    In `fit` it prints once what a measurement will take, from timing a few inputs, and once what it
+    took. `plan` holds the methods that are computed: those asked for, less those that the network
+    refused, each with a warning; every `fit`, `validate` and `test` starts from all of them again.
+
     Args:
         attributions: methods by name, as `{name: {option: value}}` or as objects; "all" for all.
         probe: how many inputs are explained: the first ones of the (unshuffled) data set.
         every_n_epochs: in `fit`, measure at the validations of every n-th epoch only.
+        budget: seconds that a measurement may take; where the whole probe takes longer, only as
+            many of its inputs are explained as fit, and that is said.
         target: the class explained: the one `predicted`, or the `label`.
         references: images (m, c, h, w) of the training distribution for methods that need some
             (EGrad, patterns); the probe itself where not given.
@@ -78,6 +88,7 @@ class AttributionCallback(pl.Callback):
         *,
         probe: int = 64,
         every_n_epochs: int = 1,
+        budget: float | None = None,
         target: str = "predicted",
         references: Tensor | None = None,
         unpack: Unpack = unpack,
@@ -94,35 +105,44 @@ class AttributionCallback(pl.Callback):
         progress: Progress | None = None,
     ) -> None:
         super().__init__()
-        for name, value, least in (
-            ("probe", probe, 1),
-            ("every_n_epochs", every_n_epochs, 1),
-            ("chunk", chunk, 1),
-            ("pictures", pictures, 0),
-        ):
-            if value < least:
-                raise ConfigError(f"{name} must be at least {least}, got {value}.")
+        least: dict[str, tuple[Any, int]] = {
+            "probe": (probe, 1),
+            "every_n_epochs": (every_n_epochs, 1),
+            "chunk": (chunk, 1),
+            "pictures": (pictures, 0),
+        }
+        for name, (value, lowest) in least.items():
+            if value < lowest:
+                raise ConfigError(f"{name} must be at least {lowest}, got {value}.")
         if target not in ("predicted", "label"):
             raise ConfigError(f"target must be 'predicted' or 'label', got {target!r}.")
-        self.plan = Plan(attributions)
-        self._asked = tuple(self.plan.methods)
+        if budget is not None and budget <= 0:
+            raise ConfigError(f"budget must be above 0 (seconds per validation), got {budget}.")
+        self._asked = self.plan = Plan(attributions)
         self.every_n_epochs, self.target, self.references = every_n_epochs, target, references
         self.forward, self.output, self.chunk, self.workers = forward, output, chunk, workers
         self.pictures, self.picture, self.folder = pictures, picture, folder
-        self.classes = classes
+        self.classes, self.budget = classes, budget
         self.seed, self.strict, self.progress = seed, strict, progress
         self.scores = Scores()  # of the last measurement
         self.galleries: list[Gallery] = []
         self.warnings: list[str] = []  # maps without a score, each named
-        self.seconds = 0.0
+        self.seconds = 0.0  # that the last measurement took
         self.history: list[list[Any]] = []  # epoch, key, mean
         self._collector = Collector(probe, unpack)
         self._probe: Probe | None = None  # of all processes, once it is complete
+        self._inputs: int | None = None  # how many of it a resumed run had left
         self._network: nn.Module | None = None  # the weights that are being validated
-        self._unreadable: Exception | None = None  # why a batch gave no images
+        self._trouble: Exception | None = None  # why a batch or the network could not be taken
         self._supported = False  # the methods have been tried on the network
+        self._forecast = Forecast(budget)
         self._warned: list[str] = []
         self._failed: set[str] = set()  # loggers that failed, each said once
+
+    @property
+    def neighbours(self) -> bool:
+        """Whether an input's scores depend on the input of the next row, too."""
+        return False
 
     @abstractmethod
     def measure(self, network: nn.Module, probe: Probe, explain: Explain) -> Iterator[Measured]:
@@ -146,10 +166,11 @@ class AttributionCallback(pl.Callback):
                 "trainer.test."
             )
         explained(pl_module, self.forward, self.output)
+        self.plan, self._supported = self._asked, False  # this may be another network
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forget what a validation that was interrupted has left."""
-        self._network = self._unreadable = None
+        self._network = self._trouble = None
         if self._probe is None:
             self._collector.clear()
 
@@ -163,12 +184,21 @@ class AttributionCallback(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Collect the probe, and copy the weights that are being validated."""
-        if self._due(trainer) and dataloader_idx == 0:
-            self._look(trainer, pl_module, batch)
+        if not self._due(trainer) or dataloader_idx != 0 or self._trouble is not None:
+            return
+        try:
+            # Weight averaging swaps weights at the epoch's ends, before or after us: what is
+            # validated is certain only here, among the batches.
+            self._network = self._network or self._copy(pl_module)
+            if self._probe is None:
+                rank, world = trainer.global_rank, trainer.world_size
+                self._collector.add(batch, rank=rank, world=world, length=length(trainer))
+        except Exception as error:  # `unpack`, batches and the module are the user's
+            self._trouble = error  # told at the epoch's end, by all processes together
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure and log."""
-        if self._network is not None:
+        if self._due(trainer):
             self._run(trainer, pl_module)
 
     on_test_epoch_start = on_validation_epoch_start
@@ -178,96 +208,82 @@ class AttributionCallback(pl.Callback):
     @property
     def state_key(self) -> str:
         """Tells callbacks of one type apart in a checkpoint."""
-        return f"{type(self).__name__}/{self.test}/{self.forward}/{'+'.join(self._asked)}"
+        methods = "+".join(self._asked.methods)
+        said = [type(self).__name__, self.test, self.forward, methods, self._collector.count]
+        return "/".join(map(str, [*said, self.target, self.seed]))
 
     def state_dict(self) -> dict[str, Any]:
-        """The history of means, as plain values: checkpoints are loaded weights-only."""
-        return {"version": 1, "history": self.history}
+        """The history of means and the probe's size, as plain values: loaded weights-only."""
+        inputs = self._inputs if self._probe is None else len(self._probe.row)
+        asked = self._collector.count
+        return {"version": 2, "history": self.history, "probe": asked, "inputs": inputs}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the history of the run that is resumed."""
+        """Go on with the history of the run that is resumed, and on as many inputs."""
         self.history = [list(row) for row in state_dict["history"]]
+        if state_dict.get("probe") == self._collector.count:
+            self._inputs = state_dict["inputs"]
 
     # How it is done
 
     def _due(self, trainer: pl.Trainer) -> bool:
         if trainer.sanity_checking:
             return False
-        fitting = trainer.state.fn == "fit"
-        return not fitting or (trainer.current_epoch + 1) % self.every_n_epochs == 0
+        if trainer.state.fn != "fit" or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return True
+        return (trainer.current_epoch + 1) % self.every_n_epochs == 0
 
-    def _look(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any) -> None:
-        if self._network is None and not self._copied(pl_module):
-            return
-        if self._probe is None:
-            self._collect(trainer, batch)
-
-    def _copied(self, pl_module: pl.LightningModule) -> bool:
-        try:
-            # Weight averaging swaps weights at the epoch's ends, before or after us: what is
-            # validated is certain only here, among the batches.
-            with undisturbed(pl_module.device):
-                self._network = private_copy(explained(pl_module, self.forward, self.output))
-        except UnsupportedModelError as error:
-            self._fail(f"measured nothing this time: {error}", error)
-        return self._network is not None
-
-    def _collect(self, trainer: pl.Trainer, batch: Any) -> None:
-        rank, world = trainer.global_rank, trainer.world_size
-        try:
-            self._collector.add(batch, rank=rank, world=world, length=_length(trainer))
-        except Exception as error:  # `unpack` and batches are the user's
-            self._unreadable = error  # told at the epoch's end, by all processes together
+    def _copy(self, pl_module: pl.LightningModule) -> nn.Module:
+        self._forecast.begin(pl_module.device)
+        with undisturbed(pl_module.device):
+            return private_copy(explained(pl_module, self.forward, self.output))
 
     def _run(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        network, self._network = self._network, None
-        assert network is not None
-        start = time.perf_counter()
-        mine = Measured()
-        error: Exception | None = None
-        shares = gathered(self._collector.share) if self._probe is None else []
         try:
-            if self._unreadable is not None:
-                raise self._unreadable
-            self._probe = joined(shares) if self._probe is None else self._probe
-            with undisturbed(pl_module.device, seed=self.seed):
-                mine = self._measured(trainer, network, pl_module.device)
-        except Exception as caught:
-            error = caught
-        failure = agree(error)
-        if failure is not None:
-            return self._fail(f"measured nothing this time: {failure}", error)
-        whole = merged(gathered(mine))
-        self.warnings = whole.warnings
+            whole = self._measured(trainer, pl_module)
+        except AttributionError as error:
+            return self._fail(f"measured nothing this time: {error}", error)
+        if whole is None:
+            return
+        self.warnings, self.scores = whole.warnings, whole.scores
         for sentence in whole.warnings:
             self._warn(sentence)
-        self.seconds = time.perf_counter() - start
-        self.scores = whole.scores
         self._log(trainer, pl_module)
         self._draw(whole, trainer)
 
-    def _measured(self, trainer: pl.Trainer, network: nn.Module, device: torch.device) -> Measured:
-        assert self._probe is not None
+    def _measured(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> Measured | None:
+        """What all processes measured; None where none of them has validated anything."""
+        held = together(lambda: self._held(pl_module))
+        network, self._network = self._network, None
+        there = [validated for validated, _ in held]
+        if network is None or not any(there):
+            return None
+        device = pl_module.device
+        with undisturbed(device, seed=self.seed):
+            equalise(network, there.index(True), whole=not all(there))
+            together(lambda: self._prepare(network, [share for _, share in held], device))
+        self._foresee(trainer, pl_module, network)
+        start = time.perf_counter()
+        whole = merged(together(lambda: self._part(trainer, network, device)))
+        self.seconds = max(gathered(time.perf_counter() - start))
+        self._look_back(trainer, pl_module)
+        return whole
+
+    def _held(self, pl_module: pl.LightningModule) -> tuple[bool, Share | None]:
+        """Whether this process has validated anything, and its share of the probe."""
+        if self._trouble is not None:
+            raise self._trouble
+        validated = self._network is not None
+        if not validated and processes() > 1:
+            self._network = self._copy(pl_module)  # gets the weights of one that has
+        return validated, self._collector.share if self._probe is None else None
+
+    def _prepare(
+        self, network: nn.Module, shares: Sequence[Share | None], device: torch.device
+    ) -> None:
+        if self._probe is None:
+            self._probe = joined(shares).select(slice(self._inputs))
         self._drop_unsupported(network, self._probe.image[:4].to(device))
-        share = self._probe.select(slice(trainer.global_rank, None, trainer.world_size))
-        if not len(share.image) or not self.plan.methods:
-            return Measured()
-        references = self._probe.image[:64] if self.references is None else self.references
-        explain = Explain(
-            self.plan,
-            references=references.to(device),
-            chunk=self.chunk,
-            workers=self.workers,
-            progress=self.progress,
-        )
-        share = share.map(lambda x: x.clone().to(device))
-        parts: list[Measured] = []
-        try:
-            parts.extend(self.measure(network, share, explain))
-        except KeyboardInterrupt:
-            self.scores = merged(parts).scores  # what is known so far is not lost
-            raise
-        return merged(parts)
 
     def _drop_unsupported(self, network: nn.Module, images: Tensor) -> None:
         """Try each method once on one input, so that no measurement is lost to one of them."""
@@ -282,25 +298,95 @@ class AttributionCallback(pl.Callback):
         self.plan = self.plan.without(refusals)
         self._supported = True
 
-    def _keep(self, whole: Measured) -> None:
-        rows = self._shown_rows()
-        captions = dict(zip(rows, self._captions(), strict=False))
-        shown = gallery(whole.shown, rows, captions)
-        self.galleries = [] if shown is None else [shown]
-
-    def _shown_rows(self) -> list[int]:
+    def _part(
+        self, trainer: pl.Trainer, network: nn.Module, device: torch.device, few: int | None = None
+    ) -> Measured:
+        """What this process measures on its share of the probe, or on the first `few` of it."""
         assert self._probe is not None
-        return list(self._probe.row[: self.pictures].tolist())
+        probe, rank, world = self._probe, trainer.global_rank, trainer.world_size
+        mine, more = block(probe.row, rank, world)
+        if not len(mine) or not self.plan.methods:
+            return Measured()
+        chunk = self.chunk if few is None else -(-few // -(-len(mine) // self.chunk))
+        mine = mine[:few]
+        taken = torch.cat([mine, more]) if self.neighbours and few is None else mine
+        with undisturbed(device, seed=self.seed):
+            explain = Explain(
+                self.plan,
+                references=self._references().to(device),
+                chunk=chunk,
+                workers=self.workers,
+                progress=self.progress if few is None else None,
+            )
+            share = probe.select(taken).map(lambda x: x.clone().to(device))
+            found = self._all(self.measure(network, share, explain))
+        found.scores = found.scores.of(probe.row[mine].numpy())
+        return found
 
-    def _captions(self) -> list[str]:
+    def _all(self, measured: Iterator[Measured]) -> Measured:
+        parts: list[Measured] = []
+        try:
+            parts.extend(measured)
+        except KeyboardInterrupt:
+            self.scores = merged(parts).scores  # what is known so far is not lost
+            raise
+        return merged(parts)
+
+    def _references(self) -> Tensor:
         assert self._probe is not None
-        labels = self._probe.label[: self.pictures].tolist()
-        known = dict(enumerate(self.classes or ()))
-        return [known.get(y, f"class {y}") for y in labels]
+        return self._probe.image[:64] if self.references is None else self.references
+
+    # What it costs
+
+    def _foresee(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, network: nn.Module
+    ) -> None:
+        """Before the first measurement, say what it will take, and keep to the budget."""
+        share = -(-self._size // processes())
+        if not self._forecast.wanted(share, fitting=trainer.state.fn == "fit"):
+            return
+        device = pl_module.device
+        costs = together(
+            lambda: timed(lambda few: self._part(trainer, network, device, few), share)
+        )
+        cost = Cost.worst(costs)
+        pl_module.print(self._forecast.before(self._what, cost.seconds(share)))
+        if self._inputs is None:  # a resumed run goes on with as many inputs as it had
+            self._shrink(cost.seconds(share), processes() * cost.inputs(self.budget or math.inf))
+
+    def _look_back(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """After it, say what it took; and explain fewer inputs if that was far too much."""
+        fitting, device = trainer.state.fn == "fit", pl_module.device
+        if said := self._forecast.after(self._what, self.seconds, device, fitting=fitting):
+            pl_module.print(said)
+        if self.budget is not None and self.seconds > 2 * self.budget:
+            self._shrink(self.seconds, int(self._size * self.budget / self.seconds))
+
+    def _shrink(self, seconds: float, inputs: int) -> None:
+        """Keep the probe's first inputs, and say so, where all of them take too long."""
+        assert self._probe is not None
+        inputs = max(1, inputs)
+        if inputs < self._size:
+            self._warn(
+                f"{self._what} take {duration(seconds)}, and budget={self.budget:g} seconds are "
+                f"enough for {inputs}: from now on only the first {inputs} are explained."
+            )
+            self._probe = self._probe.select(slice(inputs))
+
+    @property
+    def _size(self) -> int:
+        return 0 if self._probe is None else len(self._probe.row)
+
+    @property
+    def _what(self) -> str:
+        return f"{type(self).__name__}, {len(self.plan.methods)} methods × {self._size} inputs"
+
+    # Where it goes
 
     def _show(self, name: str, probe: Probe, images: Tensor, maps: Any) -> Measured:
         """The heat maps of a network, to be drawn as the row `name`."""
-        rows = self._shown_rows()
+        assert self._probe is not None
+        rows = self._probe.row[: self.pictures].tolist()
         return Measured(shown={name: panels(probe, images, maps, rows, self.picture)})
 
     def _log(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -316,22 +402,23 @@ class AttributionCallback(pl.Callback):
     def _draw(self, whole: Measured, trainer: pl.Trainer) -> None:
         """Pictures and tables, on the first process alone; what fails here is told by all."""
         folder = self._folder(trainer)
-        error: Exception | None = None
         try:
-            self._keep(whole)
-            if trainer.is_global_zero:
-                self._send(trainer, Sinks(trainer.loggers, folder, self._failed))
-        except Exception as caught:
-            error = caught
-        failure = agree(error)
-        if failure is not None:
-            self._fail(f"could not draw: {failure}", error)
+            together(lambda: self._send(whole, trainer, folder))
+        except AttributionError as error:
+            self._fail(f"could not draw: {error}", error)
 
-    def _send(self, trainer: pl.Trainer, sinks: Sinks) -> None:
-        for shown in self.galleries:
-            captions = [f"{m}, epoch {trainer.current_epoch}" for m in self.plan.methods]
-            drawn = [model_strip(shown, m) for m in self.plan.methods]
-            sinks.pictures(f"debug/{self.test}/maps", drawn, captions)
+    def _send(self, whole: Measured, trainer: pl.Trainer, folder: Path) -> None:
+        assert self._probe is not None
+        first = self._probe.select(slice(self.pictures))
+        shown = gallery(whole.shown, first.row.tolist(), captions(first.label, self.classes))
+        self.galleries = [] if shown is None else [shown]
+        if not trainer.is_global_zero:
+            return
+        sinks = Sinks(trainer.loggers, folder, self._failed)
+        for drawn in self.galleries:
+            names = [f"{m}, epoch {trainer.current_epoch}" for m in self.plan.methods]
+            strips = [model_strip(drawn, m) for m in self.plan.methods]
+            sinks.pictures(f"debug/{self.test}/maps", strips, names)
         self.log_more(trainer, sinks)
 
     def log_more(self, trainer: pl.Trainer, sinks: Sinks) -> None:
@@ -346,23 +433,12 @@ class AttributionCallback(pl.Callback):
         """All sentences that were said instead of raising."""
         return tuple(self._warned)
 
-    def _fail(self, failure: str, error: Exception | None) -> None:
+    def _fail(self, failure: str, error: Exception) -> None:
         if self.strict:
-            raise AttributionError(f"{type(self).__name__} {failure}") from error
+            raise AttributionError(f"{type(self).__name__} {failure}") from error.__cause__
         self._warn(f"{type(self).__name__} {failure}")
 
     def _warn(self, sentence: str) -> None:
         if sentence not in self._warned:
             self._warned.append(sentence)
             warnings.warn(f"explaindebug: {sentence}", stacklevel=2)
-
-
-def _length(trainer: pl.Trainer) -> int | None:
-    loaders: Any = trainer.test_dataloaders if trainer.testing else trainer.val_dataloaders
-    if isinstance(loaders, Mapping):
-        loaders = list(loaders.values())
-    loader = loaders[0] if isinstance(loaders, list | tuple) and loaders else loaders
-    try:
-        return len(loader.dataset)
-    except (AttributeError, TypeError):
-        return None

@@ -12,6 +12,7 @@ from explaindebug.callbacks.loggers import Sinks
 from explaindebug.callbacks.measuring import Maps, Measured
 from explaindebug.callbacks.probe import Probe
 from explaindebug.comparisons import Comparison, Reference
+from explaindebug.nulls import null
 from explaindebug.postprocessing import ROBUST, PostProcessing
 from explaindebug.scores import Key, Scores
 from explaindebug.watching import private_copy
@@ -44,6 +45,11 @@ class ComparingCallback(AttributionCallback):
     ) -> None:
         super().__init__(attributions, **options)
         self.comparison = Comparison(similarities, postprocessing, nulls, self.seed)
+
+    @property
+    def neighbours(self) -> bool:
+        """The null "other" pairs an input with that of the next row."""
+        return any(null(name).of_neighbour for name in self.comparison.nulls)
 
     def compare(
         self,

@@ -9,7 +9,7 @@ from typing import Any, Self, get_args
 import numpy as np
 from torch.utils.data import DataLoader
 
-from explaindebug._lightning import pl
+from explaindebug._lightning import LightningDataModule
 from explaindebug.bugs.databug import DataBug
 from explaindebug.data.imageset import ImageSet, Labels, MaskedView, Splits
 from explaindebug.data.scenes import Scenes, check
@@ -18,7 +18,7 @@ from explaindebug.datamodules.loading import Augment, augmented, loader
 from explaindebug.errors import ConfigError, DataError
 
 
-class DebugDataModule(pl.LightningDataModule, ABC):
+class DebugDataModule(LightningDataModule, ABC):
     """Pictures to train, choose and measure on, clean or with a bug, and a fixed probe.
 
     The clean pictures are loaded once, when they are first needed, and shared by all that

@@ -21,7 +21,7 @@ from explaindebug.callbacks import (
     ReinitCascade,
     SpuriousSimilarity,
 )
-from explaindebug.callbacks.measuring import to_bytes
+from explaindebug.callbacks.drawing import to_bytes
 from explaindebug.callbacks.probe import unpack
 from explaindebug.errors import AttributionError, ConfigError, DataError, UnsupportedModelError
 
@@ -262,7 +262,6 @@ class TestAnyProject:
         maps = [x.galleries[0].maps["this model"]["gbp"] for x in (plain, compiled)]
         np.testing.assert_array_equal(*maps)
 
-
     def test_of_several_loaders_the_first_is_explained(self, tmp_path: Any) -> None:
         class Two(Module):
             def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
@@ -488,54 +487,6 @@ class TestWhenSomethingFails:
 
         with pytest.raises(ConfigError, match="FSDPStrategy"):
             HeatmapLogger(["grad"]).setup(FakeTrainer(), Module(), "fit")  # type: ignore[arg-type]
-
-
-class TestProcesses:
-    @pytest.mark.parametrize("probe", [7, 4, 1])
-    def test_two_processes_give_the_scores_of_one(self, tmp_path: Any, probe: int) -> None:
-        def scores(**options: Any) -> Any:
-            pl.seed_everything(5, verbose=False)
-            module, callback = Module(), Saving(METHODS, probe=probe, strict=True)
-            callback.path = tmp_path / f"{options.get('devices', 1)}.pt"
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                trainer(tmp_path, [callback], **options).validate(module, loader(9), verbose=False)
-            return torch.load(callback.path, weights_only=False)
-
-        one, two = scores(), scores(devices=2, strategy="ddp_fork")
-        assert one[0].keys() == two[0].keys()
-        for name, (rows, values) in one[0].items():
-            np.testing.assert_array_equal(rows, two[0][name][0])
-            np.testing.assert_allclose(values, two[0][name][1], atol=1e-6)
-        np.testing.assert_allclose(one[1], two[1], atol=1e-4)
-
-    def test_a_failure_on_one_process_alone_is_told_by_all(self, tmp_path: Any) -> None:
-        run = trainer(
-            tmp_path, [FailingOnOne(["grad"], strict=True)], devices=2, strategy="ddp_fork"
-        )
-        told = pytest.raises(Exception, match="rank 1: ValueError: odd")
-        with told, warnings.catch_warnings(action="ignore"):
-            run.validate(Module(), loader(9), verbose=False)
-
-
-class Saving(ReinitCascade):
-    """Leaves its scores in a file, for a parent process to read."""
-
-    path: Any
-
-    def log_more(self, trainer: Any, sinks: Any) -> None:
-        super().log_more(trainer, sinks)
-        columns = {key: tuple(column) for key, column in self.scores}
-        torch.save((columns, self.galleries[0].maps["trained"]["grad"]), self.path)
-
-
-class FailingOnOne(HeatmapLogger):
-    """Fails on the second process."""
-
-    def measure(self, network: nn.Module, probe: Any, explain: Any) -> Any:
-        if torch.distributed.get_rank() == 1:
-            raise ValueError("odd")
-        return super().measure(network, probe, explain)
 
 
 def test_every_callback_is_a_lightning_callback() -> None:
