@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit  # Student's t: distribution and quantiles
 
 from explaindebug.pairing import Paired
-from explaindebug.statistics import bootstrap_interval, mean_sem, sign_flip_test
+from explaindebug.statistics import FLIPS, bootstrap_interval, mean_sem, sign_flip_test, totals
 
 PRIOR_FREEDOM = 4  # how many degrees of freedom the guess at what models differ by counts for
 INTERVAL = 0.95
@@ -21,28 +21,36 @@ class Effect(NamedTuple):
     interval: tuple[float, float] = (NAN, NAN)
     p: float = NAN  # of "above the margin"
     p_absent: float = NAN  # of "below the margin"
+    sem: float = NAN  # from the inputs
+    between: float = NAN  # standard error from what models differ by, of `freedom` degrees
+    freedom: int = PRIOR_FREEDOM
+    units: int = 0  # independent inputs: clusters, where inputs come in some
 
 
-def effect_of(arms: Paired, sign: int, margin: float, spread: float, seed: int = 0) -> Effect:
+def effect_of(
+    arms: Paired, sign: int, margin: float, spread: float, seed: int = 0, flips: int = FLIPS
+) -> Effect:
     """The effect, times `sign`, with its p; see `explaindebug.verdicts` for what is tested.
 
     The interval is the bootstrap's over inputs; where an arm has several models, its half-widths
     are joined (root of the sum of squares) with that of a t interval for what models differ by.
     """
-    effects = sign * (arms.bug - arms.control)
-    if not len(effects):
+    if not len(arms.bug):
         return Effect()
-    size = float(effects.mean())
+    effects, sizes = totals(sign * (arms.bug - arms.control), arms.clusters)
+    size, sem = (float(x) for x in mean_sem(effects, sizes))
     between, freedom = between_models(arms, spread)
-    over_inputs = sign_flip_test(np.stack([effects - margin, margin - effects]), seed=seed)
-    error = math.hypot(between, float(np.nan_to_num(mean_sem(effects)[1])))
+    beyond = np.stack([effects - margin * sizes, margin * sizes - effects])
+    over_inputs = sign_flip_test(beyond, flips=flips, seed=seed)
+    error = math.hypot(between, 0.0 if math.isnan(sem) else sem)
     over_models = stdtr(freedom, [-size / error, (size - margin) / error])
     p, p_absent = np.maximum(over_inputs, over_models).tolist()
-    low, high = (float(end) for end in bootstrap_interval(effects, INTERVAL, seed=seed))
+    ends = bootstrap_interval(effects, INTERVAL, sizes=sizes, seed=seed)
+    low, high = (float(end) for end in ends)
     if freedom > PRIOR_FREEDOM:
         wide = between * float(stdtrit(freedom, (1 + INTERVAL) / 2))
         low, high = size - math.hypot(size - low, wide), size + math.hypot(high - size, wide)
-    return Effect(size, (low, high), p, p_absent)
+    return Effect(size, (low, high), p, p_absent, sem, between, freedom, len(sizes))
 
 
 def between_models(arms: Paired, spread: float) -> tuple[float, int]:

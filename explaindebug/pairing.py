@@ -5,12 +5,17 @@ from functools import reduce
 
 import numpy as np
 
+from explaindebug.errors import DataError
 from explaindebug.results import Headline, TestResult
-from explaindebug.scores import Column, Floats, Key
+from explaindebug.scores import Column, Floats, Ints, Key
 
 
 def _none() -> Floats:
     return np.empty(0)
+
+
+def _nobody() -> Ints:
+    return np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,12 +30,17 @@ class Paired:
     control: Floats = field(default_factory=_none)  # (n,)
     bug_models: Floats = field(default_factory=_none)  # (b,) each model's mean over these inputs
     control_models: Floats = field(default_factory=_none)  # (j,)
+    clusters: Ints = field(default_factory=_nobody)  # (n,) equal where inputs belong together
     missing: int = 0  # inputs without a number in some arm
     trouble: str = ""  # why there is nothing to pair, a sentence
 
 
 def pair(result: TestResult, method: str) -> Paired:
-    """The arms of the test's headline for one method."""
+    """The arms of the test's headline for one method.
+
+    Raises:
+        DataError: where some inputs have a cluster and others have none.
+    """
     headline = result.headline
     arms = _arms(result, method)
     if not arms["bug"]:
@@ -51,7 +61,22 @@ def pair(result: TestResult, method: str) -> Paired:
     missing = int((~known).sum())
     if not known.any():
         return Paired(missing=missing, trouble=_all_nan(headline, values, len(arms["bug"])))
-    return Paired(bug.mean(0), control.mean(0), bug.mean(1), control.mean(1), missing)
+    clusters = _clusters(result, rows)[known]
+    return Paired(bug.mean(0), control.mean(0), bug.mean(1), control.mean(1), clusters, missing)
+
+
+def _clusters(result: TestResult, rows: Ints) -> Ints:
+    """A number (n,) for each input, shared by those of one cluster."""
+    if not result.clusters:
+        return rows
+    alone = [row for row in rows.tolist() if row not in result.clusters]
+    if alone:
+        raise DataError(
+            f"{result.name}: {len(alone)} of {len(rows)} inputs have no cluster (input {alone[0]}, "
+            "...). Name the cluster of every input, or of none."
+        )
+    names = [result.clusters[row] for row in rows.tolist()]
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
 def _arms(result: TestResult, method: str) -> dict[str, list[Column]]:

@@ -61,6 +61,8 @@ class TestResult:
     galleries: Sequence[Gallery] = ()
     stages: Sequence[str] = ()  # conditions that form a curve, in order (the cascade)
     facts: Mapping[str, Any] = field(default_factory=dict)  # "flipped training labels": 200, ...
+    # Input -> the class or photograph that it shares with others, where inputs are not independent.
+    clusters: Mapping[int, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()  # what went wrong without ending the test: NaN maps, ...
 
 

@@ -2,6 +2,9 @@
 
 Values are (..., n): the last axis holds the n inputs, which are what is drawn at random; every
 other axis is just many such samples. No value may be NaN: leave inputs out before, and say so.
+
+Where inputs come in clusters (of one class, from one photograph), clusters are what is drawn at
+random. Values are then their totals, and `sizes` (n,) how many inputs each has: see `totals`.
 """
 
 from functools import lru_cache
@@ -16,27 +19,44 @@ FLIPS = 9999
 EXACT = 12  # up to this many inputs all 2^n sign patterns are tried
 
 
-def mean_sem(values: npt.ArrayLike) -> tuple[Floats, Floats]:
+def totals(values: npt.ArrayLike, clusters: npt.ArrayLike) -> tuple[Floats, Floats]:
+    """Sums (k,) of values (n,) over each of k clusters, and how many inputs each has (k,)."""
+    _, which = np.unique(np.asarray(clusters), return_inverse=True)
+    sums = np.bincount(which, np.asarray(values, np.float64))
+    return np.asarray(sums, np.float64), np.bincount(which).astype(np.float64)
+
+
+def mean_sem(values: npt.ArrayLike, sizes: npt.ArrayLike = 1) -> tuple[Floats, Floats]:
     """Means (...) and their standard errors (...): sample standard deviation over root n.
 
-    NaN where there are too few values for one (no value; one value has a mean and no error).
+    Of clusters, the mean over all inputs, and the error of a ratio of totals (Cochran 1977, chapter
+    2). NaN where there are too few values for one (no value; one value has a mean and no error).
     """
     x = np.asarray(values, np.float64)
     n = x.shape[-1]
     nothing = np.full(x.shape[:-1], np.nan)
-    mean = x.mean(-1) if n else nothing
-    sem = x.std(-1, ddof=1) / np.sqrt(n) if n > 1 else nothing
-    return np.asarray(mean, np.float64), np.asarray(sem, np.float64)
+    if not n:
+        return nothing, nothing
+    own = np.broadcast_to(np.asarray(sizes, np.float64), (n,))
+    mean = np.asarray(x.sum(-1) / own.sum())
+    spread = np.square(x - mean[..., None] * own).sum(-1)
+    sem = np.sqrt(spread * n / (n - 1)) / own.sum() if n > 1 else nothing
+    return mean, np.asarray(sem, np.float64)
 
 
 def bootstrap_interval(
-    values: npt.ArrayLike, level: float = 0.95, *, resamples: int = RESAMPLES, seed: int = 0
+    values: npt.ArrayLike,
+    level: float = 0.95,
+    *,
+    sizes: npt.ArrayLike = 1,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> tuple[Floats, Floats]:
     """Ends (...), (...) of the interval that holds the mean with probability `level`.
 
-    Percentiles of the means of resampled inputs. All columns share the resamples, so that one
-    product of matrices makes them all. A little narrow for few inputs (see the tests: with 10 it
-    covers the mean in 0.90 instead of 0.95 of the cases). NaN below two inputs.
+    Percentiles of the means of resampled inputs, or clusters. All columns share the resamples, so
+    that one product of matrices makes them all. A little narrow for few inputs (see the tests: with
+    10 it covers the mean in 0.90 instead of 0.95 of the cases). NaN below two.
 
     Source: Efron, Tibshirani: An Introduction to the Bootstrap, 1993, chapter 13.
     """
@@ -45,8 +65,9 @@ def bootstrap_interval(
     if n < 2:
         return np.full(x.shape[:-1], np.nan), np.full(x.shape[:-1], np.nan)
     weights = _resamples(n, resamples, seed)
-    centre = x.mean(-1, keepdims=True)  # so that equal values come out as exactly themselves
-    means = (x - centre) @ weights.T
+    own = np.broadcast_to(np.asarray(sizes, np.float64), (n,))
+    centre = x.sum(-1, keepdims=True) / own.sum()  # equal values come out as exactly themselves
+    means = (x - centre * own) @ weights.T / (weights @ own)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=-1)
     return centre[..., 0] + low, centre[..., 0] + high
 
@@ -58,7 +79,8 @@ def sign_flip_test(values: npt.ArrayLike, *, flips: int = FLIPS, seed: int = 0) 
     as large: of all 2^n patterns up to 12 inputs, else of `flips` random ones and the one that was
     seen, (1 + k) / (1 + flips), which is never 0 and keeps its level exactly. It assumes that
     without an effect values are symmetric about 0, as differences of exchangeable arms are; it
-    needs no normal distribution. All columns share the patterns. NaN for no values.
+    needs no normal distribution. Totals of clusters are flipped as one. All columns share the
+    patterns. NaN for no values.
 
     Source: Fisher: The Design of Experiments, 1935, section 21; Phipson, Smyth: Permutation
     p-values should never be zero, 2010.
@@ -97,6 +119,11 @@ def fewest_inputs(cells: int, level: float = 0.05) -> int:
     n inputs can't give a p below 2^-n, and the smallest of many must be below level / cells.
     """
     return int(np.ceil(np.log2(max(1, cells) / level)))
+
+
+def enough_flips(cells: int, level: float = 0.05) -> int:
+    """How many random patterns let the smallest p of `cells` tests be significant."""
+    return max(FLIPS, int(np.ceil(2 * max(1, cells) / level)))
 
 
 @lru_cache(maxsize=8)

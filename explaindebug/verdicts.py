@@ -42,10 +42,11 @@ from typing import Literal, NamedTuple
 
 from explaindebug.effects import Effect, effect_of
 from explaindebug.errors import ConfigError
+from explaindebug.needs import needed
 from explaindebug.pairing import Paired, pair
 from explaindebug.results import Headline, TestResult
 from explaindebug.scores import Floats, Key
-from explaindebug.statistics import benjamini_hochberg, fewest_inputs
+from explaindebug.statistics import benjamini_hochberg, enough_flips, fewest_inputs
 from explaindebug.summaries import null_means
 
 Answer = Literal["shows", "doesn't", "can't tell"]
@@ -74,6 +75,7 @@ class Verdict:
     control: float
     null: float  # mean of the matched null
     models: tuple[int, int]  # in the bug's arm, in the control's
+    units: int  # independent inputs: n, or the clusters that they come in
 
     @property
     def low(self) -> float:
@@ -114,13 +116,13 @@ def verdicts(
     """
     _check(margin, level, spread)
     pairs = [(r, m, pair(r, m)) for r in results for m in r.scores.unique("method")]
-    least = fewest_inputs(len(pairs), level)
+    least, flips = fewest_inputs(len(pairs), level), enough_flips(len(pairs), level)
     cells, nulls = [], dict[Key, float]()
     for result, method, arms in pairs:
         sign = 1 if result.headline.moves == "up" else -1
         key = _key(result, method)
-        effect = effect_of(arms, sign, margin, spread, seed)
-        cells.append(Cell(key, arms, effect, _trouble(result, arms, least)))
+        effect = effect_of(arms, sign, margin, spread, seed, flips)
+        cells.append(Cell(key, arms, effect, _trouble(result, arms, effect.units, least)))
     for result in results:
         nulls |= null_means(result.scores)
     return list(_judged(cells, nulls, margin, level))
@@ -133,6 +135,7 @@ def _judged(
     claims = [Effect() if cell.trouble else cell.effect for cell in cells]
     adjusted = benjamini_hochberg([claim.p for claim in claims]).tolist()
     absent = benjamini_hochberg([claim.p_absent for claim in claims]).tolist()
+    strictest = level / max(1, sum(not cell.trouble for cell in cells))
     for cell, claim, q, q_absent in zip(cells, claims, adjusted, absent, strict=True):
         arms = cell.arms
         verdict = Verdict(
@@ -155,8 +158,11 @@ def _judged(
             control=_mean(arms.control),
             null=nulls.get(cell.key, math.nan),
             models=(len(arms.bug_models), len(arms.control_models)),
+            units=cell.effect.units,
         )
-        yield verdict if cell.trouble else replace(verdict, reason=_reason(verdict))
+        yield (
+            verdict if cell.trouble else replace(verdict, reason=_reason(verdict, cell, strictest))
+        )
 
 
 def _answer(q: float, q_absent: float, level: float) -> Answer:
@@ -165,7 +171,7 @@ def _answer(q: float, q_absent: float, level: float) -> Answer:
     return "doesn't" if q_absent <= level else "can't tell"
 
 
-def _trouble(result: TestResult, arms: Paired, least: int) -> str:
+def _trouble(result: TestResult, arms: Paired, units: int, least: int) -> str:
     """Why no claim can be made, a sentence; empty where one can."""
     for gate in result.gates:
         if not gate.passed:
@@ -180,12 +186,18 @@ def _trouble(result: TestResult, arms: Paired, least: int) -> str:
         return f"{missing} of {n + missing} inputs have no number: too many to leave out."
     if n < least:
         return f"Too few inputs: {n} with a number in both arms, this table needs {least}."
+    if units < least:
+        return (
+            f"Too few clusters: the {n} inputs come in {units}, and this table needs {least}, as "
+            "inputs of one cluster count as one. Use clusters of fewer inputs, or more of them."
+        )
     return ""
 
 
-def _reason(v: Verdict) -> str:
-    """What the verdict rests on, a sentence."""
+def _reason(v: Verdict, cell: Cell, strictest: float) -> str:
+    """What the verdict rests on, a sentence; `strictest` is what the table's smallest p needs."""
     left_out = f" ({v.missing} more have no number)" if v.missing else ""
+    left_out = f" in {v.units} clusters{left_out}" if v.units < v.n else left_out
     plus = "+" if v.effect >= 0 else ""
     said = (
         f"{v.similarity} ({v.condition}) {_num(v.bug)} with the bug, {_num(v.control)} without: "
@@ -195,9 +207,18 @@ def _reason(v: Verdict) -> str:
         return f"{said}."
     if v.answer == "doesn't":
         return f"{said}; less than {_num(v.margin)}."
+    need = needed(cell.effect, v.margin, v.models, strictest)
+    need = f"; {need}." if need else "."
     if v.effect > v.margin:
-        return f"{said}; models without the bug may differ by as much."
-    return f"{said}; not surely below {_num(v.margin)}, the least that counts."
+        return f"{said}; {_doubt(v, cell)}{need}"
+    return f"{said}; not surely below {_num(v.margin)}, the least that counts{need}"
+
+
+def _doubt(v: Verdict, cell: Cell) -> str:
+    """Which of the two tests leaves a positive effect open: that over inputs, or over models."""
+    if cell.effect.sem > cell.effect.between:
+        return f"not surely above {_num(v.margin)}, the least that counts"
+    return "models without the bug may differ by as much"
 
 
 def _key(result: TestResult, method: str) -> Key:

@@ -7,9 +7,11 @@ from scipy import stats
 from explaindebug.statistics import (
     benjamini_hochberg,
     bootstrap_interval,
+    enough_flips,
     fewest_inputs,
     mean_sem,
     sign_flip_test,
+    totals,
 )
 
 
@@ -95,6 +97,44 @@ def test_sign_flips_are_the_same_every_time_and_never_zero() -> None:
 def test_rounding_does_not_part_equal_sums() -> None:
     assert sign_flip_test(np.full(10, 0.1)) == 2.0**-10
     assert sign_flip_test([0.1, 0.2, 0.3, -0.6]) == 9 / 16  # 7 pairs of unlike sums, 2 of sum 0
+
+
+def test_clusters_of_one_input_change_nothing() -> None:
+    x = normal(30) + 0.2
+    sums, sizes = totals(x, np.arange(30))
+    np.testing.assert_allclose(mean_sem(sums, sizes), mean_sem(x))
+    np.testing.assert_allclose(bootstrap_interval(sums, sizes=sizes), bootstrap_interval(x))
+    np.testing.assert_array_equal(sums, x)
+
+
+def test_the_error_over_clusters_is_that_of_their_means_where_they_are_equal_in_size() -> None:
+    x = normal(12, 5) + normal(12, 1, seed=1)
+    sums, sizes = totals(x.ravel(), np.repeat(np.arange(12), 5))
+    assert sizes.tolist() == [5] * 12
+    np.testing.assert_allclose(mean_sem(sums, sizes), mean_sem(x.mean(1)))
+    np.testing.assert_allclose(bootstrap_interval(sums, sizes=sizes), bootstrap_interval(x.mean(1)))
+    assert sign_flip_test(sums) == sign_flip_test(x.mean(1))
+
+
+def test_intervals_over_clusters_cover_the_mean_of_all_inputs() -> None:
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(1, 9, 40)
+    clusters = np.repeat(np.arange(40), sizes)
+    covered = [0, 0]
+    for _ in range(600):
+        x = np.repeat(rng.normal(0, 1, 40), sizes) + rng.normal(0, 1, len(clusters))
+        sums, many = totals(x, clusters)
+        for i, (low, high) in enumerate(
+            (bootstrap_interval(sums, sizes=many), bootstrap_interval(x))
+        ):
+            covered[i] += low < 0 < high
+    assert covered[0] / 600 == pytest.approx(0.93, abs=0.035)
+    assert covered[1] / 600 < 0.8  # what it is for
+
+
+def test_the_smallest_p_of_a_large_table_can_be_significant() -> None:
+    for cells in (1, 64, 1000):
+        assert 1 / (1 + enough_flips(cells)) <= 0.05 / cells
 
 
 def test_adjusted_p_by_hand_and_nan_does_not_count() -> None:

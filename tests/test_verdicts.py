@@ -1,10 +1,11 @@
 import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
 
-from explaindebug.errors import ConfigError
+from explaindebug.errors import ConfigError, DataError
 from explaindebug.results import Gate, Headline, TestResult
 from explaindebug.scores import Key, Scores
 from explaindebug.verdicts import Verdict, verdicts
@@ -97,7 +98,10 @@ def test_several_control_models_make_sure() -> None:
         answers[spread] = one(result)
     assert answers[0.0].answer == "shows"
     assert answers[0.15].answer == "can't tell"
-    assert answers[0.15].reason.endswith("; models without the bug may differ by as much.")
+    assert answers[0.15].reason.endswith(
+        "; models without the bug may differ by as much; 2 networks in each arm, with other seeds "
+        "would tell."
+    )
     assert answers[0.0].models == answers[0.15].models == (1, 3)
     assert answers[0.15].effect == pytest.approx(answers[0.0].effect)
     assert answers[0.15].low < answers[0.0].low < 0.2 < answers[0.0].high < answers[0.15].high
@@ -203,6 +207,82 @@ def test_too_few_inputs_says_how_many_it_needs() -> None:
     reason = untold(measured(0.5, n=4)).reason
     assert reason == "Too few inputs: 4 with a number in both arms, this table needs 5."
     assert one(measured(0.5, n=5)).answer == "shows"
+
+
+def test_what_would_tell_does() -> None:
+    """The number of inputs that is named for a noisy effect is enough, half of it is not."""
+    rng = np.random.default_rng(0)
+
+    def noisy(n: int) -> TestResult:
+        result = empty()
+        add(result, "grad", "control", np.zeros(n))
+        values = rng.normal(0, 0.5, n)
+        add(result, "grad", "bug", values - values.mean() + 0.2)
+        return result
+
+    few = one(noisy(20))
+    assert few.answer == "can't tell"
+    named = re.search(r"not surely above 0.10.*; about (\d+) inputs would tell", few.reason)
+    assert named, few.reason
+    assert 40 < int(named[1]) < 90
+    answers = [one(noisy(n)).answer for n in (int(named[1]) // 2, 2 * int(named[1]))]
+    assert answers == ["can't tell", "shows"]
+
+
+def test_an_effect_at_the_margin_is_not_promised_anything() -> None:
+    assert "too close to that for any likely number of inputs" in one(measured(0.1)).reason
+
+
+def test_networks_are_asked_for_where_inputs_would_not_help() -> None:
+    result = measured(0.03)
+    options = {"spread": 0.04}
+    asked = re.search(r"; (\d+) networks in each arm", one(result, **options).reason)
+    assert asked
+    for arm in ("bug", "control"):
+        column = result.scores[Key("spurious", "grad", "share", arm, "background")]
+        for k in range(2, int(asked[1]) + 1):
+            shift = 0.04 * (-1) ** k
+            add(result, "grad", f"{arm}: {k}", column.values + shift)
+    assert one(result, **options).answer == "doesn't"
+
+
+def clustered(rng, effect: float, *, groups=16, each=6, shared=0.3) -> TestResult:
+    """Inputs that come in groups, each with a shift of its own that all its inputs share."""
+    n = groups * each
+    result = empty(clusters={i: f"group {i // each}" for i in range(n)})
+    add(result, "grad", "control", np.zeros(n))
+    shifts = np.repeat(rng.normal(0, shared, groups), each)
+    add(result, "grad", "bug", effect + shifts + rng.normal(0, 0.05, n))
+    return result
+
+
+def test_inputs_of_one_cluster_count_as_one() -> None:
+    """With an effect at the margin, claims over inputs would be wrong far too often."""
+    rng = np.random.default_rng(0)
+    tables = [clustered(rng, effect=0.1) for _ in range(300)]
+    alone = [dataclasses.replace(table, clusters={}) for table in tables]
+    options = {"spread": 1e-6}
+    wrong = [
+        sum(one(t, **options).answer != "can't tell" for t in some) for some in (tables, alone)
+    ]
+    assert wrong[0] / 300 < 0.13  # 5 % on each side, and what 300 tables leave open
+    assert wrong[1] / 300 > 0.3
+    verdict = one(tables[0])
+    assert (verdict.n, verdict.units) == (96, 16)
+    assert "96 inputs in 16 clusters" in verdict.reason
+    assert verdict.high - verdict.low > 2 * (one(alone[0]).high - one(alone[0]).low)
+
+
+def test_too_few_clusters_are_said() -> None:
+    reason = untold(clustered(np.random.default_rng(0), 0.5, groups=4)).reason
+    assert reason.startswith("Too few clusters: the 24 inputs come in 4, and this table needs 5")
+
+
+def test_a_cluster_for_some_inputs_is_no_clustering() -> None:
+    result = clustered(np.random.default_rng(0), 0.5)
+    partly = dataclasses.replace(result, clusters={0: "a", 1: "b"})
+    with pytest.raises(DataError, match=r"94 of 96 inputs have no cluster \(input 2"):
+        one(partly)
 
 
 def test_nan_scores_are_left_out_and_counted() -> None:
