@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from explaindebug.detectors import Detector
 from explaindebug.scores import Scores
 
 
@@ -64,6 +65,7 @@ class TestResult:
     # Input -> the class or photograph that it shares with others, where inputs are not independent.
     clusters: Mapping[int, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()  # what went wrong without ending the test: NaN maps, ...
+    detectors: Sequence[Detector] = ()  # could one find the examples with the bug, one by one?
 
 
 @dataclass

@@ -10,8 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from torch import nn
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
 
+from explaindebug.app import detecting
 from explaindebug.app.progress import Bar
 from explaindebug.app.workbench import Wanted, Workbench, check_together
 from explaindebug.bugs.labels import LabelFlips
@@ -26,6 +30,7 @@ from explaindebug.callbacks.cascade import NONE
 from explaindebug.data import ImageSet
 from explaindebug.datamodules.base import balanced
 from explaindebug.datamodules.loading import loader
+from explaindebug.detectors import Detector, detectors
 from explaindebug.errors import ConfigError
 from explaindebug.reinitialisation import Stage, layers, stages
 from explaindebug.results import Gate, Headline, TestResult
@@ -150,6 +155,10 @@ class Labels(BugTest):
     explanations: ClassVar[int] = 3
 
     rate: float = 0.1
+    detect: int = 64  # training examples, half of them flipped, that detectors must tell apart
+
+    def __post_init__(self) -> None:
+        at_least_none("labels", self.detect)
 
     @property
     def _trained(self) -> Wanted:
@@ -162,6 +171,10 @@ class Labels(BugTest):
     def networks(self) -> Sequence[Wanted]:
         """A clean reference, another clean network, and the one with wrong labels."""
         return [CLEAN, TWIN, self._trained]
+
+    def calls(self, bench: Workbench) -> int:
+        """Three networks' maps of the probe, and the maps of the detectors' examples."""
+        return 3 + detecting.calls(len(self._suspects(bench)[0]))
 
     def run(self, bench: Workbench, bar: Bar) -> TestResult:
         """Similarity to the reference's maps, of the mislabelled and of the clean twin."""
@@ -193,7 +206,44 @@ class Labels(BugTest):
             "training labels flipped": int((told.labels != told.truth).sum()),
             "flipped examples that the network calls by their right class": round(right, 3),
         }
-        return self.result(callback, headline, facts=facts)
+        found, said = self._detectors(bench, bar)
+        result = self.result(callback, headline, facts=facts, detectors=found)
+        return replace(result, warnings=(*result.warnings, *said))
+
+    def _suspects(self, bench: Workbench) -> tuple[ImageSet, npt.NDArray[np.bool_]]:
+        """Training examples as the network was told them, and which of them were flipped.
+
+        With `rate=0` those that would be: their labels are right, so that nothing can tell them.
+        """
+        told: ImageSet = bench.data("data", self._trained.bug).data.train
+        flipped = LabelFlips(self.rate or 0.1).struck(told)
+        others = np.setdiff1d(np.arange(len(told)), flipped)
+        half = min(self.detect // 2, len(flipped))
+        ones, zeros = (
+            detecting.picked(rows, many, bench.settings.seed)
+            for rows, many in ((flipped, half), (others, self.detect - half))
+        )
+        return told.subset(np.r_[ones, zeros]), np.arange(len(ones) + len(zeros)) < len(ones)
+
+    def _detectors(self, bench: Workbench, bar: Bar) -> tuple[list[Detector], list[str]]:
+        """Loss, self-influence and map statistics against which labels were flipped."""
+        if not self.detect:
+            return [], []
+        network = bench.network(self._trained)
+        told, flipped = self._suspects(bench)
+        of_labels, said = detecting.of_labels(network, told)
+        maps = detecting.of_maps(
+            network, told.batch(slice(None)).image, bench.settings, bench.references("data"), bar
+        )
+        found = detectors(
+            {**of_labels, **maps},
+            flipped,
+            test=self.name,
+            finds="flipped labels",
+            rate=self.rate or 0.1,
+            seed=bench.settings.seed,
+        )
+        return found, said
 
     def _flipped(self, bench: Workbench) -> ImageSet:
         clean: ImageSet = bench.data().clean.train
@@ -277,6 +327,10 @@ class Ood(BugTest):
     title: ClassVar[str] = "Out of distribution"
 
     foreign: bool = True  # False: the network is one of the inputs' own domain, so there is no bug
+    detect: int = 64  # inputs, half of them foreign, that detectors must tell apart
+
+    def __post_init__(self) -> None:
+        at_least_none("ood", self.detect)
 
     @property
     def _reference(self) -> Wanted:
@@ -302,8 +356,8 @@ class Ood(BugTest):
         return [*self._bugs, self._reference, self._control]
 
     def calls(self, bench: Workbench) -> int:
-        """The reference, its twin, and the networks to debug."""
-        return 2 + len(self._bugs)
+        """The reference, its twin, the networks to debug, and the detectors' inputs."""
+        return 2 + len(self._bugs) + detecting.calls(len(self._inputs(bench)[0]))
 
     def run(self, bench: Workbench, bar: Bar) -> TestResult:
         """Similarity to the maps of the network of the inputs' own domain."""
@@ -325,4 +379,41 @@ class Ood(BugTest):
             "down",
             "Are maps less like those of the inputs' own network than its twin's are?",
         )
-        return self.result(callback, headline)
+        return self.result(callback, headline, detectors=self._detectors(bench, bar))
+
+    def _inputs(self, bench: Workbench) -> tuple[Tensor, npt.NDArray[np.bool_]]:
+        """Test inputs (n, c, h, w), half of them foreign to the network that is debugged.
+
+        With `foreign=False` both halves are of one domain, so that nothing can tell them.
+        """
+        other: ImageSet = bench.data("foreign").clean.test
+        own: ImageSet = bench.data().clean.test if self.foreign else other
+        half = min(self.detect // 2, len(own) if self.foreign else len(own) // 2, len(other))
+        start = 0 if self.foreign else half
+        parts = [other.batch(slice(half)).image, own.batch(slice(start, start + half)).image]
+        return torch.cat(parts), np.arange(2 * half) < half
+
+    def _detectors(self, bench: Workbench, bar: Bar) -> list[Detector]:
+        """Confidence and map statistics against which inputs are foreign."""
+        if not self.detect:
+            return []
+        bug = self._bugs[0]
+        images, foreign = self._inputs(bench)
+        network, references = bench.network(bug), bench.references(bug.domain)
+        return detectors(
+            {
+                **detecting.of_confidence(network, images),
+                **detecting.of_maps(network, images, bench.settings, references, bar),
+            },
+            foreign,
+            test=self.name,
+            finds="foreign inputs",
+            accept=True,
+            seed=bench.settings.seed,
+        )
+
+
+def at_least_none(test: str, detect: int) -> None:
+    """Raises ConfigError for fewer examples than none."""
+    if detect < 0:
+        raise ConfigError(f"bug.{test}.detect={detect}: 0 for no detectors, or how many examples.")

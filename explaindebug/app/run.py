@@ -23,6 +23,8 @@ from explaindebug.app.settings import Settings, settings
 from explaindebug.app.workbench import Workbench
 from explaindebug.attributions.plan import Plan
 from explaindebug.console import print_table
+from explaindebug.console_detectors import print_detectors
+from explaindebug.detectors import write_detectors
 from explaindebug.errors import AttributionError, ConfigError
 from explaindebug.files import writable_folder, write_json
 from explaindebug.report import write_report
@@ -152,9 +154,12 @@ def finish(result: RunResult, bench: Workbench) -> None:
     scores = sum((test.scores for test in result.tests), Scores())
     write_summary(scores, folder / "summary.csv")
     write_json(folder / "results.json", plain(result, answers))
+    found = [detector for test in result.tests for detector in test.detectors]
+    write_detectors(found, folder / "detectors.csv")
     report = write_report(result, answers, folder, level=checked.level)
     bench.log(answers)
     print_table(result, answers, console)
+    print_detectors(result, console)
     say(f"\neverything is in {folder}; open {report}")
     for line in bench.upload_lines():
         say(f"upload with: {line}")
@@ -181,6 +186,7 @@ def plain(result: RunResult, answers: Sequence[Verdict]) -> dict[str, Any]:
             for gate in test.gates
         ],
         "facts": {test.name: dict(test.facts) for test in result.tests},
+        "detectors": [asdict(detector) for test in result.tests for detector in test.detectors],
         "accuracies": [list(row) for row in result.accuracies],
         "warnings": [*result.warnings, *(w for test in result.tests for w in test.warnings)],
         "made": {key: value for key, value in result.made.items() if key != "config"},

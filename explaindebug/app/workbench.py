@@ -191,7 +191,7 @@ class Workbench:
             "pictures": s.pictures,
             "classes": clean.classes,
             "picture": lambda image: true_colours(image, clean),
-            "references": clean.batch(slice(0, 128)).image,
+            "references": self.references(domain),
             "chunk": s.chunk,
             "workers": s.workers,
             "seed": s.seed,
@@ -200,6 +200,11 @@ class Workbench:
             "forward": "network",
             "progress": bar,
         }
+
+    def references(self, domain: Domain) -> Tensor:
+        """Training pictures for methods that need some."""
+        clean: ImageSet = self.modules[domain].clean.train
+        return clean.batch(slice(0, 128)).image
 
     def record(self, wanted: Wanted) -> None:
         """Write down what the bug changed: which rows, and their right labels."""

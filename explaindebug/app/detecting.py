@@ -1,0 +1,62 @@
+"""Detectors of the debugging tests: which examples, and the scores of each."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from explaindebug.app.progress import Bar
+from explaindebug.app.settings import Settings
+from explaindebug.attributions.plan import Plan
+from explaindebug.data import ImageSet
+from explaindebug.detectors import Name
+from explaindebug.errors import UnsupportedModelError
+from explaindebug.mapstatistics import map_statistics
+from explaindebug.suspicion import confidences, losses, self_influences
+from explaindebug.watching import watch
+
+TOGETHER = 64  # examples whose maps are kept at once
+Scores = Mapping[Name, npt.NDArray[np.float64]]
+
+
+def calls(examples: int) -> int:
+    """How often all methods are run, for the progress bar."""
+    return -(-examples // TOGETHER)
+
+
+def picked(rows: npt.NDArray[np.int64], most: int, seed: int) -> npt.NDArray[np.int64]:
+    """At most so many of the rows, drawn at random, in order."""
+    return np.sort(np.random.default_rng((seed, 3)).permutation(rows)[:most])
+
+
+def of_maps(
+    network: nn.Module, images: Tensor, settings: Settings, references: Tensor, bar: Bar
+) -> Scores:
+    """Statistics (n,) of every method's maps of what the network predicts."""
+    parts: dict[Name, list[Tensor]] = {}
+    with watch(network, seed=settings.seed) as private:
+        plan = Plan(settings.attributions).prepare(private, references)
+        for some in torch.split(images, TOGETHER):
+            maps = plan(private, some, chunk=settings.chunk, workers=settings.workers, progress=bar)
+            for method, raw in maps.items():
+                for statistic, values in map_statistics(raw).items():
+                    parts.setdefault(Name(method, statistic), []).append(values)
+    return {name: torch.cat(values).cpu().numpy() for name, values in parts.items()}
+
+
+def of_labels(network: nn.Module, told: ImageSet) -> tuple[Scores, list[str]]:
+    """Loss and self-influence of the labels that the network was told, and what can't be had."""
+    images, labels, _ = told.batch(slice(None))
+    scores = {Name("", "loss"): losses(network, images, labels).numpy()}
+    try:
+        scores[Name("", "self-influence")] = self_influences(network, images, labels).numpy()
+    except UnsupportedModelError as error:
+        return scores, [f"no self-influence: {error}"]
+    return scores, []
+
+
+def of_confidence(network: nn.Module, images: Tensor) -> Scores:
+    """How unsure the network is, in two ways."""
+    return {Name("", name): values.numpy() for name, values in confidences(network, images).items()}

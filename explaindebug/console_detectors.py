@@ -1,0 +1,63 @@
+"""Detectors as a small table in a terminal: those without maps, and the best of those of maps."""
+
+from collections.abc import Mapping
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from explaindebug import wording
+from explaindebug.detectors import Detector
+from explaindebug.results import RunResult, TestResult
+
+LEVEL = 0.05
+NAMES = {"msp": "max softmax", "zeros": "zero share", "gini": "Gini index"}
+
+
+def print_detectors(result: RunResult, console: Console | None = None) -> None:
+    """Print which numbers would have found the examples with the bug, where a test asked that."""
+    console = console or Console()
+    for test in result.tests:
+        if test.detectors:
+            _print(test, result.methods, console)
+
+
+def _print(test: TestResult, methods: Mapping[str, str], console: Console) -> None:
+    first = test.detectors[0]
+    all_of_them = first.positives + first.negatives + first.missing
+    console.print(f"\n{test.title}: {first.positives} {first.finds} among {all_of_them}, found by")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in ("one number of each", "AUROC", _cut(first)[0], "p"):
+        table.add_column(name, no_wrap=True)
+    maps = [d for d in test.detectors if d.method and not d.trouble]
+    for detector in test.detectors:
+        if not detector.method and not detector.trouble:
+            table.add_row(*_row(_name(detector, methods), detector))
+    if maps:
+        best = max(maps, key=lambda d: abs(d.auroc - 0.5))
+        table.add_row(*_row(f"{_name(best, methods)} (best of {len(maps)} of maps)", best))
+    console.print(table)
+    beyond = sum(d.p <= LEVEL for d in maps)
+    console.print(f"beyond chance (p <= {LEVEL:g}): {beyond} of {len(maps)} statistics of maps")
+    for trouble in dict.fromkeys(d.trouble for d in test.detectors if d.trouble):
+        console.print(f"without a number: {trouble}")
+
+
+def _row(name: str, d: Detector) -> tuple[str, str, str, str]:
+    area = f"{wording.num(d.auroc)} {wording.interval((d.auroc_low, d.auroc_high))}"
+    return name, area, wording.num(_cut(d)[1]), wording.pvalue(d.p)
+
+
+def _cut(d: Detector) -> tuple[str, float]:
+    """What somebody gets who has to draw a line: as papers on either question say it.
+
+    "of 10%": precision among the highest tenth, where a tenth is what there is to find.
+    """
+    if d.finds == "foreign inputs":
+        return "FPR95", d.fpr95
+    return f"precision, top {d.rate:.0%}", d.precision
+
+
+def _name(d: Detector, methods: Mapping[str, str]) -> str:
+    statistic = NAMES.get(d.statistic, d.statistic)
+    return f"{statistic} of {methods.get(d.method, d.method)}" if d.method else statistic

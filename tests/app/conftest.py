@@ -1,0 +1,53 @@
+"""The command line, in a folder of its own and on few small pictures."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from explaindebug.app import main
+
+SMALL = (
+    "data.size=32",
+    "foreign.size=32",
+    "data.train=80",
+    "data.val=20",
+    "data.test=40",
+    "foreign.train=80",
+    "foreign.val=20",
+    "foreign.test=40",
+    "trainer.max_epochs=1",
+    "trainer.enable_progress_bar=false",
+    "probe=6",
+    "pictures=2",
+    "attributions=[grad,gbp]",
+    "logger=none",
+    "callbacks=none",
+)
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: Any, capsys: Any) -> Run:
+    """Runs the command line in a folder of its own: (exit status, what it said of errors)."""
+
+    def command(*overrides: str, small: bool = True) -> tuple[int, str]:
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        monkeypatch.chdir(tmp_path)
+        defaults = (*SMALL, f"store={tmp_path / 'store'}") if small else ()
+        multirun = [x for x in overrides if x == "-m"]
+        rest = [x for x in overrides if x != "-m"]
+        monkeypatch.setattr(sys, "argv", ["train.py", *multirun, *defaults, *rest])
+        try:
+            main()
+        except SystemExit as stop:
+            status = stop.code
+        else:
+            status = 0
+        said = capsys.readouterr()
+        print(said.out, said.err)  # for a person who looks at a failure
+        return int(status or 0), said.err
+
+    return command
