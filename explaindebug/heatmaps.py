@@ -33,6 +33,19 @@ def _scaled(one: npt.NDArray[np.float32], percentile: float) -> npt.NDArray[np.f
     return np.where(finite, (one / scale).clip(-1, 1), np.nan).astype(np.float32)
 
 
+def to_bytes(image: Tensor) -> Pixels:
+    """A picture (c, h, w) in [0, 1] as (h, w, 3) bytes; other than 1 or 3 channels become grey."""
+    image = image if len(image) in (1, 3) else image.mean(0, keepdim=True)
+    array = image.detach().cpu().clamp(0, 1).mul(255).round().byte().permute(1, 2, 0)
+    return np.ascontiguousarray(array.expand(-1, -1, 3).numpy())
+
+
+def stretched(image: Tensor) -> Tensor:
+    """A normalised image (c, h, w) brought to [0, 1] by its own range."""
+    low, high = image.amin(), image.amax()
+    return (image - low) / (high - low).clamp(min=1e-12)
+
+
 def is_signed(maps: npt.NDArray[np.floating]) -> bool:
     """Whether any of the maps has a negative pixel, so that it needs a colour for "against"."""
     return bool((maps < 0).any())

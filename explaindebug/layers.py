@@ -1,8 +1,8 @@
 """A network's layers, in the order in which a forward pass uses them, and a cascade's stages."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import NamedTuple
 
 import torch
@@ -24,6 +24,7 @@ class Layer:
     kind: str  # "Conv2d"; "Parameter" for one that sits on a container, like a class token
     tensors: tuple[str, ...]  # full names of its parameters and running statistics
     used: bool = True  # False where the forward pass did not touch it, like an auxiliary head
+    members: tuple[str, ...] = ()  # of a group: the layers in it
 
 
 @dataclass(frozen=True)
@@ -80,15 +81,49 @@ def stages(layers: Iterable[Layer], order: str = "top_down") -> list[Stage]:
     Raises:
         ConfigError: for an unknown order.
     """
+    check_order(order)
+    used = [layer for layer in layers if layer.used]
+    if order != "bottom_up":
+        used.reverse()
+    members = [layer.members or (layer.name,) for layer in used]
+    if order != "independent":
+        members = [tuple(chain.from_iterable(members[: i + 1])) for i in range(len(used))]
+    return [Stage(layer.name, names) for layer, names in zip(used, members, strict=True)]
+
+
+def check_order(order: str) -> None:
+    """Raises ConfigError, with the nearest name, for an order that `stages` does not know."""
     if order not in ORDERS:
         hint = nearest(order, list(ORDERS))
         raise ConfigError(f"unknown order {order!r}.{hint} Known: {', '.join(ORDERS)}.")
-    names = [layer.name for layer in layers if layer.used]
-    if order != "bottom_up":
-        names.reverse()
-    if order == "independent":
-        return [Stage(name, (name,)) for name in names]
-    return [Stage(name, tuple(names[: i + 1])) for i, name in enumerate(names)]
+
+
+def grouped(layers: Iterable[Layer], groups: Mapping[str, Collection[str]]) -> list[Layer]:
+    """The layers, with those of each group as one, at the place of the group's first layer.
+
+    `groups` gives each group's name and the names of its layers, or of modules, which mean all
+    layers below: `{"top": ["fc", "layer4"]}`. Layers of no group stay as they are.
+
+    Raises:
+        ConfigError: for a name that no layer has, or that is in two groups.
+    """
+    layers = list(layers)
+    of: dict[str, str] = {}  # layer -> group
+    for group, names in groups.items():
+        for name in [names] if isinstance(names, str) else names:
+            meant = [x.name for x in layers if x.name == name or x.name.startswith(f"{name}.")]
+            if not meant:
+                hint = nearest(name, [x.name for x in layers])
+                raise ConfigError(f"group {group!r}: there is no layer {name!r}.{hint}")
+            if taken := [x for x in meant if of.get(x, group) != group]:
+                raise ConfigError(
+                    f"layer {taken[0]!r} is in two groups, {of[taken[0]]!r} and {group!r}."
+                )
+            of |= dict.fromkeys(meant, group)
+    gathered: dict[str, list[Layer]] = {}
+    for layer in layers:
+        gathered.setdefault(of.get(layer.name, layer.name), []).append(layer)
+    return [_group(name, found) if name in groups else found[0] for name, found in gathered.items()]
 
 
 def owned_layers(model: nn.Module) -> dict[str, Owned]:
@@ -154,6 +189,12 @@ def _blocks(found: list[Layer], model: nn.Module, depth: int) -> list[Layer]:
     for layer, path in zip(found, paths, strict=True):
         blocks.setdefault(".".join(path[:level]), []).append(layer)
     return [_block(name, members, model) for name, members in blocks.items()]
+
+
+def _group(name: str, members: list[Layer]) -> Layer:
+    names = tuple(layer.name for layer in members)
+    tensors = tuple(t for layer in members for t in layer.tensors)
+    return Layer(name, "Group", tensors, any(layer.used for layer in members), names)
 
 
 def _block(name: str, members: list[Layer], model: nn.Module) -> Layer:

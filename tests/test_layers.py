@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from explaindebug.errors import ConfigError, UnsupportedModelError
-from explaindebug.layers import Layer, Stage, layers, stages
+from explaindebug.layers import Layer, Stage, grouped, layers, stages
 from explaindebug.models import BVDCNN
 
 
@@ -169,7 +169,28 @@ def test_stages_of_each_order():
     assert stages(found, "independent") == [Stage(n, (n,)) for n in "cba"]
 
 
+def test_groups_of_ones_own_are_stages_of_all_their_layers():
+    model = torchvision.models.resnet18()
+    found = grouped(
+        layers(model, torch.zeros(1, 3, 32, 32), depth=1),
+        {"stem": ["conv1", "bn1"], "middle": ["layer3", "layer2"]},
+    )
+    assert names(found) == ["stem", "layer1", "middle", "layer4", "fc"]
+    assert found[2].members == ("layer2", "layer3")
+    assert stages(found)[2] == Stage("middle", ("fc", "layer4", "layer2", "layer3"))
+    assert stages(found, "independent")[-1] == Stage("stem", ("conv1", "bn1"))
+    single = grouped(
+        layers(model), {"all": ["conv1", "bn1", "layer1", "layer2", "layer3", "layer4"]}
+    )
+    assert names(single) == ["all", "fc"]
+    assert len(single[0].members) == 40
+
+
 def test_misuse_is_a_sentence():
+    with pytest.raises(ConfigError, match=r"no layer 'frist'.*'first'"):
+        grouped(layers(Shuffled()), {"a": ["frist"]})
+    with pytest.raises(ConfigError, match="'last' is in two groups, 'a' and 'b'"):
+        grouped(layers(Shuffled()), {"a": ["last"], "b": ["first", "last"]})
     with pytest.raises(ConfigError, match=r"'topdown'.*'top_down'"):
         stages([], "topdown")
     with pytest.raises(UnsupportedModelError, match="Flatten has no parameters"):

@@ -16,9 +16,9 @@ from explaindebug.attributions.jobs import Progress
 from explaindebug.attributions.plan import Plan
 from explaindebug.attributions.targets import predicted
 from explaindebug.callbacks.cost import Cost, Forecast, duration, timed
+from explaindebug.callbacks.drawing import captions, gallery, model_strip, panels
 from explaindebug.callbacks.loggers import Sinks
 from explaindebug.callbacks.measuring import Explain, Measured, merged
-from explaindebug.callbacks.drawing import captions, gallery, model_strip, panels, stretched
 from explaindebug.callbacks.networks import explained, logits
 from explaindebug.callbacks.probe import (
     Collector,
@@ -32,6 +32,7 @@ from explaindebug.callbacks.probe import (
 )
 from explaindebug.callbacks.ranks import equalise, gathered, processes, together
 from explaindebug.errors import AttributionError, ConfigError, UnsupportedModelError
+from explaindebug.heatmaps import stretched
 from explaindebug.results import Gallery
 from explaindebug.scores import Scores
 from explaindebug.watching import private_copy, undisturbed

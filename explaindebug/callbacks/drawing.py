@@ -3,13 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from explaindebug.callbacks.measuring import Maps, Panel
 from explaindebug.callbacks.probe import Probe
-from explaindebug.heatmaps import Pixels, colour, display
+from explaindebug.heatmaps import Pixels, colour, display, to_bytes
 from explaindebug.results import Gallery
 from explaindebug.strips import enlarge, grid, signs
 
@@ -28,19 +26,6 @@ def panels(
             shown = {m: display(raw[i : i + 1])[0] for m, raw in maps.items()}
             found[row] = Panel(to_bytes(picture(images[i])), shown)
     return found
-
-
-def to_bytes(image: Tensor) -> npt.NDArray[np.uint8]:
-    """A picture (c, h, w) in [0, 1] as (h, w, 3) bytes; other than 1 or 3 channels become grey."""
-    image = image if len(image) in (1, 3) else image.mean(0, keepdim=True)
-    array = image.detach().cpu().clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0)
-    return np.ascontiguousarray(array.expand(-1, -1, 3).numpy())
-
-
-def stretched(image: Tensor) -> Tensor:
-    """A normalised image (c, h, w) brought to [0, 1] by its own range."""
-    low, high = image.amin(), image.amax()
-    return (image - low) / (high - low).clamp(min=1e-12)
 
 
 def captions(labels: Tensor, classes: Sequence[str] | None) -> list[str]:

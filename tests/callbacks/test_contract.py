@@ -21,9 +21,9 @@ from explaindebug.callbacks import (
     ReinitCascade,
     SpuriousSimilarity,
 )
-from explaindebug.callbacks.drawing import to_bytes
 from explaindebug.callbacks.probe import unpack
 from explaindebug.errors import AttributionError, ConfigError, DataError, UnsupportedModelError
+from explaindebug.heatmaps import to_bytes
 
 METHODS = ["grad", {"sgrad": {"samples": 3}}, "gbp"]
 
