@@ -6,7 +6,8 @@ from explaindebug.attributions.inputs import Survey
 from explaindebug.attributions.workers import cores
 
 MEMORY = 2**32  # bytes that the activations of all workers may take
-CHUNK = 2**28  # those of one chunk
+CHUNK = 2**28  # those of one chunk, at most
+CACHE = 2**25  # those of one chunk that a core is fastest with (measured), where weights are small
 BLOCK = 24 * 2**20  # one tensor of a chunk: glibc asks the system anew for each block of 32 MiB
 LARGE = 2**24  # those of one image, from which on a network fills several cores by itself
 
@@ -16,7 +17,9 @@ def fitting(chunk: int, network: Survey, device: torch.device) -> int:
     if device.type == "cuda":
         room = torch.cuda.mem_get_info(device)[0] // 4
         return max(1, min(chunk, room // max(1, network.bytes)))
-    return max(1, min(chunk, CHUNK // max(1, network.bytes), BLOCK // max(1, network.block)))
+    # Large weights want many images, for which they are read once.
+    room = min(CHUNK, max(CACHE, 4 * network.weights))
+    return max(1, min(chunk, room // max(1, network.bytes), BLOCK // max(1, network.block)))
 
 
 def division(

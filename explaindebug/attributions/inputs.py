@@ -1,6 +1,7 @@
 """What is looked at before anything is computed: the images, the targets, the model."""
 
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +12,11 @@ from explaindebug.errors import ConfigError, DataError, UnsupportedModelError
 
 
 class Survey(NamedTuple):
-    """What autograd keeps of one image's forward pass for the way back, without the weights."""
+    """How much memory a network needs."""
 
-    bytes: int  # in all
-    block: int  # of the largest tensor
+    bytes: int  # that autograd keeps of one image's forward pass for the way back
+    block: int  # the largest tensor of these
+    weights: int = 0  # parameters and buffers
 
 
 def check_images(images: Tensor) -> None:
@@ -59,14 +61,25 @@ def predictions(model: nn.Module, images: Tensor, chunk: int) -> Tensor:
     return torch.cat([predicted(logits_of(model, x)) for x in torch.split(images, chunk)])
 
 
+_SURVEYS: WeakKeyDictionary[nn.Module, dict[torch.Size, Survey]] = WeakKeyDictionary()
+
+
 def survey(model: nn.Module, image: Tensor) -> Survey:
-    """Runs one image (1, c, h, w) through the model.
+    """Runs one image (1, c, h, w) through the model, once for each size of images.
 
     Raises:
         UnsupportedModelError: for outputs that are no logits, a final softmax or sigmoid included.
     """
+    known = _SURVEYS.setdefault(model, {})
+    if image.shape not in known:
+        known[image.shape] = _survey(model, image)
+    return known[image.shape]
+
+
+def _survey(model: nn.Module, image: Tensor) -> Survey:
     kept: dict[int, int] = {}
-    weights = {p.untyped_storage().data_ptr() for p in (*model.parameters(), *model.buffers())}
+    storages = (x.untyped_storage() for x in (*model.parameters(), *model.buffers()))
+    weights = {storage.data_ptr(): storage.nbytes() for storage in storages}
 
     def note(x: Tensor) -> Tensor:
         if (where := x.untyped_storage().data_ptr()) not in weights:
@@ -80,7 +93,7 @@ def survey(model: nn.Module, image: Tensor) -> Survey:
             f"{type(model).__name__} ends in {name}: its gradients vanish where the model is sure, "
             "and a class's map mixes in all others. Explain the logits: leave that last layer out."
         )
-    return Survey(sum(kept.values()), max(kept.values(), default=0))
+    return Survey(sum(kept.values()), max(kept.values(), default=0), sum(weights.values()))
 
 
 def channels_last(model: nn.Module) -> None:

@@ -11,6 +11,7 @@ from explaindebug.errors import AttributionError, ExplainDebugError
 Maps = dict[str, Tensor]
 Progress = Callable[[tuple[str, ...], float, float], None]
 Group = dict[Passes, dict[str, Method]]  # passes that run together, and the methods they serve
+SHARE = 4  # chunks of samples in a job: few enough for all workers to have work to the end
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +72,14 @@ class Meter:
 def jobs_of(
     methods: Mapping[str, Method], images: Tensor, targets: Tensor, chunk: int
 ) -> Iterator[Job]:
-    """Every chunk of every group, the longest first, so that several workers end together."""
-    n = len(images)
-    size = -(-n // -(-n // chunk))  # chunks as even as can be
-    rows = [slice(start, start + size) for start in range(0, n, size)]
+    """Every group for some images at a time, the longest first, so that workers end together.
+
+    Passes over many samples fill a chunk with few images: they are cut into smaller jobs.
+    """
     for group in sorted(_groups(methods), key=_cost, reverse=True):
-        yield from (Job(group, images, targets, r, chunk) for r in rows)
+        samples = max(passes.calls[0] for passes in group)
+        most = max(1, min(chunk, int(SHARE * chunk / samples)))
+        yield from (Job(group, images, targets, r, chunk) for r in _evenly(len(images), most))
 
 
 def _groups(methods: Mapping[str, Method]) -> list[Group]:
@@ -86,6 +89,12 @@ def _groups(methods: Mapping[str, Method]) -> list[Group]:
         group = groups.setdefault(type(passes) if passes.together else passes, {})
         group.setdefault(passes, {})[key] = method
     return list(groups.values())
+
+
+def _evenly(n: int, most: int) -> list[slice]:
+    """Rows 0 to n in as few slices as `most` rows allow, as even as can be."""
+    size = -(-n // -(-n // most))
+    return [slice(start, start + size) for start in range(0, n, size)]
 
 
 def _cost(group: Group) -> float:

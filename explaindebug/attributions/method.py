@@ -51,6 +51,9 @@ class Passes(ABC):
     def check(self, model: nn.Module, images: Tensor, targets: Tensor) -> None:  # noqa: B027
         """Raises UnsupportedModelError where the model can't be passed; cheaper than `run`."""
 
+    def check_images(self, images: Tensor) -> None:  # noqa: B027
+        """Raises AttributionError for an image that can't be explained, before all passes."""
+
     @property
     def calls(self) -> tuple[float, float]:
         """Forward passes, and backward passes to the image, for each input."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from explaindebug.attributions.canonical import KINDS, canonise, require
 from explaindebug.attributions.graph import Graph, op_of
 from explaindebug.attributions.ops import Linear
-from explaindebug.attributions.pattern_means import Means, is_along
+from explaindebug.attributions.pattern_means import Estimator, is_along
 from explaindebug.attributions.tape import Tape
 from explaindebug.attributions.targets import explained
 from explaindebug.errors import ConfigError, DataError
@@ -56,7 +56,7 @@ class Patterns:
         """Raises ConfigError, with the names of layers, where patterns don't belong to a network.
 
         `weights_too` asks that they were fitted on these very weights: w^T a is 1 for each unit, or
-        0 for one that was never active.
+        0 for one whose ReLU was never active.
         """
         wrong = [op.name for op in layers if not self._has_shape(op)]
         remedy = "Fit them on this one (`prepare`, or `fit_patterns`)"
@@ -89,7 +89,8 @@ def fit_patterns(model: nn.Module, images: Tensor | Iterable[Any], *, batch: int
     Each place of a convolution is a sample x, with y = w^T x without bias. E+[x] and E+[x y] are
     means over the samples for which the unit's output is positive (with its bias, and after a
     BatchNorm, which counts as part of the layer), and E[y] is the mean over all:
-    a = cov / (w^T cov) with cov = E+[x y] - E+[x] E[y].
+    a = cov / (w^T cov) with cov = E+[x y] - E+[x] E[y]. For a logit that is never positive E+ is
+    over all samples, too.
 
     Raises:
         UnsupportedModelError: for a model with sums of activations, or operations without a rule.
@@ -124,17 +125,17 @@ def layers_of(graph: Graph) -> list[Linear]:
 
 
 def _fit(model: nn.Module, batches: Iterator[Tensor]) -> Patterns:
-    means: dict[str, Means] = {}
+    found: dict[str, Estimator] = {}
     layers: list[Linear] = []
     images = 0
     for batch in batches:
         layers = _run(model, batch)
         for op in layers:
-            means.setdefault(op.name, Means(op.weight)).add(op)
+            found.setdefault(op.name, Estimator(op)).add(op)
         images += len(batch)
     if not images:
         raise DataError("patterns can't be fitted without images: the loader or tensor is empty.")
-    tensors = {op.name: means[op.name].patterns(op) for op in layers}
+    tensors = {op.name: found[op.name].patterns(op) for op in layers}
     return Patterns(tensors, {"model": type(model).__name__, "images": images})
 
 

@@ -76,6 +76,9 @@ class Perturbed(Passes):
     def calls(self) -> tuple[float, float]:
         return self.sampler.samples, 0.0
 
+    def check_images(self, images: Tensor) -> None:
+        superpixels(images, self.segmenter)  # remembered until `run` asks again
+
     def run(self, model: nn.Module, images: Tensor, targets: Tensor, batch: int = 32) -> Weights:
         return self.run_together([self], model, images, targets, batch)[0]
 

@@ -142,6 +142,8 @@ class Plan:
         check_images(images)
         channels_last(model)
         x = placed(images, model)
+        for method in self.methods.values():
+            method.passes.check_images(x)
         network = survey(model, x[:1])
         chunk = fitting(chunk, network, x.device)
         targets = self._targets(model, x, targets, chunk)

@@ -157,7 +157,7 @@ def _labels(picture: Picture, segmenter: Segmenter, place: int) -> Labels:
 
 def _segmented(picture: Picture, segmenter: Segmenter, place: int) -> Labels:
     if not np.isfinite(picture).all():
-        raise AttributionError(f"input {place} of the batch holds NaN or infinite pixels.")
+        raise AttributionError(f"input {place} of the images holds NaN or infinite pixels.")
     low, high = float(picture.min()), float(picture.max())
     labels = segmenter((picture - low) / ((high - low) or 1.0))
     if labels.shape != picture.shape[:2]:
@@ -168,7 +168,7 @@ def _segmented(picture: Picture, segmenter: Segmenter, place: int) -> Labels:
     names, numbers = np.unique(labels, return_inverse=True)
     if len(names) == 1:
         raise AttributionError(
-            f"input {place} of the batch (pixels from {low:.3g} to {high:.3g}) is a single "
+            f"input {place} of the images (pixels from {low:.3g} to {high:.3g}) is a single "
             f"superpixel under {segmenter}: nothing can be switched off against the rest. "
             "Ask for more and smaller superpixels, or use segmenter=grid."
         )

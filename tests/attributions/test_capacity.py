@@ -41,8 +41,10 @@ def test_workers_leave_room_in_memory() -> None:
     ("network", "expected"),
     [
         (SMALL, 32),
-        (LARGE, 3),  # by the block: 24 MiB / 8 MiB
-        (Survey(bytes=2**27, block=1), 2),  # by all tensors together
+        (Survey(bytes=2**22, block=2**18), 8),  # what a core is fastest with
+        (Survey(bytes=2**22, block=2**18, weights=2**24), 16),  # large weights want more images
+        (LARGE._replace(weights=2**28), 3),  # by the block: 24 MiB / 8 MiB
+        (Survey(bytes=2**27, block=1, weights=2**28), 2),  # by all tensors together
         (Survey(bytes=2**40, block=2**40), 1),
         (Survey(bytes=0, block=0), 32),
     ],

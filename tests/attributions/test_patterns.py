@@ -42,12 +42,14 @@ def small(outputs: int = 3, seed: int = 0) -> nn.Module:
 # The estimator
 
 
-def by_definition(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Protocol's formula, unit by unit: x (samples, inputs), weight (units, inputs)."""
+def by_definition(x: Tensor, weight: Tensor, bias: Tensor, *, relu: bool = True) -> Tensor:
+    """The estimator's formula, unit by unit: x (samples, inputs), weight (units, inputs)."""
     patterns = []
     for w, b in zip(weight, bias, strict=True):
         y = x @ w
         active = y + b > 0
+        if not active.any() and not relu:
+            active[:] = True
         if not active.any():
             patterns.append(torch.zeros_like(w))
             continue
@@ -97,7 +99,8 @@ def test_every_layer_sees_what_the_layers_before_it_give():
         torch.testing.assert_close(along, (~never).double())
     for name in ("6", "9"):
         layer, x = model[int(name)], model[: int(name)](images)
-        torch.testing.assert_close(found[name], by_definition(x, layer.weight, layer.bias))
+        expected = by_definition(x, layer.weight, layer.bias, relu=name != "9")
+        torch.testing.assert_close(found[name], expected)
 
 
 def test_a_unit_that_is_never_active_has_no_pattern():
@@ -107,6 +110,22 @@ def test_a_unit_that_is_never_active_has_no_pattern():
     found = patterns_of(model, drawn(20, 3, 2, 2)).tensors["1"]
     assert (found[2] == 0).all()
     assert (found[[0, 1, 3]].abs().sum(1) > 0).all()
+
+
+def test_a_logit_that_is_never_positive_has_the_pattern_over_all_samples():
+    model = network(nn.Flatten(), nn.Linear(12, 4), nn.ReLU(), nn.Linear(4, 2)).double()
+    with torch.no_grad():
+        model[3].bias[:] = torch.tensor([-100.0, 0.1])
+    images = drawn(20, 3, 2, 2).double()
+    hidden, weight = model[:3](images), model[3].weight
+    everything = torch.cov(torch.cat([hidden, (hidden @ weight[0])[:, None]], 1).T, correction=0)
+    expected = everything[-1, :-1] / (weight[0] @ everything[-1, :-1])
+    found = patterns_of(model, images).tensors["3"]
+    torch.testing.assert_close(found[0], expected)
+    assert not torch.allclose(found[1], expected)
+    assert attribute(model.float(), images.float(), 0, "pnet", references=images.float())[
+        "pnet"
+    ].any()
 
 
 def test_chunks_loaders_and_their_order_change_nothing():

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 import torch.nn.functional as F
@@ -68,6 +70,31 @@ def test_equal_passes_run_once(images: Tensor) -> None:
 def test_chunks_are_even_and_samples_fill_them(images: Tensor) -> None:
     assert passed(images, "grad", chunk=4) == [3, 2]
     assert passed(images[:2], {"sgrad": {"samples": 5}}, chunk=6) == [6, 4]
+
+
+def test_passes_over_many_samples_are_cut_into_smaller_jobs(images: Tensor) -> None:
+    """So that several workers have something to do, also where there are few images."""
+    assert passed(images, {"sgrad": {"samples": 8}}, chunk=4) == [4] * 8 + [4] * 2
+    assert passed(images, {"intgrad": {"steps": 100}}, chunk=5) == [5] * 100
+
+
+def test_a_model_is_looked_at_once_for_each_size_of_images(images: Tensor) -> None:
+    model = Counting().eval().requires_grad_(False)
+    plan = Plan("grad")
+    Counting.seen.clear()
+    for _ in range(3):
+        plan(model, images, 0)
+    assert Counting.seen == [1, 5, 5, 5]
+
+
+def test_an_image_of_one_superpixel_is_told_by_its_place_before_any_pass(images: Tensor) -> None:
+    def sides(picture: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+        return np.round(picture[:, :, 0]).astype(int)
+
+    images[4] = images[4].mean()
+    with pytest.raises(AttributionError, match=r"input 4 of the images .* single superpixel"):
+        passed(images, ["grad", {"lime": {"segmenter": sides, "samples": 9}}], chunk=2)
+    assert not Counting.seen
 
 
 def test_a_large_network_gets_smaller_chunks(
