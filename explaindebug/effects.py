@@ -58,12 +58,17 @@ def between_models(arms: Paired, spread: float) -> tuple[float, int]:
 
     The variance between models of one arm, moderated by the guess `spread`: both weighted by their
     degrees of freedom, so that one model in each arm leaves the guess, and many models forget it.
+    Where the whole test was repeated, it is that of the repetitions' effects: what both arms of one
+    share, such as their reference, is no error of the effect.
 
     Source: Smyth: Linear Models and Empirical Bayes Methods, 2004, section 4.
     """
-    squares, freedom, share = PRIOR_FREEDOM * spread**2, PRIOR_FREEDOM, 0.0
-    for means in (arms.bug_models, arms.control_models):
+    share = sum(1 / count for count in arms.models)
+    samples = [arms.bug_models, arms.control_models]
+    if len(arms.repeats) > 1:  # a repetition's effect has the variance spread² x share x repeats
+        samples = [arms.repeats / math.sqrt(share * len(arms.repeats))]
+    squares, freedom = PRIOR_FREEDOM * spread**2, PRIOR_FREEDOM
+    for means in samples:
         squares += float(np.square(means - means.mean()).sum())
         freedom += len(means) - 1
-        share += 1 / len(means)
     return math.sqrt(squares / freedom * share), freedom

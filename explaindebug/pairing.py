@@ -1,5 +1,6 @@
 """The two arms of a debugging test, input by input: what a verdict is reached from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 
@@ -30,9 +31,16 @@ class Paired:
     control: Floats = field(default_factory=_none)  # (n,)
     bug_models: Floats = field(default_factory=_none)  # (b,) each model's mean over these inputs
     control_models: Floats = field(default_factory=_none)  # (j,)
+    rows: Ints = field(default_factory=_nobody)  # (n,) which inputs
     clusters: Ints = field(default_factory=_nobody)  # (n,) equal where inputs belong together
     missing: int = 0  # inputs without a number in some arm
     trouble: str = ""  # why there is nothing to pair, a sentence
+    repeats: Floats = field(default_factory=_none)  # (r,) mean bug - control of each repetition
+
+    @property
+    def models(self) -> tuple[int, int]:
+        """How many models are in the bug's arm, and in the control's."""
+        return len(self.bug_models), len(self.control_models)
 
 
 def pair(result: TestResult, method: str) -> Paired:
@@ -61,8 +69,40 @@ def pair(result: TestResult, method: str) -> Paired:
     missing = int((~known).sum())
     if not known.any():
         return Paired(missing=missing, trouble=_all_nan(headline, values, len(arms["bug"])))
-    clusters = _clusters(result, rows)[known]
-    return Paired(bug.mean(0), control.mean(0), bug.mean(1), control.mean(1), clusters, missing)
+    means = bug.mean(0), control.mean(0), bug.mean(1), control.mean(1)
+    return Paired(*means, rows[known], _clusters(result, rows)[known], missing)
+
+
+def repeated(parts: Sequence[Paired]) -> Paired:
+    """Repetitions of one test, with networks of other seeds, on the same inputs, as one.
+
+    Each input's scores are means over the repetitions. Those in which nothing could be paired are
+    left out; where that is all of them, the first one's trouble remains.
+    """
+    good = [part for part in parts if not part.trouble]
+    if len(good) < 2:
+        return (good or list(parts))[0]
+    rows = reduce(np.intersect1d, [part.rows for part in good])
+    if not len(rows):
+        return Paired(trouble="the runs have no input in common, nothing can be paired.")
+    places = [np.isin(part.rows, rows) for part in good]
+    arms = [
+        np.stack([getattr(part, arm)[here] for part, here in zip(good, places, strict=True)])
+        for arm in ("bug", "control")
+    ]
+    missing = max(len(part.rows) + part.missing for part in good) - len(rows)
+    clusters = good[0].clusters[places[0]]
+    bug, control = (arm.mean(0) for arm in arms)
+    return Paired(
+        bug,
+        control,
+        np.concatenate([part.bug_models for part in good]),
+        np.concatenate([part.control_models for part in good]),
+        rows,
+        clusters,
+        missing,
+        repeats=(arms[0] - arms[1]).mean(1),
+    )
 
 
 def _clusters(result: TestResult, rows: Ints) -> Ints:

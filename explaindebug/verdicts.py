@@ -36,14 +36,16 @@ Source: Fisher 1935 (sign flips); Berger and Hsu 1996 (intersection-union, equiv
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
+
+import numpy as np
 
 from explaindebug.effects import Effect, effect_of
 from explaindebug.errors import ConfigError
 from explaindebug.needs import needed
-from explaindebug.pairing import Paired, pair
+from explaindebug.pairing import Paired, pair, repeated
 from explaindebug.results import Headline, TestResult
 from explaindebug.scores import Floats, Key
 from explaindebug.statistics import benjamini_hochberg, enough_flips, fewest_inputs
@@ -95,6 +97,7 @@ class Cell(NamedTuple):
     arms: Paired
     effect: Effect
     trouble: str  # why no claim can be made, a sentence; empty where one can
+    null: float  # mean of the matched null
 
 
 def verdicts(
@@ -114,23 +117,55 @@ def verdicts(
     Raises:
         ConfigError: for a margin or spread that is not above 0, or a level outside 0 to 1.
     """
+    groups = [[result] for result in results]
+    judged = repeated_verdicts(groups, margin=margin, level=level, spread=spread, seed=seed)
+    return [verdict for group in judged for verdict in group]
+
+
+def repeated_verdicts(
+    groups: Sequence[Sequence[TestResult]],
+    *,
+    margin: float = 0.1,
+    level: float = 0.05,
+    spread: float = 0.025,
+    seed: int = 0,
+) -> list[list[Verdict]]:
+    """For each group, a verdict for each method; its tests are one test with networks of new seeds.
+
+    The repetitions tell how much effects differ between networks, so that little is left to the
+    guess. One whose gate failed says nothing and is left out, unless all have failed. p are
+    adjusted over all methods of all groups. Options and errors are those of `verdicts`.
+    """
     _check(margin, level, spread)
-    pairs = [(r, m, pair(r, m)) for r in results for m in r.scores.unique("method")]
-    least, flips = fewest_inputs(len(pairs), level), enough_flips(len(pairs), level)
-    cells, nulls = [], dict[Key, float]()
-    for result, method, arms in pairs:
-        sign = 1 if result.headline.moves == "up" else -1
-        key = _key(result, method)
+    told = [[r for r in g if all(gate.passed for gate in r.gates)] or g[:1] for g in groups]
+    size = sum(len(_methods(group)) for group in told)
+    least, flips = fewest_inputs(size, level), enough_flips(size, level)
+    cells = [list(_cells(g, margin, spread, seed, least, flips)) for g in told]
+    judged = _judged([cell for group in cells for cell in group], margin, level)
+    return [[next(judged) for _ in group] for group in cells]
+
+
+def _methods(group: Sequence[TestResult]) -> list[str]:
+    """The methods that a group's tests have scores of."""
+    return list(dict.fromkeys(m for result in group for m in result.scores.unique("method")))
+
+
+def _cells(
+    group: Sequence[TestResult], margin: float, spread: float, seed: int, least: int, flips: int
+) -> Iterator[Cell]:
+    """A cell for each method; no claim can be made of fewer than `least` independent inputs."""
+    first = group[0]
+    sign = 1 if first.headline.moves == "up" else -1
+    nulls = [null_means(result.scores) for result in group]
+    for method in _methods(group):
+        arms = repeated([pair(result, method) for result in group])
         effect = effect_of(arms, sign, margin, spread, seed, flips)
-        cells.append(Cell(key, arms, effect, _trouble(result, arms, effect.units, least)))
-    for result in results:
-        nulls |= null_means(result.scores)
-    return list(_judged(cells, nulls, margin, level))
+        key = _key(first, method)
+        null = _mean(np.array([found[key] for found in nulls if key in found]))
+        yield Cell(key, arms, effect, _trouble(first, arms, effect.units, least), null)
 
 
-def _judged(
-    cells: Sequence[Cell], nulls: Mapping[Key, float], margin: float, level: float
-) -> Iterator[Verdict]:
+def _judged(cells: Sequence[Cell], margin: float, level: float) -> Iterator[Verdict]:
     """The verdicts, p adjusted over all cells of which a claim can be made."""
     claims = [Effect() if cell.trouble else cell.effect for cell in cells]
     adjusted = benjamini_hochberg([claim.p for claim in claims]).tolist()
@@ -156,13 +191,12 @@ def _judged(
             missing=arms.missing,
             bug=_mean(arms.bug),
             control=_mean(arms.control),
-            null=nulls.get(cell.key, math.nan),
-            models=(len(arms.bug_models), len(arms.control_models)),
+            null=cell.null,
+            models=arms.models,
             units=cell.effect.units,
         )
-        yield (
-            verdict if cell.trouble else replace(verdict, reason=_reason(verdict, cell, strictest))
-        )
+        reason = cell.trouble or _reason(verdict, cell, strictest)
+        yield replace(verdict, reason=reason)
 
 
 def _answer(q: float, q_absent: float, level: float) -> Answer:

@@ -8,7 +8,7 @@ import pytest
 from explaindebug.errors import ConfigError, DataError
 from explaindebug.results import Gate, Headline, TestResult
 from explaindebug.scores import Key, Scores
-from explaindebug.verdicts import Verdict, verdicts
+from explaindebug.verdicts import Verdict, repeated_verdicts, verdicts
 
 UP = Headline("share", "background", "up", "?")
 DOWN = Headline("flipped", "spearman", "down", "?")
@@ -344,3 +344,72 @@ def test_level_is_a_rate(level) -> None:
 def test_no_tests_no_verdicts() -> None:
     assert verdicts([]) == []
     assert verdicts([empty()]) == []
+
+
+# The same test with networks of other seeds ----------------------------------------------------
+
+
+def repetitions(effect: float, spread: float, many: int) -> list[TestResult]:
+    """One test, repeated: the effects lie `spread` above and below the one that is given."""
+    return [measured(effect + shift) for shift in np.resize([-spread, spread], many)]
+
+
+def test_one_repetition_is_the_test_itself() -> None:
+    result = measured(0.2)
+    assert repeated_verdicts([[result]]) == [verdicts([result])]
+
+
+def test_repetitions_make_sure() -> None:
+    """One network with each bug and without can't tell; four repetitions can, if they agree."""
+    assert one(measured(0.06), margin=0.03).answer == "can't tell"
+    ((verdict,),) = repeated_verdicts([repetitions(0.06, 0.005, 4)], margin=0.03)
+    assert verdict.answer == "shows"
+    assert verdict.models == (4, 4)
+    assert verdict.n == verdict.units == 64
+    ((unsure,),) = repeated_verdicts([repetitions(0.06, 0.15, 4)], margin=0.03)
+    assert unsure.answer == "can't tell"
+    assert unsure.high - unsure.low > 3 * (verdict.high - verdict.low)
+
+
+def test_repetitions_without_a_bug_cry_wolf_less_where_networks_differ_more() -> None:
+    """Twice as much as expected: a single table cries wolf too often, several know better."""
+    rng = np.random.default_rng(0)
+    wolf = [0, 0]
+    for _ in range(150):
+        runs = [simulated(rng, models=0.05) for _ in range(4)]
+        wolf[0] += any(v.answer == "shows" for v in verdicts(runs[0]))
+        groups = list(zip(*runs, strict=True))
+        wolf[1] += any(v.answer == "shows" for g in repeated_verdicts(groups) for v in g)
+    assert wolf[1] / 150 <= 0.03
+    assert wolf[1] <= wolf[0]
+
+
+def test_what_arms_of_one_repetition_share_is_no_error() -> None:
+    """Another reference moves both arms of a repetition alike."""
+    runs = []
+    for shift in (-0.2, 0.0, 0.2):
+        result = measured(0.2)
+        for _, column in result.scores:
+            column.values[:] += shift
+        runs.append(result)
+    ((verdict,),) = repeated_verdicts([runs])
+    assert verdict.answer == "shows"
+    assert verdict.effect == pytest.approx(0.2)
+
+
+def test_a_void_repetition_is_left_out() -> None:
+    gates = (Gate("accuracy", 0.1, 0.9, "no"),)
+    void = measured(5.0, gates=gates)
+    ((verdict,),) = repeated_verdicts([[measured(0.2), void]])
+    assert verdict == one(measured(0.2))
+    ((verdict,),) = repeated_verdicts([[void, void]])
+    assert verdict.reason.startswith("The test is void")
+
+
+def test_repetitions_on_other_inputs_can_not_be_joined() -> None:
+    other = empty()
+    for role, value in (("bug", 0.9), ("control", 0.5)):
+        add(other, "grad", role, np.full(64, value), rows=range(100, 164))
+    ((verdict,),) = repeated_verdicts([[measured(0.4), other]])
+    assert "no input in common" in verdict.reason
+    assert verdict.answer == "can't tell"

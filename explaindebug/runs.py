@@ -1,0 +1,107 @@
+"""A run as it lies in its folder: written by the application, read again to be compared."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from explaindebug.errors import DataError
+from explaindebug.results import Gate, Headline, RunResult, TestResult
+from explaindebug.scores import Scores
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run: what it found, and the settings that it was made with."""
+
+    folder: Path
+    result: RunResult  # without galleries, which are not kept as numbers
+    settings: Mapping[str, Any]  # dotted keys of the configuration: "bug.labels.rate": 0.1
+
+    @property
+    def name(self) -> str:
+        """The folder, as a person gave it."""
+        return str(self.folder)
+
+
+def described(result: RunResult) -> dict[str, Any]:
+    """What `read_run` must know of a run beside its scores, as plain values for `results.json`."""
+    return {"methods": dict(result.methods), "tests": [_test(test) for test in result.tests]}
+
+
+def read_run(folder: Path | str) -> Run:
+    """The run that lies in a folder.
+
+    Raises:
+        DataError: where there is none, or it was cut before its end, or its files are damaged.
+    """
+    folder = Path(folder)
+    found, note = _json(folder, "results.json"), _json(folder, "run.json")
+    if "tests" not in found or "settings" not in note:
+        raise DataError(
+            f"{folder} holds a run of an older version, whose files don't say enough. Run it again "
+            f"({note.get('command', 'command unknown')}); trained networks are reused."
+        )
+    try:
+        scores = Scores.from_csv(folder / "scores.csv")
+        tests = [_read(told, scores, found) for told in found["tests"]]
+        rows = [(str(model), str(data), float(x)) for model, data, x in found["accuracies"]]
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(
+            f"{folder}: its files don't fit together ({type(error).__name__}: {error}). "
+            "Run it again into a new folder."
+        ) from error
+    result = RunResult(tests, found["methods"], rows, found.get("made", {}))
+    return Run(folder, result, dict(flat(note["settings"])))
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The settings by dotted keys."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _test(test: TestResult) -> dict[str, Any]:
+    return {
+        "name": test.name,
+        "title": test.title,
+        "headline": asdict(test.headline),
+        "stages": list(test.stages),
+        "clusters": {str(row): name for row, name in test.clusters.items()},
+        "warnings": list(test.warnings),
+    }
+
+
+def _read(told: Mapping[str, Any], scores: Scores, found: Mapping[str, Any]) -> TestResult:
+    gates = [g for g in found["gates"] if g["test"] == told["name"]]
+    return TestResult(
+        told["name"],
+        told["title"],
+        Headline(**told["headline"]),
+        scores.select(test=told["name"]),
+        gates=[Gate(g["name"], g["value"], g["least"], g["meaning"]) for g in gates],
+        stages=told["stages"],
+        facts=found["facts"].get(told["name"], {}),
+        clusters={int(row): name for row, name in told["clusters"].items()},
+        warnings=told["warnings"],
+    )
+
+
+def _json(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        started = (folder / "run.json").is_file()
+        why = "a run that was cut before its end: start it again with the same output=..."
+        raise DataError(f"{folder} holds {why if started else 'no run of explaindebug.'}") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder / name} can't be read: {error}.") from error
+    if not isinstance(found, dict):
+        raise DataError(f"{folder / name} holds no results.")
+    return found
