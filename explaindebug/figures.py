@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from explaindebug.plotting import (
     ACCENT,
     ANSWERS,
+    BELONGS,
     BUG,
     CONTROL,
     FAINT,
@@ -29,6 +30,7 @@ from explaindebug.scores import Key
 from explaindebug.verdicts import Verdict
 
 Floats = npt.NDArray[np.float64]
+WIDTH = 5.4  # inches: a text column, and on a phone's width still large enough to be read
 
 
 def effects(verdicts: Sequence[Verdict], names: Mapping[str, str]) -> Figure:
@@ -40,7 +42,7 @@ def effects(verdicts: Sequence[Verdict], names: Mapping[str, str]) -> Figure:
     """
     answers = {verdict.answer for verdict in verdicts}
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.6, 1.0 + 0.26 * len(verdicts)), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 0.9 + 0.26 * len(verdicts)), layout="constrained")
         means, effect = figure.subplots(1, 2, sharey=True, width_ratios=(1, 1.1))
         for y, verdict in enumerate(verdicts):
             _means(means, y, verdict)
@@ -48,7 +50,9 @@ def effects(verdicts: Sequence[Verdict], names: Mapping[str, str]) -> Figure:
         margin = max((v.margin for v in verdicts), default=0.0)
         effect.axvspan(-margin, margin, color=FAINT, alpha=0.25, linewidth=0)
         effect.axvline(0, color=FAINT, linewidth=0.8)
-        means.set_yticks(range(len(verdicts)), [names[v.method] for v in verdicts])
+        means.set_yticks(range(len(verdicts)), [short(names[v.method]) for v in verdicts])
+        for verdict, label in zip(verdicts, means.get_yticklabels(), strict=True):
+            label.set_gid(BELONGS + verdict.method)
         means.tick_params(axis="y", labelcolor=INK)
         means.set_ylim(len(verdicts) - 0.4, -0.6)
         means.set_xlabel(" / ".join(dict.fromkeys(v.similarity for v in verdicts)))
@@ -58,7 +62,8 @@ def effects(verdicts: Sequence[Verdict], names: Mapping[str, str]) -> Figure:
             axes.spines["left"].set_visible(False)
             axes.locator_params(axis="x", nbins=5)
         found = [{**style, "label": a} for a, style in MARKS.items() if a in answers]
-        legend(figure, [BUG, CONTROL, NULL, *found])
+        legend(means, [BUG, CONTROL, NULL])
+        legend(effect, found)
         return settle(figure)
 
 
@@ -83,7 +88,8 @@ def cascade(test: TestResult, names: Mapping[str, str], *, similarity: str = "")
             for other in curves.values():
                 axes.plot(other, color=FAINT, alpha=0.55, linewidth=0.6)
             _curve(axes, test, method, similarity)
-            axes.set_title(names[method], loc="left", color=INK, fontweight="bold")
+            axes.set_title(short(names[method]), loc="left", color=INK, fontweight="bold")
+            axes.set_gid(BELONGS + method)
             _quiet(axes)
         for axes in panels[len(methods) :]:
             axes.set_visible(False)
@@ -106,16 +112,23 @@ def curve(test: TestResult, method: str, similarity: str, role: str) -> tuple[Fl
     return means, spreads
 
 
+def short(name: str, most: int = 28) -> str:
+    """The name, cut where it would leave no room for the figure."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
 def _means(axes: Axes, y: int, verdict: Verdict) -> None:
-    axes.plot([verdict.control, verdict.bug], [y, y], color=FAINT, linewidth=1.6, zorder=1)
+    gid = BELONGS + verdict.method
+    ends = [verdict.control, verdict.bug]
+    axes.plot(ends, [y, y], color=FAINT, linewidth=1.6, zorder=1, gid=gid)
     for value, style in ((verdict.null, NULL), (verdict.control, CONTROL), (verdict.bug, BUG)):
-        axes.plot(value, y, **style)
+        axes.plot(value, y, gid=gid, **style)
 
 
 def _effect(axes: Axes, y: int, verdict: Verdict) -> None:
-    colour = ANSWERS[verdict.answer]
-    axes.plot(verdict.interval, [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")
-    axes.plot(verdict.effect, y, **MARKS[verdict.answer])
+    colour, gid = ANSWERS[verdict.answer], BELONGS + verdict.method
+    axes.plot(verdict.interval, [y, y], color=colour, linewidth=1.6, gid=gid)
+    axes.plot(verdict.effect, y, gid=gid, **MARKS[verdict.answer])
 
 
 def _curve(axes: Axes, test: TestResult, method: str, similarity: str) -> None:

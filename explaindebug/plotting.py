@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -17,6 +18,7 @@ from explaindebug.files import replacing
 INK, MUTED, RULE, FAINT, ACCENT = "#1c1d20", "#62656d", "#d3d5da", "#b4b7be", "#2f5fb3"
 PAPER = "#fefefe"
 CSS_PIXELS = 96  # per inch
+BELONGS = "method:"  # what a gid starts with whose artist belongs to one method
 ANSWERS = {"shows": "#0a6f6c", "doesn't": "#b4460f", "can't tell": "#6a6e78"}
 VARIABLES = {
     INK: "ink",
@@ -70,15 +72,19 @@ LINES: dict[str, dict[str, Any]] = {
 }
 
 
-def legend(figure: Figure, styles: Sequence[Mapping[str, Any]]) -> None:
-    """One line above all panels that names each style by its label."""
-    figure.legend(
+def legend(where: Figure | Axes, styles: Sequence[Mapping[str, Any]]) -> None:
+    """One line above all panels, or above one of them, that names each style by its label."""
+    place: dict[str, Any] = {"loc": "outside upper left"}
+    if isinstance(where, Axes):
+        place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.4}
+    where.legend(
         handles=[Line2D([], [], **style) for style in styles],
-        loc="outside upper left",
         ncols=len(styles),
         labelcolor=MUTED,
-        handletextpad=0.5,
-        columnspacing=1.4,
+        handletextpad=0.3 if isinstance(where, Axes) else 0.5,
+        columnspacing=1.1,
+        borderpad=0,
+        **place,
     )
 
 
@@ -93,6 +99,7 @@ def svg(figure: Figure, *, title: str, prefix: str) -> str:
     """The figure as an `<svg>` to stand inside a page: its colours follow the page's variables.
 
     `title` is read out to whoever can't see it; `prefix` keeps its ids apart from other figures'.
+    What belongs to a method is marked with data-m, so that the page can hide it.
     """
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -101,6 +108,7 @@ def svg(figure: Figure, *, title: str, prefix: str) -> str:
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<style.*?</style>", "", text, flags=re.S)  # it would style the whole page
+    text = re.sub(rf' id="{BELONGS}([^"]*)"', r' data-m="\1"', text)
     text = re.sub(r' id="(?!\w*[0-9a-f]{10})[^"]*"', "", text)  # names that nothing refers to
     text = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{prefix}-", text)
     for colour, variable in VARIABLES.items():
@@ -112,10 +120,10 @@ def svg(figure: Figure, *, title: str, prefix: str) -> str:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write `path`.png (200 dpi) and `path`.pdf, on white, each whole or not at all."""
+    """Write `path`.png (300 dpi) and `path`.pdf, on white, each whole or not at all."""
     for kind in ("png", "pdf"):
         with (
             matplotlib.rc_context(STYLE),
-            replacing(path.with_suffix(f".{kind}"), binary=True) as file,
+            replacing(path.with_name(f"{path.name}.{kind}"), binary=True) as file,
         ):
-            figure.savefig(file, format=kind, dpi=200)
+            figure.savefig(file, format=kind, dpi=300)

@@ -62,15 +62,16 @@ class Browser:
             loaded = self.events[-1]["method"] == "Page.loadEventFired"
 
     def run(self, script: str) -> Any:
-        """The value of an expression on the page."""
-        answer = self("Runtime.evaluate", expression=script, returnByValue=True)
+        """The value of an expression on the page; of a promise, what it comes to."""
+        answer = self("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
     def press(self, key: str) -> None:
         """Press and release a key."""
         text = {"text": "\r"} if key == "Enter" else {}
-        codes = {"Enter": 13, "Tab": 9, "Escape": 27, "ArrowRight": 39, "ArrowDown": 40}
+        codes = {"Enter": 13, "Tab": 9, "Escape": 27, " ": 32, "PageUp": 33, "PageDown": 34}
+        codes |= {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
         for kind in ("keyDown", "keyUp"):
             self(
                 "Input.dispatchKeyEvent",

@@ -114,5 +114,5 @@ def test_files_for_papers_and_no_trace_in_matplotlib(tmp_path) -> None:
     assert dict(matplotlib.rcParams) == before
     assert (tmp_path / "deep/spurious_effects.pdf").read_bytes().startswith(b"%PDF")
     with Image.open(tmp_path / "deep/spurious_effects.png") as picture:
-        assert picture.width > 1200
+        assert picture.width > 1500
         assert picture.getpixel((2, 2))[:3] == (255, 255, 255)

@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 
 from explaindebug import figures, plotting, wording
 from explaindebug.files import write_atomically
+from explaindebug.mapfigures import map_grid
 from explaindebug.palettes import NOT_A_NUMBER
 from explaindebug.report.page import section
-from explaindebug.report.pictures import save_pictures, scales, side
+from explaindebug.report.pictures import fit, save_pictures, scales
 from explaindebug.results import RunResult, TestResult
 from explaindebug.summaries import Summary
 from explaindebug.verdicts import Verdict
@@ -42,12 +43,15 @@ def write_report(
 def draw(
     test: TestResult, verdicts: Sequence[Verdict], names: Mapping[str, str]
 ) -> dict[str, Figure]:
-    """The figures of one test: "effects", and for each similarity its curves over the stages."""
+    """The figures of one test by name: "effects", "maps", and a similarity's curves over stages."""
     own = [v for m in names for v in verdicts if (v.test, v.method) == (test.name, m)]
     drawn = {"effects": figures.effects(own, names)} if own else {}
     staged = [key.similarity for key, _ in test.scores if key.condition in test.stages]
     for similarity in dict.fromkeys(staged):
         drawn[similarity] = figures.cascade(test, names, similarity=similarity)
+    galleries = [g for g in test.galleries if g.maps and len(g.inputs) and not test.stages]
+    for k, gallery in enumerate(galleries):
+        drawn["maps" if k == 0 else f"maps_{k + 1}"] = map_grid(gallery, names)
     return drawn
 
 
@@ -58,22 +62,28 @@ def render(
     level: float = 0.05,
 ) -> str:
     """The page as HTML; `drawn` has each test's figures. All text from users is escaped."""
-    environment = _environment()
-    script = environment.get_template("script.js.jinja").render()
-    digest = hashlib.sha256(script.encode()).digest()
-    names, cells, height = result.methods, wording.by_cell(verdicts), side(result)
-    return environment.get_template("report.html.jinja").render(
+    names, cells, room = result.methods, wording.by_cell(verdicts), fit(result)
+    return fill(
+        "report.html.jinja",
         result=result,
+        methods=names,
         answer=wording.answer(result, verdicts),
         remark=wording.remark(result),
         reading=wording.reading(verdicts, level),
         interval="95%",
-        sections=[section(t, names, cells, drawn[t.name], height) for t in result.tests],
-        script=Markup(script),
-        script_hash=base64.b64encode(digest).decode(),
+        sections=[section(t, names, cells, drawn[t.name], room) for t in result.tests],
         not_a_number="#" + bytes(NOT_A_NUMBER).hex(),
         **scales(),
     )
+
+
+def fill(template: str, **values: object) -> str:
+    """A page as HTML, its only script allowed by its hash."""
+    environment = _environment()
+    script = environment.get_template("script.js.jinja").render()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    page = environment.get_template(template)
+    return page.render(script=Markup(script), script_hash=digest, **values)
 
 
 def _environment() -> Environment:
@@ -102,5 +112,5 @@ def _environment() -> Environment:
 def _mean_sem(cell: Summary | None) -> str:
     if cell is None:
         return "–"
-    text = f"{wording.num(cell.mean)} ± {wording.num(cell.sem, 3)}"
+    text = f"{wording.num(cell.mean)} ±{wording.NO_BREAK}{wording.num(cell.sem, 3)}"
     return text if not cell.missing else f"{text} ({cell.missing} NaN)"

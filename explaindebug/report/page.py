@@ -10,8 +10,9 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from explaindebug import plotting, wording
-from explaindebug.report.pictures import MapTable, map_tables
-from explaindebug.results import TestResult
+from explaindebug.report.pictures import Album, Fit, album
+from explaindebug.report.tables import PaperTable, paper_table
+from explaindebug.results import Gallery, TestResult
 from explaindebug.scores import Key
 from explaindebug.summaries import Summary, summarise
 from explaindebug.verdicts import Verdict
@@ -38,7 +39,9 @@ class Section:
     shown: int  # methods that show the bug
     effects: str  # SVG
     cascade: str  # SVG, empty where the test has no stages
-    pictures: Sequence[MapTable]  # one per input
+    figures: Mapping[str, str]  # what it shows -> its file beside the page, without .png or .pdf
+    paper: PaperTable | None
+    albums: Sequence[Album]
     broken: bool  # a map has pixels that are not numbers
     measurements: Sequence[Measurement]
 
@@ -48,9 +51,9 @@ def section(
     names: Mapping[str, str],
     cells: wording.Table,
     drawn: Mapping[str, Figure],
-    height: int,
+    room: Fit,
 ) -> Section:
-    """A test made ready for the page; maps are at most `height` pixels high."""
+    """A test made ready for the page, with as many pictures as there is `room` for."""
     verdicts = {m: cells[test.name, m] for m in names if (test.name, m) in cells}
     place = f"test-{test.name}"
     summaries = {Key(*line[:5]): line for line in summarise(test.scores)}
@@ -65,7 +68,9 @@ def section(
         shown=sum(v.answer == "shows" for v in verdicts.values()),
         effects=effects(verdicts, names, drawn.get("effects"), place),
         cascade=cascade(test, drawn.get(headline.similarity), place),
-        pictures=[t for g in test.galleries for t in map_tables(g, names, height)],
+        figures={name: f"figures/{test.name}_{name}" for name in drawn},
+        paper=paper_table(test, names),
+        albums=[album(g, names, room, start=_start(test, g)) for g in test.galleries if g.maps],
         broken=any(np.isnan(maps).any() for maps in _maps(test)),
         measurements=measurements(summaries, test, names),
     )
@@ -105,6 +110,11 @@ def measurements(
 
 def _excess(summaries: Mapping[Key, Summary], key: Key) -> float:
     return summaries[key].excess if key in summaries else math.nan
+
+
+def _start(test: TestResult, gallery: Gallery) -> str:
+    """The arm with the bug; in a cascade the stage that the verdict is about."""
+    return test.headline.condition if test.headline.condition in gallery.maps else "with the bug"
 
 
 def _headline(test: TestResult) -> tuple[str, str]:

@@ -2,9 +2,11 @@
 
 import base64
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,85 +18,130 @@ from explaindebug.palettes import diverging, sequential
 from explaindebug.results import Gallery, RunResult
 from explaindebug.strips import signs, strip
 
-LEVELS = 31  # of each sign: with so few, a map costs 0.7 bytes a pixel, and no eye can tell
-BYTES_PER_PIXEL = 0.95  # of a map, in base64
+LEVELS = 31  # of each sign: lossless, for noisy maps smaller than a good JPEG, and no eye can tell
+BYTES_PER_PIXEL = 0.9  # of a map, in base64
 BUDGET = 18e6  # bytes for all maps of a page, so that it stays under 25 MB
+LEAST, MOST = 48, 256  # pixels a map is high on the page, where it has so many
+GAP = 2  # pixels between the maps of a row, so that none bleeds into the next when scaled
+PHOTO = 160  # pixels an input is high at most
 
 
-@dataclass(frozen=True)
-class Map:
-    """A method's map of one input as the page shows it."""
+class Fit(NamedTuple):
+    """What fits into a page: so many inputs of each gallery, their maps at most so high."""
 
-    source: str  # data:image/webp;base64,...
-    alt: str
+    inputs: int
+    height: int
 
 
 @dataclass(frozen=True)
 class Row:
-    """The maps of one model or stage; None where a method was not measured."""
+    """One input's maps under one model or stage, side by side in one picture."""
 
-    name: str
-    maps: tuple[Map | None, ...]
+    arm: int  # which of the gallery's models
+    source: str  # data:image/webp;base64,...
+    alts: tuple[str, ...]  # per method, empty where it was not measured
 
 
 @dataclass(frozen=True)
-class MapTable:
+class Input:
     """One input, and all maps of it."""
 
     caption: str
-    input: str
-    methods: tuple[str, ...]
+    source: str
     rows: tuple[Row, ...]
-    width: int
-    height: int
 
 
-def side(result: RunResult) -> int:
-    """The height in pixels to which maps are shrunk so that all of them fit into a page."""
-    count = sum(
-        len(maps) * len(gallery.inputs)
-        for test in result.tests
-        for gallery in test.galleries
-        for maps in gallery.maps.values()
-    )
-    return int(np.sqrt(BUDGET / BYTES_PER_PIXEL / max(count, 1)))
+@dataclass(frozen=True)
+class Album:
+    """A gallery as the page shows it."""
+
+    arms: tuple[str, ...]  # models or stages
+    start: int  # the arm that is shown at first
+    before: int  # and the one to compare it with
+    methods: Mapping[str, str]  # those that have a map, as in configs -> as in tables
+    inputs: tuple[Input, ...]
+    left_out: int  # inputs for which the page has no room
+    zoom: float  # a row's width over that of one map
+    aspect: float  # a map's width over its height
+    coarse: bool  # so few pixels that each should stay a square
 
 
-def map_tables(gallery: Gallery, names: Mapping[str, str], height: int) -> Iterator[MapTable]:
-    """A table per input of the gallery, with maps at most `height` pixels high."""
+def fit(result: RunResult, budget: float = BUDGET) -> Fit:
+    """As many inputs, in their order, and maps as large as the budget allows.
+
+    Maps are shrunk first, down to `LEAST` pixels; only then inputs are left out, as many of each
+    gallery. None is chosen by how it looks.
+    """
+    galleries = [gallery for test in result.tests for gallery in test.galleries]
+    most = max((len(gallery.inputs) for gallery in galleries), default=0)
+
+    def fits(room: Fit) -> bool:
+        return sum(_pixels(g, room) for g in galleries) * BYTES_PER_PIXEL <= budget
+
+    heights = (Fit(most, height) for height in range(MOST, LEAST - 1, -1))
+    fewer = (Fit(inputs, LEAST) for inputs in range(most - 1, 0, -1))
+    return next(filter(fits, chain(heights, fewer)), Fit(1, LEAST))
+
+
+def album(gallery: Gallery, names: Mapping[str, str], room: Fit, *, start: str = "") -> Album:
+    """The gallery made ready for the page; `start` is the arm to show at first."""
     signed = signs(gallery)
-    methods = [name for name in names if name in signed]
-    for i, caption in enumerate(gallery.captions):
-        rows = []
-        for row, maps in gallery.maps.items():
-            shown = [
-                Map(
-                    map_source(maps[m][i], height, signed=signed[m]),
-                    f"{names[m]}, {row}: {caption}" + _broken(maps[m][i]),
-                )
-                if m in maps
-                else None
-                for m in methods
-            ]
-            rows.append(Row(row, tuple(shown)))
-        picture = Image.fromarray(gallery.inputs[i])
-        picture.thumbnail((10**6, max(height, 64)))
-        labels = tuple(names[m] for m in methods)
-        h, w = gallery.inputs[i].shape[:2]
-        yield MapTable(caption, source(picture, quality=85), labels, tuple(rows), w, h)
+    methods = {m: name for m, name in names.items() if m in signed}
+    arms = tuple(gallery.maps)
+    first = arms.index(start) if start in arms else len(arms) - 1
+    control = next((k for k, arm in enumerate(arms) if "control" in arm), 0)
+    h, w = gallery.inputs.shape[1:3]
+    factor = _factor(h, room.height)
+    width = w // factor
+    shown = range(min(room.inputs, len(gallery.inputs)))
+    return Album(
+        arms=arms,
+        start=first,
+        before=control if control != first else 0,
+        methods=methods,
+        inputs=tuple(_input(gallery, i, methods, signed, factor) for i in shown),
+        left_out=len(gallery.inputs) - len(shown),
+        zoom=(len(methods) * (width + GAP) - GAP) / width,
+        aspect=w / h,
+        coarse=h // factor <= 96,
+    )
 
 
-def map_source(one: npt.NDArray[np.float32], height: int, *, signed: bool) -> str:
-    """A map (h, w) as a data URI: shrunk by whole factors, in few levels, without loss."""
-    small = _shrunk(one, -(-one.shape[0] // height))
-    levels = np.rint(small * LEVELS) / LEVELS
-    return source(Image.fromarray(colour(levels, signed=signed)), lossless=True)
+def _input(
+    gallery: Gallery, i: int, methods: Mapping[str, str], signed: Mapping[str, bool], factor: int
+) -> Input:
+    caption, rows = gallery.captions[i], []
+    for arm, (name, maps) in enumerate(gallery.maps.items()):
+        tiles = [tile(maps[m][i], factor, signed=signed[m]) if m in maps else None for m in methods]
+        alts = [
+            f"{label}, {name}: {caption}{_broken(maps[m][i])}" if m in maps else ""
+            for m, label in methods.items()
+        ]
+        rows.append(Row(arm, source(side_by_side(tiles), lossless=True), tuple(alts)))
+    picture = Image.fromarray(gallery.inputs[i])
+    picture.thumbnail((10**6, PHOTO))
+    return Input(caption, source(np.asarray(picture), quality=85), tuple(rows))
 
 
-def source(picture: Image.Image, **options: object) -> str:
+def tile(one: npt.NDArray[np.float32], factor: int, *, signed: bool) -> Pixels:
+    """A map (h, w) as a picture: `factor` times smaller, in few levels."""
+    return colour(np.rint(_shrunk(one, factor) * LEVELS) / LEVELS, signed=signed)
+
+
+def side_by_side(tiles: Sequence[Pixels | None]) -> Pixels:
+    """Pictures of one size as one, with gaps; white where there is none."""
+    h, w = next((t.shape[:2] for t in tiles if t is not None), (1, 1))
+    row = np.full((h, len(tiles) * (w + GAP) - GAP, 3), 255, np.uint8)
+    for k, one in enumerate(tiles):
+        if one is not None:
+            row[:, k * (w + GAP) : k * (w + GAP) + w] = one
+    return row
+
+
+def source(picture: Pixels, **options: object) -> str:
     """The picture as a WebP in a data URI."""
     buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", **options)
+    Image.fromarray(picture).save(buffer, "WEBP", **options)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -122,6 +169,19 @@ def save_pictures(result: RunResult, folder: Path) -> list[Path]:
                 name = f"{test.name}{part}_{i:03}.png"
                 written.append(write_atomically(folder / name, buffer.getvalue()))
     return written
+
+
+def _pixels(gallery: Gallery, room: Fit) -> int:
+    """Of all the gallery's maps that are shown."""
+    count, h, w = (int(size) for size in gallery.inputs.shape[:3])
+    factor = _factor(h, room.height)
+    maps = sum(len(maps) for maps in gallery.maps.values())
+    return min(count, room.inputs) * maps * (h // factor) * (w // factor)
+
+
+def _factor(height: int, most: int) -> int:
+    """By how much maps are shrunk to be at most so high, but never below `LEAST`."""
+    return max(1, min(-(-height // most), height // LEAST))
 
 
 def _shrunk(one: npt.NDArray[np.float32], factor: int) -> npt.NDArray[np.float32]:
