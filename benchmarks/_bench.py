@@ -74,6 +74,13 @@ class Bench:
                 times[name].append(self._time(case))
         return {name: statistics.median(found) for name, found in times.items()}
 
+    def peaks(self, cases: Mapping[str, Case], repeats: int = 5) -> dict[str, float]:
+        """Megabytes that each case adds at its peak; empty where the system can't be asked."""
+        found = [{name: _peak_mb(case) for name, case in cases.items()} for _ in range(repeats)]
+        if any(peak is None for peaks in found for peak in peaks.values()):
+            return {}
+        return {name: statistics.median(peaks[name] for peaks in found) for name in cases}
+
     def compare(
         self, what: str, ours: float, peers: Mapping[str, float], goal: float | None = None
     ) -> None:
@@ -131,7 +138,7 @@ def arguments(description: str, **options: Any) -> argparse.Namespace:
     return found
 
 
-def peak_mb(case: Case) -> float | None:
+def _peak_mb(case: Case) -> float | None:
     """Megabytes of memory that a case adds at its peak; None where Linux can't be asked."""
     try:
         ctypes.CDLL(None).malloc_trim(0)  # what was freed must not serve the next case

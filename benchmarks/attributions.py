@@ -4,7 +4,8 @@
                                       [--methods NAME ...]
 
 "Passes" are the time of the forward (and backward) passes that a method needs at least, through the
-same network, frozen and channels-last, in chunks that suit the cache.
+same network, frozen and channels-last, in chunks that suit the cache. LRP-SPAF and DeepTaylor also
+need a forward pass with the positive weights, for their denominators.
 """
 
 import copy
@@ -16,7 +17,7 @@ from typing import Any
 import torch
 import torchvision
 from _attribution_peers import AS_IT_COMES, Task, peers
-from _bench import Bench, Case, arguments, peak_mb
+from _bench import Bench, Case, arguments
 from torch import Tensor, nn
 
 from explaindebug.attributions import ATTRIBUTIONS
@@ -29,6 +30,7 @@ from explaindebug.watching import watch
 SINGLE = ["grad", "inputgrad", "gbp", "deconvnet", "lrp_eps", "lrp_spaf"]
 SURROGATES = ["lime", "kernelshap"]
 LEARNED = ["pnet", "pattribution", "lrp_eps", "lrp_spaf", "deep_taylor"]  # own backward rules
+POSITIVE = ["lrp_spaf", "deep_taylor"]  # rules with sums over positive weights
 
 # network: what makes it, pixels, images, samples, perturbed images, chunks
 NETWORKS: dict[str, tuple[Any, int, int, int, int, tuple[int, ...]]] = {
@@ -75,11 +77,12 @@ class Network:
         self, *methods: str, task: Task | None = None, chunk: int = 32, **options: Any
     ) -> Iterator[Case]:
         """A run of our methods, prepared as a user of `Plan` prepares it."""
-        task, threads = task or self.task, self.bench.arguments.threads
+        task = task or self.task
+        workers = 1 if self.bench.arguments.threads == 1 else None  # as many as there are cores
         specs = [{m: self.options(m) | options} for m in methods]
         with watch(task.model) as private:
             plan = Plan(specs).prepare(private, task.references)
-            yield lambda: plan(private, task.images, task.targets, chunk=chunk, workers=threads)
+            yield lambda: plan(private, task.images, task.targets, chunk=chunk, workers=workers)
 
     def each(self) -> None:
         """One method after another."""
@@ -102,10 +105,11 @@ class Network:
     def passes(self, method: str) -> tuple[Case, float]:
         """Some of the passes that a method can't do without, and how often they are needed."""
         n, backward = len(self.task.images), method not in SURROGATES
+        forward = 2 if method in POSITIVE else 1
         total = n * next(iter(self.options(method).values()), 1)  # not what ours says it needs
         size = min(self.task.chunks[0], n) if total <= n else self.task.chunks[0]
         rounds = max(1, min(4, total // size))
-        return _passes(self.task, size, rounds, backward), total / (size * rounds)
+        return _passes(self.task, size, rounds, forward, backward), total / (size * rounds)
 
     def together(self) -> None:
         """Sets of methods: ours in one plan, peers one after another."""
@@ -169,16 +173,14 @@ class Network:
         for method in ("grad", "sgrad", "intgrad", "lrp_eps", "lime"):
             if method not in self.methods:
                 continue
-            with self.plan(method, chunk=chunk) as ours:
-                mine = peak_mb(ours)
             cases = peers(method, self.task, self.bench)
             equal = {k: v for k, v in cases.items() if str(chunk) in k or "," not in k}
-            peaks = {k: peak_mb(v) for k, v in equal.items()}
-            if mine is None:
-                self.bench.skip("memory", "needs Linux")
-                return
-            found = {k: v for k, v in peaks.items() if v is not None}
-            self.row(f"{method}: peak MB, chunks of {chunk}", mine, found, 1.0)
+            with self.plan(method, chunk=chunk) as ours:
+                peaks = self.bench.peaks({"ours": ours} | equal)
+            if not peaks:
+                return self.bench.skip("memory", "needs Linux")
+            mine = peaks.pop("ours")
+            self.row(f"{method}: peak MB, chunks of {chunk}", mine, peaks, 1.0)
 
     def row(self, what: str, ours: float, others: dict[str, float], goal: float | None) -> None:
         """A row that names the network."""
@@ -191,7 +193,7 @@ def smooth(n: int, size: int) -> Tensor:
     return coarse.round() / 2 + coarse / 4
 
 
-def _passes(task: Task, n: int, rounds: int, backward: bool) -> Case:
+def _passes(task: Task, n: int, rounds: int, forward: int, backward: bool) -> Case:
     """Passes through the frozen network, channels-last, n images at a time."""
     model = copy.deepcopy(task.model).requires_grad_(False).to(memory_format=torch.channels_last)
     x = task.images.repeat(-(-n // len(task.images)), 1, 1, 1)[:n]
@@ -199,6 +201,9 @@ def _passes(task: Task, n: int, rounds: int, backward: bool) -> Case:
 
     def run() -> None:
         for _ in range(rounds):
+            with torch.no_grad():
+                for _ in range(forward - 1):
+                    model(x)
             with torch.set_grad_enabled(backward):
                 logits = model(x)
             if backward:
