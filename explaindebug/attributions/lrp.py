@@ -148,7 +148,7 @@ class LRPEpsilon(Relevance):
 class LRPSequentialPresetAFlat(Relevance):
     """LRP by "sequential preset A flat": a rule for each kind of layer.
 
-        linear layers: as LRP-EPS
+        linear layers: as LRP-EPS, and so the last layer, which gives the logit, of any kind
         convolutions:  R_j = sum_k (a+ w+ + a- w-)_jk / (sum_j' (a+ w+ + a- w-)_j'k + b_k) R_k
         first layer:   R_j = sum_k R_k / n_k, where unit k looks at n_k values
 
@@ -166,7 +166,8 @@ class LRPSequentialPresetAFlat(Relevance):
     rule written out on a layer's whole matrix (float64, 1e-9). tests/attributions/test_lrp.py and
     tests/attributions/test_rules.py
 
-    Differs: from zennit, whose rule for convolutions counts the positive part of the bias only.
+    Differs: zennit's rule for convolutions counts the positive part of the bias only; innvestigate
+    takes that rule for a convolution that gives the logit, too, where there is no ReLU behind it.
 
     Raises:
         ConfigError: for an epsilon of 0 or less, or another `bias`.
@@ -187,8 +188,11 @@ class LRPSequentialPresetAFlat(Relevance):
 
     @property
     def composite(self) -> Composite:
+        # Where a convolution gives a single logit, positive parts alone would explain the wrong
+        # class: minus the logit counts for class 0.
+        dense = Epsilon(self.epsilon)
         return Composite(
-            self.label, dense=Epsilon(self.epsilon), conv=Alpha1Beta0(self.bias), first=Flat()
+            self.label, dense=dense, conv=Alpha1Beta0(self.bias), first=Flat(), head=dense
         )
 
 

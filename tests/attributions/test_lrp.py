@@ -590,3 +590,16 @@ def test_deep_taylor_refuses_images_outside_of_its_range():
     model, x = plain(), images()
     with pytest.raises(ConfigError, match="sees values from"):
         DeepTaylor("bounded", 0, 1)(model, x, torch.zeros(3).long())
+
+
+@pytest.mark.parametrize("method", [LRPEpsilon(), LRPSequentialPresetAFlat(), DeepTaylor()])
+def test_class_0_of_one_logit_is_class_1_of_the_negated_network(method):
+    """Also where a convolution gives the logit."""
+    head = nn.Conv2d(6, 1, 3)
+    model = draw(nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), head, nn.AvgPool2d(8), nn.Flatten()))
+    x, target = images(), torch.tensor([0, 1, 0])
+    found = [method(model, x, target), method(model, x, 1 - target)]
+    with torch.no_grad():
+        head.weight.neg_(), head.bias.neg_()
+    torch.testing.assert_close(found, [method(model, x, 1 - target), method(model, x, target)])
+    assert any(maps.any() for maps in found)
