@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from known_networks import trained_squeezenet
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -455,10 +456,7 @@ def test_what_has_no_pattern_is_refused_by_name(method, odd, word):
 
 @both_methods
 def test_trained_squeezenet(real_data, method):
-    models = pytest.importorskip("torchvision.models")
-    file = real_data / "squeezenet_imagenet/squeezenet1_0_torchvision_norm_fp16.pt"
-    model = models.squeezenet1_0(weights=None)
-    model.load_state_dict({k: v.float() for k, v in torch.load(file, weights_only=True).items()})
+    model = trained_squeezenet(real_data)
     images = drawn(4, 3, 96, 96)
     (maps,) = attribute(model, images, methods=[method()], references=drawn(8, 3, 96, 96)).values()
     assert maps.isfinite().all()
