@@ -65,6 +65,7 @@ class TestResult:
     # Input -> the class or photograph that it shares with others, where inputs are not independent.
     clusters: Mapping[int, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()  # what went wrong without ending the test: NaN maps, ...
+    questions: Sequence[Headline] = ()  # asked beside the headline: see `followup.answers`
     detectors: Sequence[Detector] = ()  # could one find the examples with the bug, one by one?
 
 

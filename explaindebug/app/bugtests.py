@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from explaindebug.app import detecting
 from explaindebug.app.progress import Bar
 from explaindebug.app.workbench import Wanted, Workbench, check_together
+from explaindebug.bugs import BUGS
 from explaindebug.bugs.labels import LabelFlips
-from explaindebug.bugs.spurious import SpuriousBackground
+from explaindebug.bugs.signal import SpuriousSignal
 from explaindebug.callbacks import (
     ComparingCallback,
     ReferenceSimilarity,
@@ -32,13 +33,18 @@ from explaindebug.datamodules.base import balanced
 from explaindebug.datamodules.loading import loader
 from explaindebug.detectors import Detector, detectors
 from explaindebug.errors import ConfigError
+from explaindebug.followup import questions
+from explaindebug.registry import nearest
 from explaindebug.reinitialisation import Stage, layers, stages
 from explaindebug.results import Gate, Headline, TestResult
+from explaindebug.spuriousscore import SpuriousScore, spurious_score
 
 CLEAN = Wanted("clean")
 TWIN = Wanted("clean twin", twin=1)
 BATCH = 32  # inputs that a trainer hands over at once
 SCENE_GATE = 0.9  # share of scenes that must be classified without any object
+SCORE_GATE = 0.85  # share of pictures that a signal must flip (Adebayo et al. 2022)
+NOT_LEARNED = "the network has not learned the signal, so no map should show that it has"
 
 
 class BugTest(ABC):
@@ -79,44 +85,68 @@ class BugTest(ABC):
 
 @dataclass(frozen=True)
 class Spurious(BugTest):
-    """The network learned the background.
+    """The network learned a signal that has nothing to do with the object.
 
-    Both networks see the same test pictures, each object in front of its class's scene.
+    All networks see the same test pictures, each with the signal. `signal` is one of the bugs that
+    are `SpuriousSignal`s, by name or as {name: options}; `feather` belongs to "background".
 
-    Source: Adebayo et al. 2020, section 3.1.
+    Source: Adebayo et al. 2020, section 3.1; the follow-up's questions and signals: 2022.
     """
 
     name: ClassVar[str] = "spurious"
     title: ClassVar[str] = "Spurious background"
-    explanations: ClassVar[int] = 6
 
+    signal: str | dict[str, Any] = "background"
     fraction: float = 1.0
     feather: float = 0.01
+    ccm: int = 24  # pictures without the signal, on which it is asked for cause for concern
+
+    def __post_init__(self) -> None:
+        if self.ccm < 0:
+            raise ConfigError(f"bug.spurious.ccm={self.ccm}: 0 for none, or how many pictures.")
+
+    @property
+    def _bug(self) -> SpuriousSignal:
+        spec = {self.signal: {}} if isinstance(self.signal, str) else self.signal
+        own = {"feather": self.feather} if "background" in spec else {}
+        given = {n: {"fraction": self.fraction, **own, **(o or {})} for n, o in spec.items()}
+        known = [n for n in BUGS if issubclass(BUGS[n], SpuriousSignal)]
+        for name in spec:
+            if name not in known:
+                raise ConfigError(
+                    f"bug.spurious.signal: unknown signal {name!r}.{nearest(name, known)} "
+                    f"Known: {', '.join(known)}."
+                )
+        bug: SpuriousSignal = BUGS.build(given)
+        return bug
 
     @property
     def _trained(self) -> Wanted:
-        bug = SpuriousBackground(self.fraction, self.feather)
-        return Wanted("spurious", bug=bug, twin=2)
+        return Wanted("spurious", bug=self._bug, twin=2)
 
     def check(self, bench: Workbench) -> None:
-        """Masks, a scene for every class, and pictures enough."""
-        module = bench.data("data", self._trained.bug)
+        """Masks, scenes or classes as the signal needs them, and pictures enough."""
+        module = bench.data("data", self._bug)
         module.check()
         module.probe(bench.settings.probe)
+        if self.ccm:
+            bench.data().probe(self.ccm)
 
     def networks(self) -> Sequence[Wanted]:
         """The network to debug, and two clean ones on the same inputs."""
         return [CLEAN, TWIN, self._trained]
 
+    def calls(self, bench: Workbench) -> int:
+        """Three networks' maps of pictures and of scenes, and of pictures without the signal."""
+        return 6 + (3 if self.ccm else 0)
+
     def run(self, bench: Workbench, bar: Bar) -> TestResult:
-        """Share of the attribution on the background, GT-1 and GT-2."""
-        module = bench.data("data", self._trained.bug)
-        test = module.data.test
+        """Share of the attribution on the signal, GT-1 and GT-2, and the follow-up's questions."""
+        module = bench.data("data", self._bug)
         bench.record(self._trained)
-        alone = bench.accuracy(self._trained, "scenes alone", test, scenes=True)
         bench.accuracy(self._trained, "without the bug", bench.data().clean.test)
-        bench.accuracy(CLEAN, "with spurious scenes", test)
-        scenes = bench.accuracy(CLEAN, "scenes alone", test, scenes=True)
+        bench.accuracy(CLEAN, "with spurious signals", module.data.test)
+        gate, facts = self._reliance(bench)
         callback = SpuriousSimilarity(
             control=[bench.network(CLEAN), bench.network(TWIN)], **bench.options("data", bar)
         )
@@ -126,19 +156,65 @@ class Spurious(BugTest):
             "share",
             "background",
             "up",
-            "Does more of the map lie on the background than under a clean network?",
+            "Does more of the map lie on the signal than under a clean network?",
         )
-        gate = Gate(
-            "accuracy on scenes alone",
-            alone,
-            SCENE_GATE,
-            "the network has not learned the background, so no map should show that it has",
+        result = self.result(callback, headline, gates=(gate,), facts=facts)
+        result.title = self._bug.label
+        if not self.ccm:
+            return result
+        ccm = self._ccm(bench, bar)
+        measures = list(callback.comparison.measures)
+        return replace(
+            result,
+            scores=result.scores + ccm.scores,
+            warnings=(*result.warnings, *ccm.warnings),
+            questions=questions("ssim" if "ssim" in measures else measures[0]),
         )
+
+    def _reliance(self, bench: Workbench) -> tuple[Gate, dict[str, Any]]:
+        """Whether the network learned the signal, and what a clean one makes of it."""
+        test = bench.data("data", self._bug).data.test
+        scores = {want: self._score(bench, want) for want in (self._trained, CLEAN)}
         facts = {
-            "share of training pictures with their class's scene": self.fraction,
-            "clean network's accuracy on scenes alone": round(scenes, 3),
+            "share of the class's training pictures with the signal": self.fraction,
+            "spurious score": str(scores[self._trained]),
+            "clean network's spurious score": str(scores[CLEAN]),
         }
-        return self.result(callback, headline, gates=(gate,), facts=facts)
+        if self._bug.name == "background":
+            alone, clean = (
+                bench.accuracy(want, "scenes alone", test, scenes=True)
+                for want in (self._trained, CLEAN)
+            )
+            facts["clean network's accuracy on scenes alone"] = round(clean, 3)
+            gate = Gate("accuracy on scenes alone", alone, SCENE_GATE, NOT_LEARNED)
+        else:
+            gate = Gate("spurious score", scores[self._trained].value, SCORE_GATE, NOT_LEARNED)
+        return gate, facts
+
+    def _score(self, bench: Workbench, want: Wanted) -> SpuriousScore:
+        """How often the signal flips what the network says of clean test pictures."""
+        clean: ImageSet = bench.data().clean.test
+        scenes = bench.data().scenes if "scenes" in self._bug.needs else {}
+        after = {
+            c: bench.predictions(want, self._bug.added(clean, c, scenes=scenes))
+            for c in self._bug.classes(clean)
+        }
+        return spurious_score(bench.predictions(want, clean), after)
+
+    def _ccm(self, bench: Workbench, bar: Bar) -> ComparingCallback:
+        """Maps of pictures without the signal, against a clean network's."""
+        options = {**bench.options("data", bar), "probe": self.ccm, "pictures": 0}
+        callback = ReferenceSimilarity(
+            test=self.name,
+            condition="ccm",
+            reference=bench.network(CLEAN),
+            control=bench.network(TWIN),
+            own_target=True,
+            **options,
+        )
+        probe = loader(bench.data().probe(self.ccm), batch_size=BATCH)
+        bench.measure(callback, bench.network(self._trained), probe, f"{self.name}-ccm")
+        return callback
 
 
 @dataclass(frozen=True)

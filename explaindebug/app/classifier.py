@@ -69,10 +69,15 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def accuracy(network: nn.Module, images: Tensor, labels: Tensor, *, chunk: int = 128) -> float:
-    """Share of images (n, c, h, w) that the network, in eval mode, gives their label."""
+def predictions(network: nn.Module, images: Tensor, *, chunk: int = 128) -> Tensor:
+    """The class (n,) that the network, in eval mode, gives each image (n, c, h, w)."""
     was_training = network.training
     network.eval()
     found = [predicted(network(x)) for x in torch.split(images, chunk)]
     network.train(was_training)
-    return float((torch.cat(found) == labels).float().mean())
+    return torch.cat(found)
+
+
+def accuracy(network: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """Share of images (n, c, h, w) that the network, in eval mode, gives their label."""
+    return float((predictions(network, images) == labels).float().mean())

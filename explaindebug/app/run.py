@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from explaindebug import __version__
+from explaindebug import __version__, followup
 from explaindebug.app.bugtests import BugTest
 from explaindebug.app.environment import versions
 from explaindebug.app.loggers import guarded
@@ -24,11 +24,13 @@ from explaindebug.app.workbench import Workbench
 from explaindebug.attributions.plan import Plan
 from explaindebug.console import print_table
 from explaindebug.console_detectors import print_detectors
+from explaindebug.console_questions import print_questions
 from explaindebug.detectors import write_detectors
 from explaindebug.errors import AttributionError, ConfigError
 from explaindebug.files import writable_folder, write_json
 from explaindebug.report import write_report
 from explaindebug.results import RunResult, TestResult
+from explaindebug.runs import described
 from explaindebug.scores import Scores
 from explaindebug.summaries import write_summary
 from explaindebug.verdicts import Verdict, verdicts
@@ -153,12 +155,18 @@ def finish(result: RunResult, bench: Workbench) -> None:
     answers = verdicts(result.tests, margin=checked.margin, level=checked.level)
     scores = sum((test.scores for test in result.tests), Scores())
     write_summary(scores, folder / "summary.csv")
-    write_json(folder / "results.json", plain(result, answers))
+    further = [
+        answer
+        for test in result.tests
+        for answer in followup.answers(test, margin=checked.margin, level=checked.level)
+    ]
+    write_json(folder / "results.json", plain(result, answers, further))
     found = [detector for test in result.tests for detector in test.detectors]
     write_detectors(found, folder / "detectors.csv")
     report = write_report(result, answers, folder, level=checked.level)
     bench.log(answers)
     print_table(result, answers, console)
+    print_questions(result, further, console)
     print_detectors(result, console)
     say(f"\neverything is in {folder}; open {report}")
     for line in bench.upload_lines():
@@ -176,10 +184,14 @@ def refuse_broken_maps(result: RunResult) -> None:
         raise AttributionError(f"the run is complete, but {' '.join(broken)}")
 
 
-def plain(result: RunResult, answers: Sequence[Verdict]) -> dict[str, Any]:
+def plain(
+    result: RunResult, answers: Sequence[Verdict], further: Sequence[Verdict]
+) -> dict[str, Any]:
     """The results as plain values, for `results.json`."""
     return {
+        **described(result),
         "verdicts": [asdict(answer) for answer in answers],
+        "questions": [asdict(answer) for answer in further],
         "gates": [
             {"test": test.name, **asdict(gate), "passed": gate.passed}
             for test in result.tests

@@ -13,7 +13,7 @@ from hydra.utils import instantiate
 from torch import Tensor, nn
 
 from explaindebug._lightning import pl
-from explaindebug.app.classifier import Classifier, accuracy
+from explaindebug.app.classifier import Classifier, accuracy, predictions
 from explaindebug.app.progress import Bar, say
 from explaindebug.app.settings import Settings
 from explaindebug.app.store import Recipe, Store, Trained
@@ -24,6 +24,7 @@ from explaindebug.callbacks import AttributionCallback
 from explaindebug.callbacks.loggers import Sinks
 from explaindebug.comparisons import Comparison
 from explaindebug.data import ImageSet
+from explaindebug.data.imageset import Labels
 from explaindebug.errors import ConfigError, DataError, UnsupportedModelError
 from explaindebug.files import write_json
 from explaindebug.postprocessing import PostProcessing
@@ -155,6 +156,11 @@ class Workbench:
         )
         self.accuracies.append((wanted.name, what, found))
         return found
+
+    def predictions(self, wanted: Wanted, images: ImageSet) -> Labels:
+        """The class (n,) that the network gives each picture."""
+        batch = images.batch(slice(None)).image
+        return predictions(self.network(wanted), batch).numpy()
 
     def measure(
         self, callback: AttributionCallback, network: nn.Module, loader: Any, name: str

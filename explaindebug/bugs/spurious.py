@@ -1,6 +1,7 @@
 """Every object of a class stands in front of the same kind of scene."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter  # type: ignore[attr-defined]
 
 from explaindebug.bugs import BUGS
-from explaindebug.bugs.databug import DataBug, share, uniform
+from explaindebug.bugs.signal import Placed, SpuriousSignal
 from explaindebug.data.imageset import Bools, ImageSet, Labels, Pixels
 from explaindebug.data.scenes import Scenes, check
 from explaindebug.errors import ConfigError, DataError
@@ -16,19 +17,14 @@ from explaindebug.errors import ConfigError, DataError
 Floats = npt.NDArray[np.floating[Any]]
 
 
-@BUGS.register("spurious")
+@BUGS.register("background")
 @dataclass(frozen=True)
-class SpuriousBackground(DataBug):
+class SpuriousBackground(SpuriousSignal):
     """Pictures whose objects stand, cut out by their masks, in front of their class's scene.
-
-    The same scene without the object is kept in `scenes`, so that a model can be asked what the
-    scene alone says. Test pictures all get a scene: on them the model's reliance is measured. Of
-    the others, each class has round(fraction n) in front of its scene; the rest stay as they are,
-    and `scenes` is then known only where the clean data knows it.
 
     The object's opacity is its mask under a Gaussian of sigma = feather x side. What shows through
     outside the mask is the object's own colour, spread by the same Gaussian, not what surrounded it
-    in the photograph, which would leave a halo.
+    in the photograph, which would leave a halo. The signal is all but the object's mask.
 
     Raises:
         ConfigError: for a fraction outside [0, 1] or a negative feather.
@@ -38,54 +34,36 @@ class SpuriousBackground(DataBug):
     its user study.
     """
 
-    name: ClassVar[str] = "spurious"
+    name: ClassVar[str] = "background"
     label: ClassVar[str] = "Spurious background"
     source: ClassVar[str] = "Adebayo et al. 2020, section 3.1"
     needs: ClassVar[tuple[str, ...]] = ("masks", "scenes")
 
-    fraction: float = 1.0
     feather: float = 0.01
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        share("fraction", self.fraction)
+        super().__post_init__()
         if self.feather < 0:
             raise ConfigError(f"feather={self.feather}: 0 for a hard edge, or a share of the side.")
 
-    def __call__(
-        self, data: ImageSet, *, scenes: Scenes | None = None, split: str = "train"
-    ) -> ImageSet:
+    def classes(self, data: ImageSet) -> Sequence[int]:
+        return range(len(data.classes))
+
+    def check(self, data: ImageSet, scenes: Scenes) -> None:
+        """Raises DataError for pictures without masks, or a class without a scene."""
         if data.masks is None:
             raise DataError("these pictures have no masks, so their objects can't be cut out.")
-        check(scenes or {}, data.classes)
-        rows = self.struck(data, split)
-        backgrounds = self._backgrounds(data, rows, scenes or {}, split)
-        pixels = data.pixels.copy()
-        for some in np.array_split(np.arange(len(rows)), len(rows) // 64 + 1):  # bounds the memory
-            where = rows[some]
-            pixels[where] = paste(
-                data.pixels[where], data.masks[where], backgrounds[some], self.feather
-            )
-        return replace(data, pixels=pixels, scenes=_twins(data, rows, backgrounds))
+        check(scenes, data.classes)
 
-    def struck(self, data: ImageSet, split: str = "train") -> Labels:
-        if split == "test":
-            return np.arange(len(data))
-        chance, rows = uniform(data, self.seed, 2), []
-        for label in range(len(data.classes)):
-            here = np.flatnonzero(data.truth == label)
-            first = np.argsort(chance[here], kind="stable")[: round(self.fraction * len(here))]
-            rows.append(here[first])
-        return np.sort(np.concatenate(rows))
-
-    def _backgrounds(self, data: ImageSet, rows: Labels, scenes: Scenes, split: str) -> Pixels:
+    def place(self, data: ImageSet, labels: Labels, scenes: Scenes, split: str) -> Placed:
+        assert data.masks is not None
         _, size, _ = data.size
-        made = np.empty_like(data.pixels[rows])
-        for label, name in enumerate(data.classes):
-            here = data.truth[rows] == label
-            places = data.indices[rows[here]]
-            made[here] = scenes[name](places, split=split, size=size, seed=self.seed)
-        return made
+        behind = np.empty_like(data.pixels)
+        for label in np.unique(labels):
+            here = labels == label
+            source = scenes[data.classes[label]]
+            behind[here] = source(data.indices[here], split=split, size=size, seed=self.seed)
+        return Placed(paste(data.pixels, data.masks, behind, self.feather), ~data.masks, behind)
 
 
 def paste(objects: Pixels, masks: Bools, scenes: Pixels, feather: float) -> Pixels:
@@ -109,13 +87,3 @@ def paste(objects: Pixels, masks: Bools, scenes: Pixels, feather: float) -> Pixe
     front = np.where(core > 0, objects, around)
     made: Pixels = np.rint(alpha * front + (1 - alpha) * scenes).clip(0, 255).astype(np.uint8)
     return made
-
-
-def _twins(data: ImageSet, rows: Labels, backgrounds: Pixels) -> Pixels | None:
-    if len(rows) == len(data):
-        return backgrounds
-    if data.scenes is None:
-        return None
-    scenes = data.scenes.copy()
-    scenes[rows] = backgrounds
-    return scenes

@@ -1,37 +1,43 @@
 """Does the map lie on the background? The test for spurious backgrounds."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
-from explaindebug.callbacks.comparing import SHOWN, ComparingCallback, Others, arms
-from explaindebug.callbacks.measuring import Explain, Measured
+from explaindebug.callbacks.comparing import SHOWN, ComparingCallback, Others, arms, references
+from explaindebug.callbacks.measuring import Explain, Maps, Measured
 from explaindebug.callbacks.probe import Probe
 from explaindebug.comparisons import Reference
 from explaindebug.errors import DataError
 
 
 class SpuriousSimilarity(ComparingCallback):
-    """Similarity of maps to where the spurious signal is, and their share on the background.
+    """Similarity of maps to where the spurious signal is, and their share on it.
 
-    Logs `debug/spurious/<method>/<similarity>/gt1` and `.../gt2` and
+    Logs `debug/spurious/<method>/<similarity>/gt1`, `.../gt2` and `.../fam`, and
     `debug/spurious/<method>/background/share`. The probe's batches must carry `mask` (n, 1, h, w),
-    True on the object, and `scene` (n, c, h, w), the same pictures without their object
-    (`MaskedSample`); pictures should have the spurious background.
+    False where the signal is (the background: all but the object), and `scene` (n, c, h, w), the
+    same pictures without their object (`MaskedSample`); pictures should carry the signal.
 
-    GT-1 is 1 on the background and 0 on the object. GT-2 is GT-1 times the same method's map of the
-    scene alone, under the same network. The class explained on the scene is that of the picture.
+    GT-1 is 1 on the signal and 0 elsewhere (K-SSD of the follow-up: would a known signal be seen?).
+    GT-2 is GT-1 times the same method's map of the scene alone, under the same network. The class
+    explained on the scene is that of the picture. Both ground truths are multiplied before or after
+    normalisation, as the post-processing's `mask` says.
+
+    FAM compares the first control's maps with those of the network, same pictures (false alarm:
+    where they are as like as those of two controls, a good network looks like a bad one); under
+    the role "control" with those of the second control.
 
     Args:
         attributions: see `ComparingCallback`, as all other arguments.
-        control: one or more networks trained without the spurious background.
+        control: one or more networks trained without the spurious signal.
 
     Raises:
         DataError: where batches have no mask or scene.
 
-    Source: Adebayo et al. 2020, section 3.1 and Table 2.
+    Source: Adebayo et al. 2020, section 3.1 and Table 2; Adebayo et al. 2022, section 3.
     """
 
     test = "spurious"
@@ -42,29 +48,36 @@ class SpuriousSimilarity(ComparingCallback):
         self.share = replace(self.comparison, similarities=("background",))
 
     def measure(self, network: nn.Module, probe: Probe, explain: Explain) -> Iterator[Measured]:
-        """GT-1, GT-2 and the share on the background, for the network and for the control."""
+        """GT-1, GT-2 and the share on the signal, for the network and for the control; FAM."""
         if probe.mask is None or probe.scene is None:
             raise DataError(
                 "SpuriousSimilarity needs batches with mask (n, 1, h, w), True on the object, and "
                 "scene (n, c, h, w), the picture without it: see explaindebug.data.MaskedSample."
             )
-        yield from self._arm("bug", network, probe, explain)
+        bug = yield from self._arm("bug", network, probe, explain)
+        controls = []
         for role, control in arms("control", self.control, probe.image.device):
-            yield from self._arm(role, control, probe, explain)
+            controls.append((yield from self._arm(role, control, probe, explain)))
+        if controls:
+            good, *others = controls
+            for k, maps in enumerate([bug, *others]):
+                role = ("bug", "control")[k] if k < 2 else f"control: {k}"
+                yield self.compare("fam", role, references(good), maps, probe)
 
     def _arm(
         self, role: str, network: nn.Module, probe: Probe, explain: Explain
-    ) -> Iterator[Measured]:
+    ) -> Generator[Measured, None, Maps]:
         assert probe.mask is not None
         assert probe.scene is not None
-        background = ~probe.mask
+        signal = ~probe.mask
         targets = self.targets(network, probe)
         maps = explain(network, probe.image, targets)
         scene_maps = explain(network, probe.scene, targets)
-        gt1 = {method: Reference.of_mask(background) for method in maps}
-        gt2 = {m: Reference.of_masked_maps(raw, background) for m, raw in scene_maps.items()}
+        gt1 = {method: Reference.of_mask(signal) for method in maps}
+        gt2 = {m: Reference.of_masked_maps(raw, signal) for m, raw in scene_maps.items()}
         yield self.compare("gt1", role, gt1, maps, probe)
         yield self.compare("gt2", role, gt2, maps, probe)
         yield self.compare("share", role, gt1, maps, probe, comparison=self.share)
         if role in SHOWN:
             yield self._show(SHOWN[role], probe, probe.image, maps)
+        return maps

@@ -33,7 +33,7 @@ class MaskedSample(NamedTuple):
     image: Tensor  # (c, h, w) float32, normalised
     label: Tensor  # () int64
     row: Tensor  # () int64
-    mask: Tensor  # (1, h, w) bool, True on the object
+    mask: Tensor  # (1, h, w) bool, False where the spurious signal is: behind the object, mostly
     scene: Tensor  # (c, h, w) the same picture without its object, normalised
 
 
@@ -42,8 +42,9 @@ class ImageSet(Dataset[Sample]):
     """Pictures in memory as bytes, served as normalised floats.
 
     `labels` is what a model is told, `truth` what is right; they differ where a bug flipped them.
-    `scenes` holds each picture without its object, where that is known. A bug never changes an
-    `ImageSet`: it makes another one.
+    `scenes` holds each picture without its object, where that is known. `signals` says where a bug
+    has put something that gives the class away; all but the masks where it is not given. A bug
+    never changes an `ImageSet`: it makes another one.
 
     Raises:
         DataError: where the arrays don't fit together, or a label lies outside the classes.
@@ -58,6 +59,7 @@ class ImageSet(Dataset[Sample]):
     indices: Labels = None  # type: ignore[assignment]  # (n,), 0..n-1 where not given
     mean: tuple[float, ...] = (0.5,)
     std: tuple[float, ...] = (0.25,)
+    signals: Bools | None = None  # (n, h, w), True where a spurious signal is
 
     def __post_init__(self) -> None:
         self._default("truth", self.labels)
@@ -68,6 +70,7 @@ class ImageSet(Dataset[Sample]):
             )
         n, h, w, c = self.pixels.shape
         self._check("masks", (n, h, w), np.bool_)
+        self._check("signals", (n, h, w), np.bool_)
         self._check("scenes", (n, h, w, c), np.uint8)
         for name in ("labels", "truth", "indices"):
             self._check(name, (n,), np.int64)
@@ -90,6 +93,11 @@ class ImageSet(Dataset[Sample]):
         _, h, w, c = self.pixels.shape
         return c, h, w
 
+    @property
+    def unmarked(self) -> Bools | None:
+        """Where no spurious signal is, (n, h, w): on the object, where signals are not known."""
+        return self.masks if self.signals is None else ~self.signals
+
     def batch(self, rows: Rows) -> Sample:
         """The rows as a stacked `Sample`."""
         rows = _rows(rows, len(self))
@@ -101,12 +109,13 @@ class ImageSet(Dataset[Sample]):
 
     def masked_batch(self, rows: Rows) -> MaskedSample:
         """The rows as a stacked `MaskedSample`; raises DataError without masks and scenes."""
-        if self.masks is None or self.scenes is None:
+        unmarked = self.unmarked
+        if unmarked is None or self.scenes is None:
             raise DataError("these pictures have no masks and scenes, which the test needs.")
         rows = _rows(rows, len(self))
         return MaskedSample(
             *self.batch(rows),
-            torch.from_numpy(self.masks[rows])[:, None],
+            torch.from_numpy(unmarked[rows])[:, None],
             self.normalise(self.scenes[rows]),
         )
 
@@ -122,7 +131,7 @@ class ImageSet(Dataset[Sample]):
         A slice shares the memory, anything else copies.
         """
         rows = rows if isinstance(rows, slice) else _rows(rows, len(self))
-        per_picture = ("pixels", "labels", "masks", "scenes", "truth", "indices")
+        per_picture = ("pixels", "labels", "masks", "scenes", "truth", "indices", "signals")
         arrays = {k: getattr(self, k) for k in per_picture}
         taken: dict[str, Any] = {k: None if v is None else v[rows] for k, v in arrays.items()}
         return replace(self, **taken)

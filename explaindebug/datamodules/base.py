@@ -118,14 +118,15 @@ class DebugDataModule(LightningDataModule, ABC):
     def probe(self, count: int, split: str = "test") -> ImageSet:
         """The first pictures of each class, in turn; the same ones with and without a bug.
 
-        Pictures that their object fills are left out: there is no background to compare with.
+        Pictures that their object fills are left out: there is no background to compare with. So
+        are those that carry no spurious signal, where others do.
 
         Raises:
             DataError: where a class has too few.
         """
         images: ImageSet = getattr(self.data, split)
-        if images.masks is not None:
-            images = images.subset(np.flatnonzero(~images.masks.all((1, 2))))
+        if images.unmarked is not None:
+            images = images.subset(np.flatnonzero(~images.unmarked.all((1, 2))))
         return images.subset(balanced(images.truth, count, images.classes, split))
 
     def setup(self, stage: str | None = None) -> None:
@@ -148,7 +149,7 @@ class DebugDataModule(LightningDataModule, ABC):
     def probe_dataloader(self, count: int, split: str = "test") -> DataLoader[Any]:
         """The probe as `MaskedSample` batches where masks and scenes are known, else `Sample`."""
         images = self.probe(count, split)
-        known = images.masks is not None and images.scenes is not None
+        known = images.unmarked is not None and images.scenes is not None
         return loader(MaskedView(images) if known else images, batch_size=self.batch_size)
 
     def _loader(self, data: Any, *, shuffle: bool = False) -> DataLoader[Any]:

@@ -1,4 +1,4 @@
-"""How much of a map lies on the background: the score of the spurious-background test."""
+"""How much of a map lies where the spurious signal is, mostly the background: relevance mass."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -286,7 +286,7 @@ class TestAnyProject:
         callback = SpuriousSimilarity(["grad"], control=Network(), probe=12, strict=True)
         data = DataLoader(items, batch_size=5)
         trainer(tmp_path, [callback]).validate(Masked(), data, verbose=False)
-        assert set(callback.scores.unique("condition")) == {"gt1", "gt2", "share"}
+        assert set(callback.scores.unique("condition")) == {"gt1", "gt2", "share", "fam"}
         ((_, share),) = callback.scores.select(condition="share", role="bug")
         assert ((share.values > 0) & (share.values < 1)).all()
         ((_, alike),) = callback.scores.select(condition="gt1", role="bug", similarity="spearman")

@@ -110,7 +110,7 @@ def test_the_record_is_plain_and_names_every_split():
 
 
 def test_a_bug_that_the_data_dont_allow_says_why():
-    with pytest.raises(DataError, match=r"'spurious' can't be made from Noise: it has no masks"):
+    with pytest.raises(DataError, match=r"'background' can't be made from Noise: it has no masks"):
         Noise(masks=False).with_bug(SpuriousBackground()).check()
     with pytest.raises(DataError, match=r"from Noise: class 'dog' has no scene"):
         Noise(colours=("bird",)).with_bug(SpuriousBackground()).check()

@@ -1,0 +1,121 @@
+"""Marks that lie on the pictures of one class: a tag with a letter, and stripes."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from explaindebug.bugs import BUGS
+from explaindebug.bugs.databug import share
+from explaindebug.bugs.signal import Placed, SpuriousSignal, class_named
+from explaindebug.data.imageset import Bools, ImageSet, Labels, Pixels
+from explaindebug.data.scenes import Scenes
+from explaindebug.errors import ConfigError
+
+Corner = Literal["top_left", "top_right", "bottom_left", "bottom_right"]
+LETTER = np.array(  # white on black: an R, as on radiographs
+    [[c == "#" for c in row] for row in ("###.", "#..#", "###.", "#.#.", "#..#")]
+)
+
+
+@dataclass(frozen=True)
+class Mark(SpuriousSignal):
+    """A mark that is the same on every picture: opaque grey levels where it is, nothing elsewhere.
+
+    Alone, it lies on the picture without its object, where the data knows that, else on the
+    picture's mean colour.
+    """
+
+    aligned: str | None = None  # the class that carries it, the first one where not given
+
+    @abstractmethod
+    def drawn(self, side: int) -> tuple[npt.NDArray[np.uint8], Bools]:
+        """Grey levels and where they are, (side, side) each."""
+
+    def classes(self, data: ImageSet) -> Sequence[int]:
+        return [class_named(self.aligned, data.classes, "aligned")]
+
+    def place(self, data: ImageSet, labels: Labels, scenes: Scenes, split: str) -> Placed:
+        _, side, _ = data.size
+        levels, there = self.drawn(side)
+        plain = data.pixels.mean((1, 2), keepdims=True).round().astype(np.uint8)
+        bare = np.broadcast_to(plain, data.pixels.shape) if data.scenes is None else data.scenes
+
+        def stamped(pictures: Pixels) -> Pixels:
+            return np.where(there[..., None], levels[..., None], pictures)
+
+        signals = np.broadcast_to(there, data.pixels.shape[:3])
+        return Placed(stamped(data.pixels), signals, stamped(bare))
+
+
+@BUGS.register("tag")
+@dataclass(frozen=True)
+class Tag(Mark):
+    """Pictures of which one class carries a small black square with a white R in a corner.
+
+    Source: Adebayo et al. 2022 (a small tag); lettered markers on radiographs: Zech et al. 2018.
+    """
+
+    name: ClassVar[str] = "tag"
+    label: ClassVar[str] = "Spurious tag"
+    source: ClassVar[str] = "Adebayo et al. 2022, section 3"
+
+    size: float = 0.18  # its side, as a share of the picture's
+    corner: Corner = "bottom_right"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        share("size", self.size)
+        if self.corner not in get_args(Corner):
+            raise ConfigError(
+                f"corner={self.corner}: one of {', '.join(get_args(Corner))} is needed."
+            )
+
+    def drawn(self, side: int) -> tuple[npt.NDArray[np.uint8], Bools]:
+        n = max(3, round(self.size * side))
+        framed = np.pad(LETTER, ((1, 1), (1, 1)))
+        y, x = (np.arange(n) * length // n for length in framed.shape)
+        levels, there = np.zeros((side, side), np.uint8), np.zeros((side, side), np.bool_)
+        margin = max(1, side // 24)
+        down, right = self.corner.split("_")
+        top = margin if down == "top" else side - margin - n
+        left = margin if right == "left" else side - margin - n
+        box = np.s_[max(0, top) : max(0, top) + n, max(0, left) : max(0, left) + n]
+        levels[box], there[box] = framed[np.ix_(y, x)] * np.uint8(255), True
+        return levels, there
+
+
+@BUGS.register("stripes")
+@dataclass(frozen=True)
+class Stripes(Mark):
+    """Pictures of which one class carries thin white vertical stripes over their whole width.
+
+    Source: Adebayo et al. 2022 (a stripe pattern).
+    """
+
+    name: ClassVar[str] = "stripes"
+    label: ClassVar[str] = "Spurious stripes"
+    source: ClassVar[str] = "Adebayo et al. 2022, section 3"
+
+    count: int = 4
+    width: float = 0.02  # of one, as a share of the side; at least a pixel
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        share("width", self.width)
+        if self.count < 1 or self.count * self.width > 0.5:
+            raise ConfigError(
+                f"count={self.count}, width={self.width}: at least one stripe, and no more than "
+                "half of the picture under them."
+            )
+
+    def drawn(self, side: int) -> tuple[npt.NDArray[np.uint8], Bools]:
+        wide = max(1, round(self.width * side))
+        there = np.zeros((side, side), np.bool_)
+        for k in range(self.count):
+            left = round((k + 0.5) * side / self.count - wide / 2)
+            there[:, left : left + wide] = True
+        return np.full((side, side), 255, np.uint8), there

@@ -1,0 +1,52 @@
+"""Answers to further questions about a bug as a small table in a terminal."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from explaindebug import wording
+from explaindebug.console import ASCII, SIGNS, STYLES
+from explaindebug.followup import SHORT
+from explaindebug.results import RunResult, TestResult
+from explaindebug.verdicts import Verdict
+
+
+def print_questions(
+    result: RunResult, answers: Sequence[Verdict], console: Console | None = None
+) -> None:
+    """Print methods × questions of each test that asks any, `answers` as `followup` gives them."""
+    console = console or Console()
+    for test in result.tests:
+        own = {(v.condition, v.method): v for v in answers if v.test == test.name}
+        if test.questions and own:
+            _print(result, test, own, console)
+
+
+def _print(
+    result: RunResult, test: TestResult, own: dict[tuple[str, str], Verdict], console: Console
+) -> None:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column(test.title)
+    for question in test.questions:
+        table.add_column(SHORT[question.condition], no_wrap=True)
+    plain = not console.encoding.startswith("utf")
+    for method, name in result.methods.items():
+        cells = [_cell(own.get((q.condition, method)), plain) for q in test.questions]
+        table.add_row(Text(name), *cells)
+    console.print()
+    for question in test.questions:
+        console.print(question.question, soft_wrap=True)
+    console.print(table)
+
+
+def _cell(verdict: Verdict | None, plain: bool) -> Text:
+    if verdict is None:
+        return Text("-", style="dim")
+    word = f"{SIGNS[verdict.answer]} {verdict.answer:<10} "
+    effect = wording.signed(verdict.effect)
+    if plain:
+        word, effect = word.translate(ASCII), effect.translate(ASCII)
+    return Text.assemble((word, STYLES[verdict.answer]), effect)
