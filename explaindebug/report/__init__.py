@@ -15,7 +15,7 @@ from explaindebug.files import write_atomically
 from explaindebug.mapfigures import map_grid
 from explaindebug.palettes import NOT_A_NUMBER
 from explaindebug.report.page import section
-from explaindebug.report.pictures import fit, save_pictures, scales
+from explaindebug.report.pictures import save_pictures, scales, share
 from explaindebug.results import RunResult, TestResult
 from explaindebug.summaries import Summary
 from explaindebug.verdicts import Verdict
@@ -62,7 +62,7 @@ def render(
     level: float = 0.05,
 ) -> str:
     """The page as HTML; `drawn` has each test's figures. All text from users is escaped."""
-    names, cells, room = result.methods, wording.by_cell(verdicts), fit(result)
+    names, cells, budget = result.methods, wording.by_cell(verdicts), share(result)
     return fill(
         "report.html.jinja",
         result=result,
@@ -71,7 +71,7 @@ def render(
         remark=wording.remark(result),
         reading=wording.reading(verdicts, level),
         interval="95%",
-        sections=[section(t, names, cells, drawn[t.name], room) for t in result.tests],
+        sections=[section(t, names, cells, drawn[t.name], budget) for t in result.tests],
         not_a_number="#" + bytes(NOT_A_NUMBER).hex(),
         **scales(),
     )

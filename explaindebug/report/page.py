@@ -10,7 +10,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from explaindebug import plotting, wording
-from explaindebug.report.pictures import Album, Fit, album
+from explaindebug.report.pictures import Album, album, fit
 from explaindebug.report.tables import PaperTable, paper_table
 from explaindebug.results import Gallery, TestResult
 from explaindebug.scores import Key
@@ -51,9 +51,9 @@ def section(
     names: Mapping[str, str],
     cells: wording.Table,
     drawn: Mapping[str, Figure],
-    room: Fit,
+    budget: float,
 ) -> Section:
-    """A test made ready for the page, with as many pictures as there is `room` for."""
+    """A test made ready for the page, each gallery's maps within `budget` bytes."""
     verdicts = {m: cells[test.name, m] for m in names if (test.name, m) in cells}
     place = f"test-{test.name}"
     summaries = {Key(*line[:5]): line for line in summarise(test.scores)}
@@ -70,7 +70,9 @@ def section(
         cascade=cascade(test, drawn.get(headline.similarity), place),
         figures={name: f"figures/{test.name}_{name}" for name in drawn},
         paper=paper_table(test, names),
-        albums=[album(g, names, room, start=_start(test, g)) for g in test.galleries if g.maps],
+        albums=[
+            album(g, names, fit(g, budget), start=_start(test, g)) for g in test.galleries if g.maps
+        ],
         broken=any(np.isnan(maps).any() for maps in _maps(test)),
         measurements=measurements(summaries, test, names),
     )

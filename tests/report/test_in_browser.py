@@ -32,8 +32,8 @@ def test_it_loads_in_silence_and_asks_for_nothing(page) -> None:
 def test_every_picture_can_be_decoded(page) -> None:
     widths = page.run("""(() => {
         const templates = [...document.querySelectorAll('template')].map(t => t.content);
-        const styled = [document, ...templates].flatMap(r => [...r.querySelectorAll('[style]')]);
-        const sources = styled.map(e => e.style.cssText.match(/url\\("?(data:[^")]*)/)?.[1]);
+        const all = [document, ...templates].flatMap(r => [...r.querySelectorAll('[style], img')]);
+        const sources = all.map(e => e.src || e.style.cssText.match(/url\\("?(data:[^")]*)/)?.[1]);
         return Promise.all(sources.filter(Boolean).map(source => {
             const image = new Image();
             image.src = source;

@@ -12,7 +12,7 @@ from PIL import Image
 import explaindebug.report as report
 from explaindebug.heatmaps import colour
 from explaindebug.report import draw, render, write_report
-from explaindebug.report.pictures import GAP, LEAST, LEVELS, Fit, album, fit
+from explaindebug.report.pictures import GAP, LEAST, LEVELS, Fit, album, fit, share
 from explaindebug.results import Gallery, Gate, Headline, RunResult, TestResult
 from explaindebug.scores import Scores
 
@@ -149,7 +149,7 @@ def labels(page: Page) -> list[str]:
 def test_maps_are_what_they_show(text) -> None:
     alt = "SGrad, flipped labels: dog, called bird"
     row = next(part for part in text.split("<tr ") if f'aria-label="{alt}"' in part)
-    data = re.search(r"--maps:url\(data:image/webp;base64,([^)]*)\)", row)[1]
+    data = re.search(r"background-image:url\(data:image/webp;base64,([^)]*)\)", row)[1]
     k = int(re.search(rf'--k:(\d+)" role="img" aria-label="{alt}"', row)[1])
     strip = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
     shown = strip[:, k * (16 + GAP) : k * (16 + GAP) + 16]
@@ -207,7 +207,9 @@ def test_text_from_users_is_only_text() -> None:
     page = page_of(nasty_run(), VERDICTS)
     assert len(page.all("script")) == 1
     assert not [a for _, a in page.elements if any(name.startswith("on") for name in a)]
-    assert not page.all("img")
+    pictures = [a for a, _ in page.all("img") if a["class"] == "photo"]
+    assert len(pictures) == len(page.all("img")) == 3  # two inputs, and one that is enlarged
+    assert all(a.get("src", "data:").startswith("data:") for a in pictures)
     for tag, count in {"pre": 2, "dd": 3, "dt": 2, "h2": 1, "caption": 1}.items():
         assert sum(NASTY in text for _, text in page.all(tag)) == count, tag
     assert any(NASTY in label for label in labels(page))
@@ -249,15 +251,17 @@ def test_maps_shrink_first_and_then_inputs_are_left_out() -> None:
     noise = np.random.default_rng(0).standard_normal((40, 128, 128)).astype(np.float32).clip(-1, 1)
     maps = dict.fromkeys(METHODS, noise)
     gallery = Gallery(np.zeros((40, 128, 128, 3), np.uint8), ("",) * 40, {"a": maps, "b": maps})
-    run = replace(RUN, tests=[replace(RUN.tests[0], galleries=[gallery])])
     pixels = 2 * len(METHODS) * 128**2
-    rooms = [fit(run, budget=k * pixels) for k in (40, 10, 5, 1e-9)]
+    rooms = [fit(gallery, k * pixels) for k in (40, 10, 5, 1e-9)]
     assert [room.inputs for room in rooms] == [40, 40, 22, 1]
     assert rooms[0].height >= 128 > rooms[1].height >= LEAST
     for room, budget in zip(rooms[:3], (40, 10, 5), strict=True):
         rows = [row for one in album(gallery, METHODS, room).inputs for row in one.rows]
         assert sum(len(row.source) for row in rows) < budget * pixels
-    assert fit(RUN).height > 48  # a small run shows every pixel
+
+
+def test_a_small_run_shows_every_pixel() -> None:
+    assert all(fit(g, share(RUN)) == Fit(2, 256) for test in RUN.tests for g in test.galleries)
 
 
 def test_what_is_left_out_is_said() -> None:
