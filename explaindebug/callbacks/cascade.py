@@ -1,45 +1,58 @@
 """Does the map change when the weights are lost? Re-initialisation, layer after layer."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from explaindebug.callbacks.comparing import ComparingCallback, arms, references
+from explaindebug.callbacks.comparing import ComparingCallback, Others, arms
 from explaindebug.callbacks.loggers import Sinks
 from explaindebug.callbacks.measuring import Explain, Measured
 from explaindebug.callbacks.probe import Probe
+from explaindebug.cascade import Cascade, Cascaded, Measurement, Smoothing
 from explaindebug.errors import ConfigError
-from explaindebug.reinitialisation import Stage, layers, reinitialised, stages
-
-NONE = "none"  # the condition under which nothing is re-initialised
+from explaindebug.initialisers import Initialiser
+from explaindebug.scores import Scores
 
 
 class ReinitCascade(ComparingCallback):
-    """Similarity of maps to the trained network's while its layers are re-initialised from the top.
+    """Similarity of maps to the trained network's while its layers are re-initialised.
 
-    Logs `debug/reinit/<method>/<similarity>/<layer>` for every stage: that layer and all above it
-    are re-initialised. A stage's new weights are drawn from generators of their own, by
-    (seed, layer), so that later stages keep the weights of earlier ones. The class explained is the
-    one that the trained network predicts.
+    Logs `debug/reinit/<method>/<similarity>/<stage>` for every stage: by default a layer, and all
+    above it, are re-initialised at each. A layer's new weights are drawn from a generator of its
+    own, by (seed, draw, layer), so that later stages keep those of earlier ones. The class
+    explained is the one that the trained network predicts. Beside it stand, under the same names,
+
+    - `debug/reinit_complexity/<method>/entropy/<stage>`: how much more complex maps have become; at
+      the last stage it is the score of Efficient MPRT;
+    - `debug/reinit_drift/logits/<measure>/<stage>`: how far the network's outputs have moved
+      (`agreement` of predictions, `probability` moved, `l2` and `cosine` of logits).
 
     The control is the trained network itself under other noise: its maps of the inputs with a
     little Gaussian noise added. `twin`, a network trained with another seed, is shown beside it.
 
     Args:
         attributions: see `ComparingCallback`, as all other arguments.
+        order: `top_down` (the paper's), `bottom_up` or `independent`, one layer at a time.
+        depth: blocks instead of layers: 1 for the network's children, 2 for theirs.
+        groups: layers that are one stage, by its name.
         init: `layer_default`, `glorot` (the paper's), `torchvision` or `permute_weights`.
-        noise: standard deviation of the control's noise, as a fraction of each input's range.
+        draws: how often new weights are drawn; further draws have the roles `bug: 2`, `bug: 3`, ...
+        retake: explain the class that the network predicts at each stage.
+        smooth: so many noisy copies of each input whose maps are averaged (Smooth MPRT); 0: none.
+        smooth_noise: standard deviation of their noise, as a fraction of each input's range.
+        noise: that of the control's noise.
+        bins: of the histogram whose entropy is a map's complexity.
         twin: the same network trained with another seed.
-        most: only the first stages, from the top; all where not given. With 0 nothing is lost: the
-            condition `none` compares the trained network under two draws of noise, as a false alarm.
+        most: only the first stages; all where not given. With 0 nothing is lost: the condition
+            `none` compares the trained network under two draws of noise, as a false alarm.
 
     Raises:
+        ConfigError: for an option that can't work.
         UnsupportedModelError: for a network without parameters.
 
-    Source: Adebayo et al. 2020, section 4 and Figure 7.
+    Source: Adebayo et al. 2020, section 4 and Figure 7; Hedström et al. 2024 (smooth, efficient).
     """
 
     test = "reinit"
@@ -47,77 +60,90 @@ class ReinitCascade(ComparingCallback):
     def __init__(
         self,
         *args: Any,
-        init: str = "layer_default",
+        order: str = "top_down",
+        depth: int | None = None,
+        groups: Mapping[str, Collection[str]] | None = None,
+        init: str | Initialiser = "layer_default",
+        draws: int = 1,
+        retake: bool = False,
+        smooth: int = 0,
+        smooth_noise: float = 0.1,
         noise: float = 0.01,
-        twin: nn.Module | None = None,
+        bins: int = 100,
+        twin: Others = None,
         most: int | None = None,
         **options: Any,
     ) -> None:
         super().__init__(*args, **options)
-        if noise <= 0:
-            raise ConfigError(f"noise must be above 0 (a fraction of the range), got {noise}.")
-        if most is not None and most < 0:
-            raise ConfigError(f"most is a number of stages, got {most}.")
-        self.init, self.noise, self.twin, self.most = init, noise, twin, most
+        if retake and self.target == "label":
+            raise ConfigError(
+                "retake explains what the network predicts at each stage, target='label' always "
+                "the label: leave one of them out."
+            )
+        if smooth < 0:
+            raise ConfigError(f"smooth is a number of noisy copies, 0 for none, got {smooth}.")
+        smoothing = Smoothing(smooth, smooth_noise, self.seed) if smooth else None
+        self.how = Cascade(order, depth, groups, init, draws, retake, smoothing, most, self.seed)
+        self.noise, self.bins, self.twin = noise, bins, twin
         self.stages: list[str] = []
+        self._measurement(None)  # what can't work is an error now, not after an epoch
 
     def measure(self, network: nn.Module, probe: Probe, explain: Explain) -> Iterator[Measured]:
         """Every stage against the trained network; the control and the twin against it, too."""
-        targets = self.targets(network, probe)
-        maps = explain(network, probe.image, targets)
-        known = references(maps)
-        yield self._show("trained", probe, probe.image, maps)
-        found = self._stages(network, probe.image[:1])
-        self.stages = [stage.name for stage in found]
-        noisy = explain(network, self._noisy(probe), targets)
-        for stage in found:
-            yield self.compare(stage.name, "control", known, noisy, probe)
-        if self.most == 0:
-            yield self.compare(NONE, "control", known, noisy, probe)
-            again = explain(network, self._noisy(probe, draw=1), targets)
-            yield self.compare(NONE, "bug", known, again, probe)
-        for role, twin in arms("control", self.twin, probe.image.device):
-            other = explain(twin, probe.image, targets)
-            yield self.compare("twin", role, known, other, probe)
-        for stage in found:
-            with reinitialised(network, stage.layers, seed=self.seed, init=self.init) as report:
-                maps = explain(network, probe.image, targets, prepared_on=network)
-            yield self.compare(stage.name, "bug", known, maps, probe)
-            yield self._show(stage.name, probe, probe.image, maps)
-        if found and report.left:
-            yield Measured(warnings=[str(report)])
+        self.stages = [stage.name for stage in self.how.stages(network, probe.image[:1])]
+        rows = probe.row.cpu().numpy().astype(np.int64)
+        targets = probe.label if self.target == "label" else None
+        twins = [twin for _, twin in arms("control", self.twin, probe.image.device)]
+        for part in self._measurement(explain)(network, probe.image, rows, targets, twins):
+            yield Measured(part.scores, part.warnings)
+            if part.shown is not None:
+                name, maps = part.shown
+                some = probe.select(slice(part.start, part.start + len(next(iter(maps.values())))))
+                yield self._show(name, some, some.image, maps)
 
-    def _stages(self, network: nn.Module, example: Tensor) -> list[Stage]:
-        return stages(layers(network, example), order="top_down")[: self.most]
-
-    def _noisy(self, probe: Probe, draw: int = 0) -> Tensor:
-        """The inputs under noise that depends on (seed, draw, row) alone."""
-        images = probe.image.clone()
-        for image, row in zip(images, probe.row.tolist(), strict=True):
-            generator = torch.Generator().manual_seed(_mixed(self.seed, draw, row))
-            noise = torch.randn(image.shape, generator=generator).to(image)
-            image += self.noise * (image.amax() - image.amin()) * noise
-        return images
+    @property
+    def cascaded(self) -> Cascaded:
+        """The last measurement: similarities, complexity, drift, a few inputs' maps."""
+        gallery = next(iter(self.galleries), None)
+        return Cascaded.of(self.stages, self.scores, gallery=gallery, warnings=tuple(self.warnings))
 
     def log_more(self, trainer: Any, sinks: Sinks) -> None:
-        """The table, and one chart of all methods' curves per similarity."""
+        """The table, and one chart of all curves per similarity, of complexity and of drift."""
         super().log_more(trainer, sinks)
         if not self.stages:
             return
-        for similarity in self.comparison.measures:
-            curves: dict[str, list[float]] = {}
-            for key, column in self.scores.select(role="bug", similarity=similarity):
-                known = column.values[~np.isnan(column.values)]
-                mean = float(known.mean()) if len(known) else float("nan")
-                curves.setdefault(key.method, []).append(mean)
+        tables = [(self.test, similarity) for similarity in self.comparison.measures]
+        tables += [(f"{self.test}_complexity", "entropy"), (f"{self.test}_drift", "agreement")]
+        for test, similarity in tables:
             sinks.curves(
-                f"debug/{self.test}/{similarity}",
+                f"debug/{test}/{similarity}",
                 list(range(1, len(self.stages) + 1)),
-                curves,
+                self._curves(self.scores.select(test=test, similarity=similarity)),
                 title=f"{similarity} to the trained network",
-                xname="re-initialised layers, from the top",
+                xname=f"re-initialised layers, {self.how.order}",
             )
 
+    def _curves(self, scores: Scores) -> dict[str, list[float]]:
+        """Method -> mean over inputs and draws at each stage; NaN where there is no number."""
+        values: dict[tuple[str, str], list[float]] = {}
+        for key, column in scores:
+            if key.role.startswith("bug"):
+                known = column.values[~np.isnan(column.values)]
+                values.setdefault((key.method, key.condition), []).extend(known)
+        return {
+            method: [float(np.mean(values.get((method, s)) or np.nan)) for s in self.stages]
+            for method in scores.unique("method")
+        }
 
-def _mixed(*key: int) -> int:
-    return int(np.random.SeedSequence(key).generate_state(1)[0])
+    def _measurement(self, explain: Explain | None) -> Measurement:
+        how = (self.how, self.plan, self.comparison, self.noise, self.bins)
+        if explain is None:
+            return Measurement(*how)
+        return Measurement(
+            *how,
+            references=explain.references,
+            test=self.test,
+            chunk=explain.chunk,
+            workers=explain.workers,
+            progress=explain.progress,
+        )

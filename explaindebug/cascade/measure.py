@@ -1,0 +1,224 @@
+"""The cascade measured: similarity, complexity and drift at every stage, with their controls."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from explaindebug.attributions.jobs import Maps, Progress
+from explaindebug.attributions.plan import Plan
+from explaindebug.attributions.targets import predicted
+from explaindebug.cascade.complexity import entropy, rise
+from explaindebug.cascade.drift import drift
+from explaindebug.cascade.options import Cascade, Prepared
+from explaindebug.cascade.states import TRAINED
+from explaindebug.cascade.walk import Step
+from explaindebug.comparisons import Comparison, Reference
+from explaindebug.errors import ConfigError
+from explaindebug.nulls import null
+from explaindebug.scores import Key, Scores
+
+MEMORY = 2**30  # bytes that maps of all states may take at a time
+NONE = "none"  # the condition under which nothing is re-initialised
+TWIN = "twin"  # the condition of a network that was trained with another seed
+COMPLEXITY, DRIFT = "complexity", "drift"
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass
+class Part:
+    """Some of what was measured: scores, and maps (n, c, h, w) of some rows to be shown.
+
+    Beside the similarities, whose test is the cascade's own, stand scores of two more tests: that
+    name with `_complexity` (similarity `entropy`, the rise in complexity) and with `_drift` (method
+    `logits`, and as similarities what `drift` gives).
+    """
+
+    scores: Scores = field(default_factory=Scores)
+    warnings: list[str] = field(default_factory=list)
+    shown: tuple[str, Maps] | None = None  # stage or "trained", and its maps
+    start: int = 0  # the first of the images that these are maps of
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """Called with images (n, c, h, w) and their rows (n,), yields what is measured, in parts.
+
+    The control is the trained network itself, on inputs with a little Gaussian noise (`noise`, the
+    standard deviation as a fraction of each input's range): it says how alike maps are where
+    nothing was lost. Twins, the same network trained with other seeds, are shown beside it: private
+    ones, like the model, on its device.
+    """
+
+    how: Cascade
+    plan: Plan  # not yet made ready
+    comparison: Comparison
+    noise: float = 0.01
+    bins: int = 100  # of the histogram whose entropy is a map's complexity
+    references: Tensor | None = None
+    test: str = "reinit"
+    chunk: int = 32
+    workers: int | None = None
+    progress: Progress | None = None
+
+    def __post_init__(self) -> None:
+        if self.noise <= 0:
+            raise ConfigError(f"noise must be above 0 (a fraction of the range), got {self.noise}.")
+        if self.bins < 2:
+            raise ConfigError(f"bins must be at least 2, got {self.bins}.")
+
+    def __call__(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        rows: Rows,
+        targets: Tensor | None = None,
+        twins: Iterable[nn.Module] = (),
+    ) -> Iterator[Part]:
+        """Without `targets` (n,) the class is explained that the trained network predicts."""
+        own = self._ready(self.how, model, images)
+        yield Part(warnings=own.notes)
+        none = Cascade(most=0, smoothing=self.how.smoothing, retake=self.how.retake)
+        others = [self._ready(none, twin, images) for twin in twins]
+        tell = _Told(self.progress, len(images))
+        for part in self._parts(images, len(own.walk.states)):
+            block = _Block(self, own, images[part], rows[part], part.start, tell)
+            yield from block(None if targets is None else targets[part], others)
+
+    def _ready(self, how: Cascade, model: nn.Module, images: Tensor) -> Prepared:
+        return how(
+            model,
+            self.plan,
+            images[:1],
+            references=self.references,
+            chunk=self.chunk,
+            workers=self.workers,
+        )
+
+    def _parts(self, images: Tensor, states: int) -> list[slice]:
+        """So many images at a time as all of whose maps can be kept."""
+        n = len(images)
+        each = 4 * images[:1].numel() * len(self.plan.methods) * states
+        most = max(1, MEMORY // max(1, each))
+        if any(null(name).of_neighbour for name in self.comparison.nulls):
+            most = n  # that null needs to see all of them
+        size = -(-n // -(-n // most))
+        return [slice(i, i + size) for i in range(0, n, size)]
+
+
+class _Block:
+    """Some images, and what the trained network says of them: all else is compared with that."""
+
+    def __init__(
+        self,
+        measurement: Measurement,
+        own: Prepared,
+        images: Tensor,
+        rows: Rows,
+        start: int,
+        tell: "_Told",
+    ) -> None:
+        self.m, self.own, self.tell = measurement, own, tell
+        self.images, self.rows, self.start = images, rows, start
+
+    def __call__(self, targets: Tensor | None, twins: Iterable[Prepared]) -> Iterator[Part]:
+        n, walk, still = len(self.images), self.own.walk, self.own.still
+        self.trained, *steps = walk(self.images, targets, self.tell(n * len(walk.states)))
+        yield Part(shown=(TRAINED.stage, self.trained.maps), start=self.start)
+        if targets is None:
+            targets = predicted(self.trained.logits)
+        targets = targets.to(self.images.device)
+        calm = still(self._noisy(), targets, self.tell(n))
+        yield self._everywhere("control", calm)
+        if not steps:
+            again = still(self._noisy(draw=1), targets, self.tell(n))
+            yield self._compared(NONE, "bug", again[0])
+        for number, twin in enumerate(twins):
+            (step,) = twin.still(self.images, targets, self.tell(n))
+            yield self._compared(TWIN, role("control", number), step)
+        for step in steps:
+            stage, draw = step.state.stage, step.state.draw
+            part = self._compared(stage, role("bug", draw), step)
+            if draw == 0:
+                part.shown, part.start = (stage, step.maps), self.start
+            yield part
+
+    def _compared(self, condition: str, role: str, step: Step) -> Part:
+        """Scores of one step against the trained network."""
+        part = Part()
+        for method, raw in step.maps.items():
+            key = Key(self.m.test, method, condition, role)
+            part.warnings += self.m.comparison.score(
+                part.scores, key, self._references[method], raw, self.rows, self.images
+            )
+            rises = rise(self._entropies[method], entropy(raw, self.m.bins))
+            key = key._replace(test=f"{self.m.test}_{COMPLEXITY}", similarity="entropy")
+            part.scores.add(key, self.rows, rises.cpu().numpy())
+        for name, values in drift(self.trained.logits, step.logits).items():
+            key = Key(f"{self.m.test}_{DRIFT}", "logits", condition, role, name)
+            part.scores.add(key, self.rows, values.cpu().numpy())
+        return part
+
+    def _everywhere(self, role: str, steps: list[Step]) -> Part:
+        """Scores of one step under every stage's name: what the stages are compared with."""
+        once = self._compared("", role, steps[0])
+        part = Part(warnings=once.warnings)
+        for condition in self.own.stages or (NONE,):
+            for key, column in once.scores:
+                part.scores.add(key._replace(condition=condition), *column)
+        return part
+
+    @cached_property
+    def _references(self) -> Mapping[str, Reference]:
+        return {method: Reference.of_maps(raw) for method, raw in self.trained.maps.items()}
+
+    @cached_property
+    def _entropies(self) -> Mapping[str, Tensor]:
+        return {method: entropy(raw, self.m.bins) for method, raw in self.trained.maps.items()}
+
+    def _noisy(self, draw: int = 0) -> Tensor:
+        """The images under noise that depends on (seed, draw, row) alone."""
+        images = self.images.clone()
+        for image, row in zip(images, self.rows.tolist(), strict=True):
+            generator = torch.Generator().manual_seed(_mixed(self.m.how.seed, draw, row))
+            noise = torch.randn(image.shape, generator=generator).to(image)
+            image += self.m.noise * (image.amax() - image.amin()) * noise
+        return images
+
+
+def role(arm: str, number: int) -> str:
+    """`bug`, `bug: 2`, `bug: 3`, ... for the networks of one arm, counted from 0."""
+    return arm if number == 0 else f"{arm}: {number + 1}"
+
+
+class _Told:
+    """Progress over many walks as if each state of all images were one of them."""
+
+    def __init__(self, progress: Progress | None, images: int) -> None:
+        self._progress, self._images = progress, images
+        self._done = 0.0  # in states of all images
+        self._said = 0
+
+    def __call__(self, work: int) -> Progress | None:
+        """For a walk of so many images times states."""
+        if self._progress is None:
+            return None
+        start, self._done = self._done, self._done + work / self._images
+        whole = self._done - start
+        return lambda names, done, total: self._tell(names, start + whole * done / total)
+
+    def _tell(self, names: tuple[str, ...], now: float) -> None:
+        assert self._progress is not None
+        while now >= self._said + 1 - 1e-9:
+            self._said += 1
+            self._progress(names, 1.0, 1.0)
+        if now > self._said:
+            self._progress(names, now - self._said, 1.0)
+
+
+def _mixed(*key: int) -> int:
+    return int(np.random.SeedSequence(key).generate_state(1)[0])

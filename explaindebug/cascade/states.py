@@ -1,0 +1,175 @@
+"""A network in many states, and one piece of work done in all of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from explaindebug.attributions.backward import Backward
+from explaindebug.attributions.draws import normal
+from explaindebug.attributions.jobs import Job, Maps
+from explaindebug.attributions.targets import logits_of
+from explaindebug.cascade.replay import Replay
+from explaindebug.errors import ConfigError
+from explaindebug.reinitialisation import exchanged, tensor_of
+
+LOGITS = "logits"  # stands among the methods' names; no method is called so
+
+
+class State(NamedTuple):
+    """A network with other values in some of its tensors."""
+
+    stage: str  # its name; "trained" where nothing differs
+    draw: int
+    tensors: Mapping[str, Tensor]  # full name -> the other values
+
+    @contextmanager
+    def of(self, model: nn.Module) -> Iterator[list[Tensor]]:
+        """Inside, the model is in this state; gives its tensors that differ."""
+        with exchanged(model, self.tensors):
+            yield [tensor_of(model, name) for name in self.tensors]
+
+
+TRAINED = State("trained", 0, {})
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """Maps are means over noisy copies of an input, as in Smooth MPRT.
+
+        1 / copies * sum_k E(x + noise * (max x - min x) * n_k), n_k ~ N(0, 1)
+
+    A copy's noise is the same for all inputs, so that a map depends on its input alone.
+
+    Raises:
+        ConfigError: for fewer copies than one, or noise below 0.
+
+    Source: Hedström et al. 2024, "A Fresh Look at Sanity Checks for Saliency Maps", section 4.
+    """
+
+    copies: int = 50
+    noise: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.copies < 1:
+            raise ConfigError(f"smoothing needs at least 1 noisy copy, got {self.copies}.")
+        if not 0 <= self.noise < float("inf"):
+            raise ConfigError(f"noise is a fraction of an input's range, got {self.noise}.")
+
+    def __call__(self, images: Tensor) -> Iterator[Tensor]:
+        """The noisy copies, each (n, c, h, w)."""
+        low, high = (f((1, 2, 3), keepdim=True) for f in (images.amin, images.amax))
+        for k in range(self.copies):
+            yield images + self.noise * (high - low) * normal(self.seed, k, images)
+
+
+class Work(Protocol):
+    """What is done with a model and some rows of the images."""
+
+    @property
+    def rows(self) -> slice: ...
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def cost(self) -> float: ...
+    def __call__(self, model: nn.Module) -> Maps: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Logits:
+    """Work that asks for the logits (n, k) and nothing else."""
+
+    images: Tensor
+    rows: slice
+    names = (LOGITS,)
+
+    @property
+    def cost(self) -> float:
+        """In forward passes with their backward passes."""
+        return len(self.images[self.rows]) / 2
+
+    @torch.no_grad()
+    def __call__(self, model: nn.Module) -> Maps:
+        return {LOGITS: logits_of(model, self.images[self.rows])}
+
+
+@dataclass(frozen=True, eq=False)
+class InAllStates:
+    """Called with a model, does one work in every state: a dictionary of tensors for each."""
+
+    works: Sequence[Work]  # one for each state, on the same rows
+    states: Sequence[State]
+    smoothing: Smoothing | None
+    room: int  # bytes to keep of what states share; 0: every state computes all of it
+
+    @property
+    def rows(self) -> slice:
+        """Of which images."""
+        return self.works[0].rows
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The methods' names."""
+        return self.works[0].names
+
+    @property
+    def cost(self) -> float:
+        """Passes, summed over images, states and noisy copies."""
+        return sum(work.cost for work in self.works) * (1 if self._plain else self._copies)
+
+    def __call__(self, model: nn.Module) -> list[Maps]:
+        if self._plain:
+            return self._once(model, self.works)
+        total: list[Maps] = [{} for _ in self.states]
+        for works in self._noisy():
+            for sums, found in zip(total, self._once(model, works), strict=True):
+                for name, maps in found.items():
+                    sums[name] = sums[name].add_(maps) if name in sums else maps.clone()
+        return [{name: maps / self._copies for name, maps in sums.items()} for sums in total]
+
+    def _once(self, model: nn.Module, works: Sequence[Work]) -> list[Maps]:
+        always = [tensor_of(model, name) for name in self._always]
+        replay = Replay(model, always=always, room=self.room)
+        found = []
+        for state, work in zip(self.states, works, strict=True):
+            with state.of(model) as changed, replay.run(changed):
+                found.append(work(model))
+            if self._plain and passes_images(work):
+                found[-1][LOGITS] = replay.output
+        return found
+
+    @cached_property
+    def _always(self) -> set[str]:
+        """Names of the tensors that differ in every state but the first."""
+        return set.intersection(*(set(state.tensors) for state in self.states[1:] or self.states))
+
+    @property
+    def _plain(self) -> bool:
+        return self.smoothing is None or isinstance(self.works[0], Logits)
+
+    @property
+    def _copies(self) -> int:
+        return 1 if self.smoothing is None else self.smoothing.copies
+
+    def _noisy(self) -> Iterator[Sequence[Work]]:
+        assert self.smoothing is not None
+        first = self.works[0]
+        assert isinstance(first, Job)
+        for images in self.smoothing(first.images[self.rows]):
+            yield [_on(work, images) for work in self.works]
+
+
+def passes_images(work: Work) -> bool:
+    """Whether the first call of the model gets the images as they are."""
+    return isinstance(work, Job) and all(isinstance(passes, Backward) for passes in work.group)
+
+
+def _on(work: Work, images: Tensor) -> Job:
+    assert isinstance(work, Job)
+    whole = slice(0, len(images))
+    return replace(work, images=images, targets=work.targets[work.rows], rows=whole)

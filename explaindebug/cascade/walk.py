@@ -1,0 +1,147 @@
+"""Maps of a network as trained and in every state of losing its weights."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from explaindebug.attributions.backward import Backward
+from explaindebug.attributions.capacity import division, fitting
+from explaindebug.attributions.inputs import (
+    channels_last,
+    check_images,
+    checked_targets,
+    placed,
+    predictions,
+    survey,
+)
+from explaindebug.attributions.jobs import Job, Maps, Progress, jobs_of
+from explaindebug.attributions.plan import Plan
+from explaindebug.attributions.targets import predicted
+from explaindebug.attributions.workers import intra_op_threads, run_jobs
+from explaindebug.cascade.states import (
+    LOGITS,
+    InAllStates,
+    Logits,
+    Smoothing,
+    State,
+    Work,
+)
+
+ROOM = 2**29  # bytes that one chunk of images may keep of what states share
+
+
+class Step(NamedTuple):
+    """What a network in one state says of some images."""
+
+    state: State
+    maps: Maps  # method -> raw maps (n, c, h, w)
+    logits: Tensor  # (n, k), of the images without noise
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """Called with images, gives their maps and logits in every state of a network.
+
+    A chunk of images goes through all states before the next one does, so that what a state shares
+    with the first is still at hand (see `Replay`). The model is private, see `watch`; the plans
+    are the methods made ready for each state.
+    """
+
+    model: nn.Module
+    states: Sequence[State]
+    plans: Sequence[Plan]
+    smoothing: Smoothing | None = None
+    retake: bool = False  # explain the class that each state predicts, not the first state's
+    chunk: int = 32
+    workers: int | None = None
+    room: int = ROOM  # 0: every state is computed as a whole
+
+    @torch.enable_grad()
+    def __call__(
+        self, images: Tensor, targets: Tensor | None = None, progress: Progress | None = None
+    ) -> list[Step]:
+        """The steps, one for each state, on the images' device.
+
+        Without targets (n,) the class is explained that the network predicts in its first state.
+        """
+        check_images(images)
+        channels_last(self.model)
+        x = placed(images, self.model)
+        for method in self.plans[0].methods.values():
+            method.passes.check_images(x)
+        run = _Run(self, x)
+        if self.retake or not self._shows_logits:
+            run.logits()
+        lists = [run.works(*pair) for pair in zip(self.plans, run.classes(targets), strict=True)]
+        run.do(list(zip(*lists, strict=True)), progress)
+        return [
+            Step(state, {k: v.to(images.device) for k, v in found.items()}, logits)
+            for state, found in zip(self.states, run.found, strict=True)
+            for logits in [found.pop(LOGITS)]
+        ]
+
+    @property
+    def _shows_logits(self) -> bool:
+        """Whether some method passes the images as they are, so that logits come for free."""
+        methods = self.plans[0].methods.values()
+        return self.smoothing is None and any(isinstance(m.passes, Backward) for m in methods)
+
+
+class _Run:
+    """A walk for given images; `found` gathers what comes, for each state, of all rows."""
+
+    def __init__(self, walk: Walk, images: Tensor) -> None:
+        self.walk, self.images = walk, images
+        self.network = survey(walk.model, images[:1])
+        self.chunk = fitting(walk.chunk, self.network, images.device)
+        self.found: list[Maps] = [{} for _ in walk.states]
+
+    def logits(self) -> None:
+        """The logits of every state, in passes of their own."""
+        rows = [slice(i, i + self.chunk) for i in range(0, len(self.images), self.chunk)]
+        self.do([[Logits(self.images, r)] * len(self.walk.states) for r in rows], None)
+
+    def classes(self, targets: Tensor | None) -> list[Tensor]:
+        """The classes (n,) to explain in each state."""
+        if self.walk.retake:
+            return [predicted(found[LOGITS]) for found in self.found]
+        if targets is not None:
+            first = checked_targets(targets, self.images)
+        elif LOGITS in self.found[0]:
+            first = predicted(self.found[0][LOGITS])
+        else:
+            with intra_op_threads(1 if self.images.device.type == "cpu" else None):
+                first = predictions(self.walk.model, self.images, self.chunk)
+        return [first] * len(self.walk.states)
+
+    def works(self, plan: Plan, targets: Tensor) -> list[Job]:
+        """The work of one state, in pieces."""
+        return list(jobs_of(plan.methods, self.images, targets, self.chunk))
+
+    def do(self, works: Sequence[Sequence[Work]], progress: Progress | None) -> None:
+        """Every piece of work in all states."""
+        walk = self.walk
+        jobs = [InAllStates(group, walk.states, walk.smoothing, walk.room) for group in works]
+        device = self.images.device
+        workers, threads = division(walk.workers, len(jobs), self.chunk, self.network, device)
+        costs = [job.cost for job in jobs]
+        made: list[float] = []
+
+        def done(i: int, found: list[Maps]) -> None:
+            self._add(jobs[i].rows, found)
+            made.append(costs[i])
+            if progress:
+                progress(jobs[i].names, sum(made), sum(costs))
+
+        with intra_op_threads(threads):
+            run_jobs(walk.model, jobs, workers, done)
+
+    def _add(self, rows: slice, found: list[Maps]) -> None:
+        for whole, part in zip(self.found, found, strict=True):
+            for name, values in part.items():
+                if name not in whole:
+                    whole[name] = values.new_zeros(len(self.images), *values.shape[1:])
+                whole[name][rows] = values
