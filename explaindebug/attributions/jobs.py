@@ -12,6 +12,7 @@ Maps = dict[str, Tensor]
 Progress = Callable[[tuple[str, ...], float, float], None]
 Group = dict[Passes, dict[str, Method]]  # passes that run together, and the methods they serve
 SHARE = 4  # chunks of samples in a job: few enough for all workers to have work to the end
+FEW = 4  # images that are not shared out between two jobs: smaller batches cost more
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +75,13 @@ def jobs_of(
 ) -> Iterator[Job]:
     """Every group for some images at a time, the longest first, so that workers end together.
 
-    Passes over many samples fill a chunk with few images: they are cut into smaller jobs.
+    Each group is cut in two at least, and where passes over samples fill a chunk with few images,
+    in more. The number of workers has no say in it, so that the maps don't depend on it.
     """
+    half = max(FEW, -(-len(images) // 2))
     for group in sorted(_groups(methods), key=_cost, reverse=True):
         samples = max(passes.calls[0] for passes in group)
-        most = max(1, min(chunk, int(SHARE * chunk / samples)))
+        most = max(1, min(chunk, half, int(SHARE * chunk / samples)))
         yield from (Job(group, images, targets, r, chunk) for r in _evenly(len(images), most))
 
 

@@ -66,8 +66,8 @@ class NoisyGradients(Passes):
         moments, together = Moments(images), max(1, batch // len(images))
         for first in range(0, self.samples, together):
             draws = range(first, min(first + together, self.samples))
-            noisy = [images + width * normal(self.seed, k, images) for k in draws]
-            gradients = gradient(model, torch.cat(noisy), targets.repeat(len(draws)))
+            noisy = torch.cat([images + width * normal(self.seed, k, images) for k in draws])
+            gradients = gradient(model, noisy, targets.repeat(len(draws)))
             for sample in torch.split(gradients, len(images)):
                 moments.add(sample)
         return moments

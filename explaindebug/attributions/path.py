@@ -26,6 +26,10 @@ class Point(NamedTuple):
     alpha: float
     weight: float
 
+    def way(self, images: Tensor) -> Tensor:
+        """From the baseline to the images (n, c, h, w)."""
+        return images - _fitting(self.baseline, images)
+
 
 @dataclass(frozen=True)
 class PathGradients(Passes):
@@ -41,11 +45,10 @@ class PathGradients(Passes):
         total, together = torch.zeros_like(images), max(1, batch // len(images))
         for first in range(0, len(self.points), together):
             points = self.points[first : first + together]
-            ways = [images - _fitting(point.baseline, images) for point in points]
-            places = [images - (1 - p.alpha) * way for p, way in zip(points, ways, strict=True)]
-            gradients = gradient(model, torch.cat(places), targets.repeat(len(points)))
-            for point, way, g in zip(points, ways, gradients.view(-1, *images.shape), strict=True):
-                total += point.weight * way * g
+            places = torch.cat([images - (1 - p.alpha) * p.way(images) for p in points])
+            gradients = gradient(model, places, targets.repeat(len(points)))
+            for point, g in zip(points, torch.split(gradients, len(images)), strict=True):
+                total += point.weight * point.way(images) * g
         return total
 
 

@@ -38,17 +38,19 @@ class Scores:
     def __call__(
         self, images: Tensor, off: Tensor, labels: Tensor, targets: Tensor, coalitions: Tensor
     ) -> Tensor:
-        (g, _, h, w), k = images.shape, len(coalitions)
-        pairs = torch.arange(g * k, device=images.device)
-        coalitions, labels = coalitions.to(images.device), labels.flatten(1)
-        scores = []
-        for image, row in (
-            (p // k, p % k) for p in torch.split(pairs, _at_once(images, self.batch))
-        ):
-            keep = coalitions[row].gather(1, labels[image]).view(-1, 1, h, w)
-            logits = logits_of(self.model, _mixed(keep, images[image], off[image], like=images))
-            scores.append(_explained(logits, targets[image], self.output))
-        return torch.cat(scores).cpu().double().view(g, k)
+        size = _at_once(images, self.batch, len(coalitions))
+        rows = torch.split(coalitions.to(images.device), size)
+        each = zip(images, off, labels, targets, strict=True)
+        scores = [[self._scores(*one, few) for few in rows] for one in each]
+        return torch.stack([torch.cat(found) for found in scores]).cpu().double()
+
+    def _scores(
+        self, image: Tensor, off: Tensor, labels: Tensor, target: Tensor, coalitions: Tensor
+    ) -> Tensor:
+        """Those (k,) of one image (c, h, w)."""
+        keep = coalitions[:, labels][:, None]
+        logits = logits_of(self.model, _mixed(keep, image, off))
+        return _explained(logits, target.expand(len(coalitions)), self.output)
 
 
 @dataclass(frozen=True)
@@ -136,18 +138,22 @@ def _union(samplers: tuple[Sampler, ...], m: int) -> _Union:
     return _Union(torch.from_numpy(distinct), parts, solvers)
 
 
-def _at_once(images: Tensor, batch: int) -> int:
+def _at_once(images: Tensor, batch: int, number: int) -> int:
     """Images per forward pass: on a CPU fewer where more would leave the cache (measured)."""
-    if images.device.type != "cpu":
-        return batch
-    return min(batch, max(8, 2**16 // images[0, 0].numel()))
+    if images.device.type == "cpu":
+        batch = min(batch, max(8, 2**16 // images[0, 0].numel()))
+    return -(-number // -(-number // batch))
 
 
-def _mixed(keep: Tensor, on: Tensor, off: Tensor, like: Tensor) -> Tensor:
-    """The pixels to keep of `on`, else those of `off`, in the memory layout of `like`."""
-    last = like.is_contiguous(memory_format=torch.channels_last)
+def _mixed(keep: Tensor, on: Tensor, off: Tensor) -> Tensor:
+    """The pixels to keep (k, 1, h, w) of an image (c, h, w), else those of another, in its layout.
+
+    That layout is a batch's: one image shows it by its strides.
+    """
+    last = on.stride(0) == 1 and on.shape[0] > 1
     layout = torch.channels_last if last else torch.contiguous_format
-    mixed = torch.empty(on.shape, dtype=on.dtype, device=on.device, memory_format=layout)
+    shape = (len(keep), *on.shape)
+    mixed = torch.empty(shape, dtype=on.dtype, device=on.device, memory_format=layout)
     return torch.where(keep, on, off, out=mixed)
 
 

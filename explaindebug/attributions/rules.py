@@ -4,7 +4,6 @@ A rule is a frozen dataclass: (operation, relevance of its output) -> relevance 
 a is the input, w the weight, b the bias, z = a w + b the output and R the relevance.
 """
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -65,10 +64,9 @@ class Alpha1Beta0:
             b = b.clamp(min=0)
         if a.amin() >= 0:  # behind a ReLU: the other half is zero
             return op.adjoint(ratio(relevance, op.apply(a, up, b)), up).mul_(a)
-        wide, weight = _with_halves(op), torch.cat([up, op.weight.clamp(max=0)], 1)
-        halves = wide.inputs[0]
-        share = ratio(relevance, op.apply(halves, weight, b))
-        return _whole(op, wide.adjoint(share, weight).mul_(halves))
+        positive, negative, down = a.clamp(min=0), a.clamp(max=0), op.weight.clamp(max=0)
+        share = ratio(relevance, op.apply(positive, up, b) + op.apply(negative, down))
+        return op.adjoint(share, up).mul_(positive).addcmul_(op.adjoint(share, down), negative)
 
 
 @dataclass(frozen=True)
@@ -131,26 +129,6 @@ class ZBox:
                 "range as that layer sees it, after normalisation: (0 - mean) / std to "
                 "(1 - mean) / std."
             )
-
-
-def _with_halves(op: Linear) -> Linear:
-    """The operation with max(a, 0) and min(a, 0) for its input a, as channels of each group.
-
-    One operation of twice the channels is faster than two, where a layer has few of them.
-    """
-    c = 1 - op.weight.ndim  # the dimension of channels
-    groups = op.inputs[0].unflatten(c, (op.options.get("groups", 1), -1))
-    halves = torch.cat([groups.clamp(min=0), groups.clamp(max=0)], c)
-    wide = copy.copy(op)
-    wide.inputs = (halves.flatten(c - 1, c),)
-    return wide
-
-
-def _whole(op: Linear, halves: Tensor) -> Tensor:
-    """The sum of both halves of the channels of each group."""
-    c = 1 - op.weight.ndim
-    groups = halves.unflatten(c, (op.options.get("groups", 1), 2, -1))
-    return groups.sum(c - 1).flatten(c - 1, c)
 
 
 def z_rule(op: Op, relevance: Tensor) -> tuple[Tensor, ...]:
