@@ -10,8 +10,11 @@ EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
 def main() -> None:
     """Compose the configuration from the command line and run it; ends in one sentence on errors.
 
-    In a sweep the other jobs go on. With HYDRA_FULL_ERROR=1 errors come with their traceback.
+    In a sweep the other jobs go on. With HYDRA_FULL_ERROR=1 errors come with their traceback. Where
+    the first argument is `compare`, the others are finished runs (see `explaindebug.app.compare`).
     """
+    if sys.argv[1:2] == ["compare"]:
+        return _compare(sys.argv[2:])
     import hydra
 
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -43,6 +46,17 @@ def main() -> None:
         _complain(error, full)
         failed = True
     if failed:
+        sys.exit(EXIT_ERROR)
+
+
+def _compare(arguments: list[str]) -> None:
+    full = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    try:
+        from explaindebug.app.compare import main as compare  # late, as torch takes seconds
+
+        compare(arguments)
+    except Exception as error:
+        _complain(error, full)
         sys.exit(EXIT_ERROR)
 
 

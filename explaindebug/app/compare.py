@@ -1,0 +1,80 @@
+"""`explaindebug compare RUN RUN ...`: several runs in one table and page."""
+
+import argparse
+import csv
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from explaindebug.across import Across, Line, across, lines
+from explaindebug.app.environment import versions
+from explaindebug.app.progress import console, say
+from explaindebug.console_across import print_across
+from explaindebug.errors import ConfigError
+from explaindebug.files import replacing, writable_folder
+from explaindebug.merging import merged
+from explaindebug.report import write_report
+from explaindebug.runs import read_run
+
+ABOUT = """Several runs in one table and page. Runs that differ in their seed alone are repeats of
+one test: effects come with the spread between seeds, and a verdict that needs no guess at it.
+Other settings (of a sweep, say) stand side by side. All runs must have measured alike."""
+
+
+def main(arguments: Sequence[str]) -> Across:
+    """Read the runs, write table and page, print the table.
+
+    Raises:
+        DataError: for a folder without a run, and for runs that don't belong together.
+        ConfigError: where the output can't be written.
+    """
+    asked = _parser().parse_args(arguments)
+    folders = [folder for name in asked.runs for folder in runs_in(Path(name))]
+    result = across([read_run(folder) for folder in dict.fromkeys(folders)])
+    folder = claim(Path(asked.output or time.strftime("outputs/%Y-%m-%d/%H-%M-%S-compared")))
+    write_lines(result, folder / "comparison.csv")
+    made = {
+        "command": shlex.join(["explaindebug", "compare", *arguments]),
+        "runs": ", ".join(run.name for run in result.runs),
+        "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
+    }
+    whole, verdicts = merged(result, made)
+    report = write_report(whole, verdicts, folder, level=result.runs[0].settings["level"])
+    print_across(result, console)
+    say(f"\neverything is in {folder}; open {report}")
+    return result
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The folder itself, or where it is that of a sweep the folders of its runs, by number."""
+    if (folder / "run.json").is_file() or not folder.is_dir():
+        return [folder]
+    inside = [path.parent for path in folder.glob("*/run.json")]
+    return sorted(inside, key=lambda path: (len(path.name), path.name)) or [folder]
+
+
+def claim(folder: Path) -> Path:
+    """The output folder, where nothing but an earlier comparison is in the way."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "comparison.csv").is_file():
+        raise ConfigError(
+            f"{folder} is not empty and holds no comparison: nothing is written into it. Give an "
+            "empty or a new folder with --output."
+        )
+    return writable_folder(folder)
+
+
+def write_lines(result: Across, path: Path) -> None:
+    """Write a line per test, setting and method as CSV, all or nothing."""
+    with replacing(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(Line._fields)
+        writer.writerows(lines(result))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="explaindebug compare", description=ABOUT)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder, or a sweep's")
+    parser.add_argument("--output", metavar="FOLDER", help="where the table and the page go")
+    return parser

@@ -1,0 +1,64 @@
+"""Several runs as a table in a terminal: methods x tests, with the spread over seeds."""
+
+import math
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from explaindebug import wording
+from explaindebug.across import Across, Line, lines
+from explaindebug.console import ASCII, SIGNS, STYLES
+
+
+def print_across(result: Across, console: Console | None = None) -> None:
+    """Print the verdicts of all seeds together, and how many of the runs say so by themselves."""
+    console = console or Console()
+    if console.encoding.startswith("utf"):
+        return _print(result, console)
+    with console.capture() as printed:
+        _print(result, console)
+    text = printed.get().translate(ASCII).replace("±", "+/-")
+    console.file.write(text.encode(console.encoding, "replace").decode(console.encoding))
+
+
+def _print(result: Across, console: Console) -> None:
+    found = list(lines(result))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("Method", no_wrap=True)
+    for variant in result.variants:
+        table.add_column(variant.title, overflow="fold")
+    cells = {(line.test, line.setting, line.method): line for line in found}
+    for method, name in result.methods.items():
+        where = [(variant.test, variant.setting, method) for variant in result.variants]
+        table.add_row(Text(name), *(_cell(cells.get(key)) for key in where))
+    console.print(table)
+    console.print(
+        Text(
+            "\nEffects are means over runs ± their standard deviation between runs. The verdict is "
+            "that of all runs together; behind it, how many say the same by themselves."
+        )
+    )
+    _notes(found, console)
+
+
+def _cell(line: Line | None) -> Text:
+    if line is None:
+        return Text(wording.NOTHING, style="dim")
+    own = {"shows": line.shows, "doesn't": line.doesnt, "can't tell": line.cant_tell}[line.answer]
+    count = f" {own}/{line.runs + line.void}"
+    spread = "" if math.isnan(line.sd) else f" ± {wording.num(line.sd)}"
+    word = Text(f"{SIGNS[line.answer]} {line.answer}", style=STYLES[line.answer])
+    return Text.assemble(word, (count, "dim"), f"\n  {wording.signed(line.effect)}{spread}")
+
+
+def _notes(found: list[Line], console: Console) -> None:
+    """Which tests have void runs, and which only one run: their spread is not known."""
+    for test, setting in dict.fromkeys((line.test, line.setting) for line in found):
+        line = next(x for x in found if (x.test, x.setting) == (test, setting))
+        where = f"{test} ({setting})" if setting else test
+        if line.void:
+            console.print(Text(f"{where}: {line.void} of {line.runs + line.void} runs are void."))
+        if line.runs == 1:
+            console.print(Text(f"{where}: one run, so the spread between seeds is not known."))

@@ -1,0 +1,75 @@
+"""`explaindebug compare` as people type it."""
+
+import csv
+import sys
+
+import pytest
+from run_folders import write
+
+from explaindebug.across import Line
+from explaindebug.app import main
+
+
+@pytest.fixture
+def compare(tmp_path, monkeypatch, capsys):
+    """Runs the command line in a folder of its own: (exit status, what it said, of errors)."""
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        monkeypatch.setattr(sys, "argv", ["explaindebug", "compare", *arguments])
+        try:
+            main()
+        except SystemExit as stop:
+            status = stop.code
+        else:
+            status = 0
+        said = capsys.readouterr()
+        return int(status or 0), said.out, said.err
+
+    return command
+
+
+def test_table_and_page_of_a_sweep(compare, tmp_path) -> None:
+    for seed in (0, 1, 10):
+        write(tmp_path / "sweep" / str(seed), seed=seed)
+    status, out, error = compare("sweep", "--output", "all")
+    assert (status, error) == (0, "")
+    assert "± " in out
+    with open(tmp_path / "all" / "comparison.csv", newline="") as file:
+        found = list(csv.DictReader(file))
+    assert tuple(found[0]) == Line._fields
+    assert {line["runs"] for line in found if line["test"] == "spurious"} == {"3"}
+    page = (tmp_path / "all" / "report.html").read_text()
+    assert "sweep/0, sweep/1, sweep/10" in page
+    assert (tmp_path / "all" / "figures" / "spurious_effects.png").is_file()
+    assert compare("sweep/0", "sweep/1", "--output", "all")[0] == 0  # made again
+
+
+def test_what_is_wrong_is_one_sentence(compare, tmp_path) -> None:
+    write(tmp_path / "a")
+    write(tmp_path / "b", seed=1, probe=12)
+    for arguments, said in [
+        (("a", "b"), "error: a and b don't belong together: probe is 95 in the first and 12 in"),
+        (("a", "nowhere"), "error: nowhere holds no run of explaindebug."),
+        (("a",), "error: there is 1 run, and nothing to compare it with"),
+    ]:
+        status, _, error = compare(*arguments)
+        assert status == 1
+        assert error.startswith(said)
+        assert error.count("\n") == 1
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_folder_with_something_else_is_left_alone(compare, tmp_path) -> None:
+    write(tmp_path / "a")
+    write(tmp_path / "b", seed=1)
+    status, _, error = compare("a", "b", "--output", "a")
+    assert status == 1
+    assert "a is not empty and holds no comparison" in error
+
+
+def test_help(compare) -> None:
+    status, out, _ = compare("--help")
+    assert status == 0
+    assert "a sweep's" in out
