@@ -35,7 +35,7 @@ def _print(test: TestResult, methods: Mapping[str, str], console: Console) -> No
             table.add_row(*_row(_name(detector, methods), detector))
     if maps:
         best = max(maps, key=lambda d: abs(d.auroc - 0.5))
-        table.add_row(*_row(f"{_name(best, methods)} (best of {len(maps)} of maps)", best))
+        table.add_row(*_row(f"{_name(best, methods)} (best of {len(maps)})", best))
     console.print(table)
     beyond = sum(d.p <= LEVEL for d in maps)
     console.print(f"beyond chance (p <= {LEVEL:g}): {beyond} of {len(maps)} statistics of maps")
@@ -51,11 +51,11 @@ def _row(name: str, d: Detector) -> tuple[str, str, str, str]:
 def _cut(d: Detector) -> tuple[str, float]:
     """What somebody gets who has to draw a line: as papers on either question say it.
 
-    "of 10%": precision among the highest tenth, where a tenth is what there is to find.
+    "precision@10%": among the highest tenth, where a tenth is what there is to find.
     """
     if d.finds == "foreign inputs":
         return "FPR95", d.fpr95
-    return f"precision, top {d.rate:.0%}", d.precision
+    return f"precision@{d.rate:.0%}", d.precision
 
 
 def _name(d: Detector, methods: Mapping[str, str]) -> str:

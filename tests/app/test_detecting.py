@@ -65,13 +65,14 @@ def test_a_person_is_shown_what_finds_them(run: Run, tmp_path: Path, capsys) -> 
     found = detectors(scores, flipped, test="labels", finds="flipped labels", rate=0.1)
     headline = Headline("flipped", "spearman", "down", "Is it?")
     test = TestResult("labels", "Mislabelled", headline, Scores(), detectors=found)
-    print_detectors(RunResult([test], {"grad": "Grad", "gbp": "GBP"}, [], {}))
+    print_detectors(RunResult([test], {"grad": "Grad", "gbp": "PAttribution"}, [], {}))
     said = capsys.readouterr().out
     assert "30 flipped labels among 100" in said
-    assert "norm of GBP (best of 2 of maps)" in said
+    assert "norm of PAttribution (best of 2)" in said
     assert "1 of 2 statistics" in said
-    assert "precision, top 10%" in said
+    assert "precision@10%" in said
     assert "0 examples of one group" in said
+    assert "…" not in said
     assert max(map(len, said.splitlines())) <= 80
 
 
