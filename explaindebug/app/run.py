@@ -132,6 +132,8 @@ def measured(bench: Workbench, tests: Sequence[BugTest]) -> list[TestResult]:
         for test in tests:
             bar.test(test.title.lower())
             results.append(test.run(bench, bar))
+            if bench.settings.clusters == "class":
+                results[-1].clusters = bench.probed[test.name]
             scores = sum((result.scores for result in results), Scores())
             scores.to_csv(bench.folder / "scores.csv")
     return results

@@ -25,6 +25,7 @@ class Settings:
     nulls: Any
     margin: float  # effects up to this size don't count as showing the bug
     level: float  # the promised rate of false alarms
+    clusters: str | None  # which inputs count as one: those of a "class", or none
     probe: int  # inputs per test
     pictures: int  # inputs whose maps are drawn
     chunk: int
@@ -45,6 +46,8 @@ class Settings:
         for name, least in (("probe", 2), ("pictures", 0), ("chunk", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}.")
+        if self.clusters not in (None, "class"):
+            raise ConfigError(f"clusters is null or class, got {self.clusters!r}.")
         for name, low, high in (("margin", 0, 1), ("level", 0, 1)):
             if not low < getattr(self, name) < high:
                 raise ConfigError(

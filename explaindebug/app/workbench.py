@@ -59,6 +59,7 @@ class Workbench:
     accuracies: list[tuple[str, str, float]] = field(default_factory=list)
     trained: dict[Wanted, Trained] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)  # of callbacks while networks were trained
+    probed: dict[str, dict[int, str]] = field(default_factory=dict)  # test -> input -> its class
 
     @cached_property
     def store(self) -> Store:
@@ -167,6 +168,7 @@ class Workbench:
     ) -> None:
         """Run a callback on a network and a fixed probe, as a user's own `trainer.test` would."""
         quiet()
+        self.probed.setdefault(name, {}).update(classes_of(loader.dataset))
         where = ("accelerator", "devices", "strategy", "precision")
         options = {k: v for k, v in self.settings.trainer.items() if k in where}
         runner = pl.Trainer(
@@ -309,6 +311,15 @@ class Workbench:
             os.link(done.folder / "last.ckpt", target)  # no second copy on the disk
         except OSError:
             shutil.copyfile(done.folder / "last.ckpt", target)
+
+
+def classes_of(inputs: Any) -> dict[int, str]:
+    """The right class of each input by its row; nothing for inputs that are no `ImageSet`."""
+    images = getattr(inputs, "images", inputs)
+    if not isinstance(images, ImageSet):
+        return {}
+    pairs = zip(images.indices.tolist(), images.truth.tolist(), strict=True)
+    return {row: images.classes[label] for row, label in pairs}
 
 
 def true_colours(image: Tensor, images: ImageSet) -> Tensor:
