@@ -139,14 +139,18 @@ class Plan:
         maps = {key: torch.zeros_like(images, dtype=torch.float32) for key in self.methods}
         if not len(images):
             return maps
-        check_images(images)
-        channels_last(model)
-        x = placed(images, model)
-        for method in self.methods.values():
-            method.passes.check_images(x)
-        network = survey(model, x[:1])
+        with intra_op_threads(1):  # torch's other threads would still stay awake when ours begin
+            check_images(images)
+            x = placed(images, model)
+            for method in self.methods.values():
+                method.passes.check_images(x)
+            channels_last(model)
+            network = survey(model, x[:1])
         chunk = fitting(chunk, network, x.device)
-        targets = self._targets(model, x, targets, chunk)
+        if targets is None:
+            with intra_op_threads(division(None, 1, chunk, network, x.device)[1]):
+                targets = predictions(model, x, chunk)
+        targets = checked_targets(targets, x)
         jobs = list(jobs_of(self.methods, x, targets, chunk))
         workers, threads = division(workers, len(jobs), chunk, network, x.device)
         meter = Meter(jobs, progress)
@@ -159,14 +163,6 @@ class Plan:
         with intra_op_threads(threads):
             run_jobs(model, jobs, workers, done)
         return maps
-
-    def _targets(
-        self, model: nn.Module, images: Tensor, targets: Tensor | int | None, chunk: int
-    ) -> Tensor:
-        if targets is not None:
-            return checked_targets(targets, images)
-        with intra_op_threads(1 if images.device.type == "cpu" else None):
-            return predictions(model, images, chunk)
 
     def _with(self, methods: dict[str, Method]) -> Self:
         plan = type(self)([])

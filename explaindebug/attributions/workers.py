@@ -3,8 +3,9 @@
 import copy
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from contextlib import contextmanager
+from functools import cache
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -37,21 +38,34 @@ def run_jobs(
     twins: SimpleQueue[nn.Module] = SimpleQueue()
     for _ in range(workers):
         twins.put(twin(model))
+    threads = torch.get_num_threads()
 
     def run(job: Job[T]) -> T:
+        torch.set_num_threads(threads)  # each thread has a number of its own
         mine = twins.get()
         try:
             return job(mine)
         finally:
             twins.put(mine)
 
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="attribution")
+    futures = {_pool(workers).submit(run, job): i for i, job in enumerate(jobs)}
     try:
-        futures = {pool.submit(run, job): i for i, job in enumerate(jobs)}
         for future in as_completed(futures):
             done(futures[future], future.result())
     finally:
-        pool.shutdown(cancel_futures=True)  # after an exception or Ctrl-C, only what runs ends
+        for future in futures:  # after an exception or Ctrl-C, only what runs ends
+            future.cancel()
+        wait(futures)
+
+
+@cache
+def _pool(workers: int) -> ThreadPoolExecutor:
+    """Threads that stay: the memory of a new one costs more than a small network's passes."""
+    return ThreadPoolExecutor(workers, thread_name_prefix="attribution")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a fork has none of our threads
 
 
 def twin(model: nn.Module) -> nn.Module:
