@@ -1,6 +1,7 @@
 """The figures of a run, as they stand in the report and in papers."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import matplotlib
 import numpy as np
@@ -8,12 +9,14 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from explaindebug.cascade.cascaded import curve as staged
 from explaindebug.plotting import (
     ACCENT,
     ANSWERS,
     BELONGS,
     BUG,
     CONTROL,
+    EACH,
     FAINT,
     INK,
     LINES,
@@ -26,19 +29,23 @@ from explaindebug.plotting import (
     settle,
 )
 from explaindebug.results import TestResult
-from explaindebug.scores import Key
 from explaindebug.verdicts import Verdict
 
 Floats = npt.NDArray[np.float64]
 WIDTH = 5.4  # inches: a text column, and on a phone's width still large enough to be read
 
 
-def effects(verdicts: Sequence[Verdict], names: Mapping[str, str]) -> Figure:
+def effects(
+    verdicts: Sequence[Verdict],
+    names: Mapping[str, str],
+    repeats: Mapping[tuple[str, str], Sequence[Verdict]] = MappingProxyType({}),
+) -> Figure:
     """One test, a line per method: where bug and control lie, and how far apart.
 
     Left the means with the bug (filled), of the control (hollow) and of the null (a tick), right
     the effect with its interval. Colour and shape of its mark are the verdict; inside the shaded
-    margin an effect is too small to matter. What is NaN is not drawn.
+    margin an effect is too small to matter. `repeats`, by (test, method), are verdicts of the runs
+    that were put together: a tick each. What is NaN is not drawn.
     """
     answers = {verdict.answer for verdict in verdicts}
     with matplotlib.rc_context(STYLE):
@@ -47,6 +54,8 @@ def effects(verdicts: Sequence[Verdict], names: Mapping[str, str]) -> Figure:
         for y, verdict in enumerate(verdicts):
             _means(means, y, verdict)
             _effect(effect, y, verdict)
+            for one in repeats.get((verdict.test, verdict.method), ()):
+                effect.plot(one.effect, y, gid=BELONGS + verdict.method, **EACH)
         margin = max((v.margin for v in verdicts), default=0.0)
         effect.axvspan(-margin, margin, color=FAINT, alpha=0.25, linewidth=0)
         effect.axvline(0, color=FAINT, linewidth=0.8)
@@ -62,8 +71,8 @@ def effects(verdicts: Sequence[Verdict], names: Mapping[str, str]) -> Figure:
             axes.spines["left"].set_visible(False)
             axes.locator_params(axis="x", nbins=5)
         found = [{**style, "label": a} for a, style in MARKS.items() if a in answers]
-        legend(means, [BUG, CONTROL, NULL])
-        legend(effect, found)
+        legend(figure, [{**BUG, "label": "bug"}, CONTROL, NULL])
+        legend(figure, [*found, *[EACH] * bool(repeats)], side="right")
         return settle(figure)
 
 
@@ -101,15 +110,8 @@ def cascade(test: TestResult, names: Mapping[str, str], *, similarity: str = "")
 
 
 def curve(test: TestResult, method: str, similarity: str, role: str) -> tuple[Floats, Floats]:
-    """Mean and standard deviation over inputs (stages,) after each stage; NaN where unknown."""
-    means, spreads = np.full((2, len(test.stages)), np.nan)
-    for k, stage in enumerate(test.stages):
-        key = Key(test.name, method, stage, role, similarity)
-        values = test.scores[key].values if key in test.scores else np.empty(0)
-        values = values[np.isfinite(values)]
-        means[k] = values.mean() if len(values) else np.nan
-        spreads[k] = values.std(ddof=1) if len(values) > 1 else np.nan
-    return means, spreads
+    """Mean and standard deviation (stages,) over inputs and draws at each stage; NaN if unknown."""
+    return staged(test.scores.select(test=test.name), test.stages, method, similarity, role)
 
 
 def short(name: str, most: int = 28) -> str:
@@ -137,7 +139,7 @@ def _curve(axes: Axes, test: TestResult, method: str, similarity: str) -> None:
     axes.fill_between(x, mean - spread, mean + spread, color=ACCENT, alpha=0.18, linewidth=0)
     axes.plot(x, mean, **LINES["bug"])
     for role in test.scores.select(method=method, similarity=similarity).unique("role"):
-        if role != "bug":  # "control", "control: 2", "null: gaussian"
+        if role.partition(":")[0] != "bug":  # "control", "control: 2", "null: gaussian"
             axes.plot(x, curve(test, method, similarity, role)[0], **LINES[role.partition(":")[0]])
 
 

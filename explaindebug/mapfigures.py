@@ -39,7 +39,7 @@ def map_grid(
     tall = len(chosen) * (len(gallery.maps) * height + APART) + HEAD
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, blocks * tall + KEY))
-        axes = _canvas(figure)
+        axes = canvas(figure)
         y = blocks * tall + KEY
         for start in range(0, len(methods), across):
             part = methods[start : start + across]
@@ -52,13 +52,13 @@ def map_grid(
                     for k, m in enumerate(part):
                         if m in maps:
                             one = colour(maps[m][i], signed=signed[m])
-                            _place(axes, one, NAMES + (k + 1) * width, y, width, height)
+                            place(axes, one, NAMES + (k + 1) * width, y, width, height)
                 top = y + (len(gallery.maps) - 1) * height
-                _place(axes, gallery.inputs[i], NAMES, top, width, height, smooth=True)
+                place(axes, gallery.inputs[i], NAMES, top, width, height, smooth=True)
                 if len(gallery.maps) > 1:
                     _caption(axes, NAMES + width / 2, top - 0.05, gallery.captions[i])
                 y -= APART
-        _scales(axes, any(signed[m] for m in methods), not all(signed[m] for m in methods))
+        scales(axes, NAMES, any(signed[m] for m in methods), not all(signed[m] for m in methods))
         return settle(figure)
 
 
@@ -67,7 +67,7 @@ def different(gallery: Gallery, most: int = 3) -> list[int]:
     return [gallery.captions.index(c) for c in dict.fromkeys(gallery.captions)][:most]
 
 
-def _canvas(figure: Figure) -> Axes:
+def canvas(figure: Figure) -> Axes:
     """Axes over the whole figure, in inches."""
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
@@ -87,7 +87,7 @@ def _caption(axes: Axes, x: float, y: float, text: str) -> None:
     axes.text(x, y, lines, ha="center", va="top", size=6, color=MUTED, linespacing=1.25)
 
 
-def _place(
+def place(
     axes: Axes,
     picture: Pixels,
     x: float,
@@ -97,6 +97,7 @@ def _place(
     *,
     smooth: bool = False,
 ) -> None:
+    """Draws a picture with a thin frame into a field of the canvas, in inches."""
     extent = (x + GAP / 2, x + width - GAP / 2, y + GAP / 2, y + height - GAP / 2)
     how = "bicubic" if smooth else "nearest"
     axes.imshow(picture, extent=extent, aspect="auto", interpolation=how, zorder=1)
@@ -106,15 +107,14 @@ def _place(
     )
 
 
-def _scales(axes: Axes, some: bool, others: bool) -> None:
-    """The colour scales in words, below the maps; only those that occur."""
+def scales(axes: Axes, x: float, some: bool, others: bool) -> None:
+    """The colour scales in words, at the bottom from x on: for `some` maps signed, for `others`."""
     words = [(diverging(), "against", "for the explained class")] * some
     words += [(sequential(), "0", "strong")] * others
-    x = NAMES
     for table, low, high in words:
         bar = x + 0.05 + 0.052 * len(low)
         axes.text(bar - 0.04, 0.12, low, ha="right", va="center", size=6.5, color=MUTED)
         stops = table[np.linspace(0, len(table) - 1, 128).round().astype(int)]
-        _place(axes, stops[None], bar, 0.06, 1.1, 0.12)
+        place(axes, stops[None], bar, 0.06, 1.1, 0.12)
         axes.text(bar + 1.14, 0.12, high, va="center", size=6.5, color=MUTED)
         x = bar + 1.5 + 0.052 * len(high)

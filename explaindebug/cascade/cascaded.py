@@ -18,7 +18,7 @@ from explaindebug.comparisons import Comparison
 from explaindebug.errors import UnsupportedModelError
 from explaindebug.heatmaps import display, stretched, to_bytes
 from explaindebug.results import Gallery
-from explaindebug.scores import Scores
+from explaindebug.scores import Floats, Scores
 from explaindebug.watching import private_copy, watch
 
 SIMILARITIES = ("ssim", "spearman_signed", "spearman_abs")
@@ -54,11 +54,9 @@ class Cascaded:
 
     def mean_drift(self, measure: str, stage: str) -> float:
         """The mean over inputs and draws of one measure of drift at a stage."""
-        found = self.drift.select(condition=stage, similarity=measure)
-        values = [column.values for key, column in found if key.role.startswith("bug")]
-        return float(np.concatenate(values).mean()) if values else float("nan")
+        return float(curve(self.drift, [stage], "logits", measure)[0][0])
 
-    def efficient(self, method: str) -> npt.NDArray[np.float64]:
+    def efficient(self, method: str) -> Floats:
         """Efficient MPRT's score (n,) of each input: the rise in complexity at the last stage.
 
         Of several draws it is the mean. It is what was published where the last stage has no
@@ -66,7 +64,7 @@ class Cascaded:
         """
         last = self.complexity.select(method=method, condition=self.stages[-1])
         values = [column.values for key, column in last if key.role.startswith("bug")]
-        return np.asarray(np.mean(values, axis=0), np.float64)
+        return np.asarray(np.mean(values, axis=0))
 
 
 def cascade(
@@ -133,6 +131,29 @@ def cascade(
             shown.add(part)
     names = captions or [f"input {i}" for i in range(len(shown.images))]
     return Cascaded.of(stages, scores, gallery=shown.gallery(picture, names), warnings=tuple(said))
+
+
+def curve(
+    scores: Scores, stages: Sequence[str], method: str, similarity: str, arm: str = "bug"
+) -> tuple[Floats, Floats]:
+    """Mean and standard deviation (stages,) at each stage; NaN where unknown.
+
+    Both are over inputs and over all networks of the arm: `bug`, `bug: 2`, ... are draws.
+    """
+    means, spreads = np.full((2, len(stages)), np.nan)
+    own = scores.select(method=method, similarity=similarity)
+    for k, stage in enumerate(stages):
+        columns = [c.values for key, c in own.select(condition=stage) if _is_of(key.role, arm)]
+        values = np.concatenate([np.empty(0), *columns])
+        values = values[np.isfinite(values)]
+        means[k] = values.mean() if len(values) else np.nan
+        spreads[k] = values.std(ddof=1) if len(values) > 1 else np.nan
+    return means, spreads
+
+
+def _is_of(role: str, arm: str) -> bool:
+    """Whether a role is the arm's, or that of one of its further networks: "bug: 2"."""
+    return role == arm or (role.startswith(f"{arm}: ") and role.rpartition(" ")[2].isdigit())
 
 
 class _Shown:
