@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -55,6 +54,7 @@ _POINT: dict[str, Any] = {"linestyle": "none", "markersize": 5}
 BUG = {**_POINT, "marker": "o", "color": ACCENT, "label": "with the bug"}
 CONTROL = {**_POINT, "marker": "o", "color": MUTED, "markerfacecolor": PAPER, "label": "control"}
 NULL = {**_POINT, "marker": "|", "color": MUTED, "markersize": 8, "label": "null"}
+EACH = {**NULL, "markersize": 6, "label": "each run"}
 MARKS = {  # told apart by shape and filling, not by colour alone
     "shows": {**_POINT, "marker": "o", "color": ANSWERS["shows"]},
     "doesn't": {**_POINT, "marker": "s", "color": ANSWERS["doesn't"]},
@@ -72,19 +72,15 @@ LINES: dict[str, dict[str, Any]] = {
 }
 
 
-def legend(where: Figure | Axes, styles: Sequence[Mapping[str, Any]]) -> None:
-    """One line above all panels, or above one of them, that names each style by its label."""
-    place: dict[str, Any] = {"loc": "outside upper left"}
-    if isinstance(where, Axes):
-        place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.4}
-    where.legend(
+def legend(figure: Figure, styles: Sequence[Mapping[str, Any]], *, side: str = "left") -> None:
+    """One line above all panels, at the left or the right, that names each style by its label."""
+    figure.legend(
         handles=[Line2D([], [], **style) for style in styles],
-        ncols=len(styles),
+        loc=f"outside upper {side}",
+        ncols=max(1, len(styles)),
         labelcolor=MUTED,
-        handletextpad=0.3 if isinstance(where, Axes) else 0.5,
-        columnspacing=1.1,
-        borderpad=0,
-        **place,
+        handletextpad=0.2 if all(style.get("linestyle") == "none" for style in styles) else 0.5,
+        columnspacing=1.0,
     )
 
 

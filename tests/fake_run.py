@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
+from explaindebug.detectors import Detector, Name, detectors
 from explaindebug.results import Gallery, Gate, Headline, RunResult, TestResult
 from explaindebug.scores import Key, Scores
 from explaindebug.verdicts import Verdict, verdicts
@@ -104,6 +105,9 @@ def _spurious(rng: np.random.Generator, inputs: int, size: int) -> TestResult:
         ],
         galleries=[_gallery(rng, ["clean model", "with the bug"], inputs, size)],
         facts={"contaminated training pictures": "1,000 of 1,000", "inputs compared": N},
+        questions=[
+            Headline("gt1", "ssim", "up", "K-SSD: is a signal that is known seen in the map?"),
+        ],
     )
 
 
@@ -131,10 +135,22 @@ def _labels(rng: np.random.Generator, inputs: int, size: int) -> TestResult:
         gates=[Gate("clean model's test accuracy", 0.962, 0.9, "The control model is no good.")],
         galleries=[_gallery(rng, ["clean model", "flipped labels"], inputs, size, nan=True)],
         facts={"flipped training labels": "200 of 2,000 (10 %)"},
+        detectors=_detectors(rng),
         warnings=[
             "Input-Grad: 3 of 95 maps are not finite (inputs 4, 17, 60); they have no score."
         ],
     )
+
+
+def _detectors(rng: np.random.Generator) -> list[Detector]:
+    """The loss knows, the gradients' entropy knows a little, the others nothing."""
+    flipped = np.arange(128) < 64
+    scores = {Name("", "loss"): 2.0 * flipped}
+    scores |= {Name(m, s): np.zeros(128) for m in METHODS for s in ("entropy", "gini")}
+    scores[Name("grad", "entropy")] = 0.8 * flipped
+    noisy = {name: mean + rng.normal(size=128) for name, mean in scores.items()}
+    noisy[Name("gbp", "gini")] = np.full(128, np.nan)
+    return detectors(noisy, flipped, test="labels", finds="flipped labels", rate=0.1)
 
 
 def _reinit(rng: np.random.Generator, size: int) -> TestResult:

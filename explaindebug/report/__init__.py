@@ -3,8 +3,10 @@
 import base64
 import hashlib
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -20,32 +22,46 @@ from explaindebug.results import RunResult, TestResult
 from explaindebug.summaries import Summary
 from explaindebug.verdicts import Verdict
 
+Repeats = Mapping[tuple[str, str], Sequence[Verdict]]  # (test, method) -> each run's own verdict
+SPREAD = (
+    "Several runs are put together here. “sd” is the standard deviation between runs of the "
+    "effect; after it stands how many runs say by themselves what all say together."
+)
 RANK = {"doesn't": 0, "can't tell": 1, "shows": 2}
 
 
 def write_report(
-    result: RunResult, verdicts: Sequence[Verdict], folder: Path, *, level: float = 0.05
+    result: RunResult,
+    verdicts: Sequence[Verdict],
+    folder: Path,
+    *,
+    level: float = 0.05,
+    repeats: Repeats = MappingProxyType({}),
 ) -> Path:
     """The path of `folder`/report.html, a page that needs nothing beside it.
 
-    `level` is the rate of false claims that the verdicts were made with. Next to the page come
-    pictures/ (PNG, a strip per test and input) and figures/ (PNG and PDF). It is written last and
-    as a whole: where it exists, it is complete.
+    `level` is the rate of false claims that the verdicts were made with. Where the result is that
+    of several runs, `repeats` has each run's own verdicts, to show how far they spread. Next to the
+    page come pictures/ (PNG, a strip per test and input) and figures/ (PNG and PDF). It is written
+    last and as a whole: where it exists, it is complete.
     """
-    drawn = {test.name: draw(test, verdicts, result.methods) for test in result.tests}
+    drawn = {test.name: draw(test, verdicts, result.methods, repeats) for test in result.tests}
     for test, figures_of_test in drawn.items():
         for name, figure in figures_of_test.items():
             plotting.save(figure, folder / "figures" / f"{test}_{name}")
     save_pictures(result, folder / "pictures")
-    return write_atomically(folder / "report.html", render(result, verdicts, drawn, level))
+    return write_atomically(folder / "report.html", render(result, verdicts, drawn, level, repeats))
 
 
 def draw(
-    test: TestResult, verdicts: Sequence[Verdict], names: Mapping[str, str]
+    test: TestResult,
+    verdicts: Sequence[Verdict],
+    names: Mapping[str, str],
+    repeats: Repeats = MappingProxyType({}),
 ) -> dict[str, Figure]:
     """The figures of one test by name: "effects", "maps", and a similarity's curves over stages."""
     own = [v for m in names for v in verdicts if (v.test, v.method) == (test.name, m)]
-    drawn = {"effects": figures.effects(own, names)} if own else {}
+    drawn = {"effects": figures.effects(own, names, repeats)} if own else {}
     staged = [key.similarity for key, _ in test.scores if key.condition in test.stages]
     for similarity in dict.fromkeys(staged):
         drawn[similarity] = figures.cascade(test, names, similarity=similarity)
@@ -60,6 +76,7 @@ def render(
     verdicts: Sequence[Verdict],
     drawn: Mapping[str, Mapping[str, Figure]],
     level: float = 0.05,
+    repeats: Repeats = MappingProxyType({}),
 ) -> str:
     """The page as HTML; `drawn` has each test's figures. All text from users is escaped."""
     names, cells, budget = result.methods, wording.by_cell(verdicts), share(result)
@@ -69,12 +86,22 @@ def render(
         methods=names,
         answer=wording.answer(result, verdicts),
         remark=wording.remark(result),
-        reading=wording.reading(verdicts, level),
+        reading=[*wording.reading(verdicts, level), *[SPREAD] * bool(repeats)],
+        spreads={cell: spread(cells[cell], each) for cell, each in repeats.items()},
         interval="95%",
-        sections=[section(t, names, cells, drawn[t.name], budget) for t in result.tests],
+        level=level,
+        sections=[section(t, names, cells, drawn[t.name], budget, level) for t in result.tests],
         not_a_number="#" + bytes(NOT_A_NUMBER).hex(),
         **scales(),
     )
+
+
+def spread(together: Verdict, each: Sequence[Verdict]) -> str:
+    """`sd 0.03, 2 of 3 runs`: between runs, and how many say by themselves what all say."""
+    effects = [v.effect for v in each if not math.isnan(v.effect)]
+    sd = f"sd {wording.num(statistics.stdev(effects))}, " if len(effects) > 1 else ""
+    alike = sum(v.answer == together.answer for v in each)
+    return f"{sd}{alike} of {len(each)} run{'s' * (len(each) > 1)}"
 
 
 def fill(template: str, **values: object) -> str:

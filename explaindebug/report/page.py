@@ -10,6 +10,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from explaindebug import plotting, wording
+from explaindebug.report.further import Asked, Detecting, asked, detecting
 from explaindebug.report.pictures import Album, album, fit
 from explaindebug.report.tables import PaperTable, paper_table
 from explaindebug.results import Gallery, TestResult
@@ -42,6 +43,8 @@ class Section:
     figures: Mapping[str, str]  # what it shows -> its file beside the page, without .png or .pdf
     paper: PaperTable | None
     albums: Sequence[Album]
+    asked: Sequence[Asked]
+    detecting: Detecting | None
     broken: bool  # a map has pixels that are not numbers
     measurements: Sequence[Measurement]
 
@@ -52,6 +55,7 @@ def section(
     cells: wording.Table,
     drawn: Mapping[str, Figure],
     budget: float,
+    level: float,
 ) -> Section:
     """A test made ready for the page, each gallery's maps within `budget` bytes."""
     verdicts = {m: cells[test.name, m] for m in names if (test.name, m) in cells}
@@ -73,6 +77,8 @@ def section(
         albums=[
             album(g, names, fit(g, budget), start=_start(test, g)) for g in test.galleries if g.maps
         ],
+        asked=asked(test, names, list(verdicts.values()), level),
+        detecting=detecting(test, names),
         broken=any(np.isnan(maps).any() for maps in _maps(test)),
         measurements=measurements(summaries, test, names),
     )

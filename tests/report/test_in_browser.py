@@ -180,7 +180,7 @@ def test_the_filter_keeps_the_chosen_methods_everywhere(page) -> None:
     for method in ("vgrad", "grad"):
         page.run(box.format(method))
     assert sorted(seen("#answer tbody th")) == ["Grad", "VGrad"]
-    assert seen("#test-spurious .numbers:not(.paper):not(.all) tbody th") == ["Grad", "VGrad"]
+    assert set(seen("#test-spurious .numbers:not(.all) tbody th")) == {"Grad", "VGrad"}
     assert seen("#test-spurious .maps thead th") == ["Input", "Grad", "VGrad"]
     assert page.run("document.querySelector('.filter b').textContent") == "2 of 9"
     assert seen("#filtered")[0].startswith("2 of 9 methods")

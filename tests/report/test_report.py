@@ -164,6 +164,43 @@ def test_nan_is_shown_counted_and_said(page, text) -> None:
     assert text.count("<td>92</td><td>3</td>") == 1  # n and NaN of one method in one test
 
 
+def test_detectors_are_listed_and_what_knows_something_is_marked(text) -> None:
+    part = Page(re.search(r"<h3>Found one by one.*?</details>", text, re.S)[0])
+    names = [t for a, t in part.all("th") if a["scope"] == "row"]
+    assert names[:2] == ["Loss", "Entropy of Grad, best of 17 map statistics"]
+    starred = [t for _, t in part.all("b")]
+    (grad,) = (d for d in RUN.tests[1].detectors if (d.method, d.statistic) == ("grad", "entropy"))
+    assert f"{grad.auroc:.2f}*" in starred
+    assert len(starred) == sum(d.p <= 0.05 for d in RUN.tests[1].detectors if d.method)
+    assert names[2:] == list(METHODS.values())
+
+
+def test_further_questions_have_a_column_each(text) -> None:
+    part = Page(re.search(r"<h3>Further questions.*?</table></div>", text, re.S)[0])
+    assert [t for _, t in part.all("dd")] == ["Is a signal that is known seen in the map?"]
+    assert len([a for a, _ in part.all("td") if "data-v" in a]) == len(METHODS)
+
+
+def test_several_runs_show_their_spread(tmp_path) -> None:
+    """Three runs whose effects are 0.1 apart: the mean's cell says how far, and how many agree."""
+    each = {
+        (v.test, v.method): [replace(v, effect=v.effect + shift) for shift in (-0.1, 0.0, 0.1)]
+        for v in VERDICTS
+    }
+    each["spurious", "grad"][0] = replace(each["spurious", "grad"][0], answer="can't tell")
+    path = write_report(RUN, VERDICTS, tmp_path, repeats=each)
+    page = Page(path.read_text(encoding="utf-8"))
+    assert [t for a, t in page.all("span") if a.get("class") == "spread"][:2] == [
+        "sd 0.10, 2 of 3 runs",
+        "sd 0.10, 3 of 3 runs",
+    ]
+    assert any("standard deviation between runs" in t for _, t in page.all("p"))
+
+
+def test_one_run_has_no_spread(page) -> None:
+    assert not [a for a, _ in page.all("span") if a.get("class") == "spread"]
+
+
 def test_a_failed_gate_voids_its_test(page) -> None:
     (gate,) = (t for a, t in page.all("li") if a.get("class") == "doesnt")
     assert gate.startswith("In-domain model's test accuracy 0.87 < 0.9: this test is void.")

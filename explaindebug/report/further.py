@@ -1,0 +1,85 @@
+"""What a test asks beside its headline: further questions, and examples found one by one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from explaindebug import followup
+from explaindebug.console_detectors import NAMES
+from explaindebug.detectors import Detector
+from explaindebug.results import TestResult
+from explaindebug.verdicts import Verdict
+
+
+@dataclass(frozen=True)
+class Detecting:
+    """How well single numbers find the examples with the bug."""
+
+    finds: str  # "flipped labels"
+    positives: int
+    examples: int
+    rate: float
+    precision: bool  # whether what counts at a cut is the precision, or the false positives
+    rows: Mapping[str, Detector]  # by name: those without maps, and the best of the maps'
+    statistics: tuple[str, ...]  # of maps, as people call them
+    cells: Mapping[str, tuple[Detector | None, ...]]  # by method, a detector per statistic
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One further question, answered by each method."""
+
+    name: str  # "K-SSD"
+    question: str
+    verdicts: Mapping[str, Verdict]  # by method
+
+
+def detecting(test: TestResult, names: Mapping[str, str]) -> Detecting | None:
+    """The test's detectors as two tables; None where it has none."""
+    if not test.detectors:
+        return None
+    first = test.detectors[0]
+    found = {(d.method, d.statistic): d for d in test.detectors}
+    statistics = list(dict.fromkeys(d.statistic for d in test.detectors if d.method))
+    rows = {_name(d): d for d in test.detectors if not d.method}
+    maps = [d for d in test.detectors if d.method in names and not d.trouble]
+    if maps:
+        best = max(maps, key=lambda d: abs(d.auroc - 0.5))
+        name = f"{_name(best)} of {names[best.method]}, best of {len(maps)} map statistics"
+        rows[name] = best
+    return Detecting(
+        finds=first.finds,
+        positives=first.positives,
+        examples=first.positives + first.negatives + first.missing,
+        rate=first.rate,
+        precision=first.finds != "foreign inputs",
+        rows=rows,
+        statistics=tuple(NAMES.get(s, s) for s in statistics),
+        cells={
+            m: tuple(found.get((m, s)) for s in statistics)
+            for m in names
+            if any((m, s) in found for s in statistics)
+        },
+    )
+
+
+def asked(
+    test: TestResult, names: Mapping[str, str], verdicts: Sequence[Verdict], level: float
+) -> list[Asked]:
+    """The test's further questions, with the margin of its `verdicts`."""
+    margin = next((v.margin for v in verdicts), None)
+    if not test.questions or margin is None:
+        return []
+    answers = followup.answers(test, margin=margin, level=level)
+    return [
+        Asked(
+            followup.SHORT.get(q.condition, q.condition),
+            q.question,
+            {m: v for m in names for v in answers if (v.condition, v.method) == (q.condition, m)},
+        )
+        for q in test.questions
+    ]
+
+
+def _name(detector: Detector) -> str:
+    name = NAMES.get(detector.statistic, detector.statistic)
+    return name[:1].upper() + name[1:]
