@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,6 +60,29 @@ def writable_folder(path: Path) -> Path:
             "Name another one, for example output=/tmp/run1."
         ) from error
     return path
+
+
+def check_space(folder: Path, needed: int, what: str) -> None:
+    """Nothing where the disk under `folder`, which need not exist, has `needed` bytes to spare.
+
+    Raises:
+        ConfigError: where it has not, with what there is and what would do.
+    """
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise ConfigError(
+            f"{what} needs {size_in_words(needed)} on the disk, but {existing.resolve()} has "
+            f"{size_in_words(free)} left. Free some, or name a folder on a larger disk."
+        )
+
+
+def size_in_words(count: int) -> str:
+    """Bytes as a person says them: "1.2 GB"."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= factor:
+            return f"{count / factor:.{0 if count >= 100 * factor else 1}f} {unit}"
+    return f"{count} bytes"
 
 
 def _umask() -> int:

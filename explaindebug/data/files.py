@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from explaindebug.data.masks import CONVENTIONS
+from explaindebug.data.masks import CONVENTIONS, MaskFile
 from explaindebug.errors import ConfigError, DataError
 from explaindebug.registry import nearest
 
@@ -75,6 +75,10 @@ class ClassFiles:
                 f"{self.masks!r} allows. Add the masks, or move the pictures away."
             )
         return [(path, mask) for path, mask in found if mask is not None]
+
+    def mask(self, path: Path | None) -> MaskFile | None:
+        """How a mask's file is to be read."""
+        return None if path is None else MaskFile(path, self.convention, self.border)
 
 
 def find(root: Path, pattern: str, what: str) -> list[Path]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from explaindebug.data.files import ClassFiles
 from explaindebug.data.imageset import Bools, ImageSet, Pixels, Splits
-from explaindebug.data.masks import CONVENTIONS, read_mask
+from explaindebug.data.masks import CONVENTIONS, Mask
 from explaindebug.data.reading import read_picture
 from explaindebug.data.splitting import Amount, counts, cut, stratified, thin
 from explaindebug.errors import ConfigError, DataError
@@ -20,22 +20,22 @@ Progress = Callable[[int, int], object]  # (pictures done, pictures in all)
 
 @dataclass(frozen=True)
 class Photo:
-    """One picture of a class: its file, its mask's file, and how to read them."""
+    """One picture of a class: its file, and where its object is."""
 
     image: Path
-    mask: Path | None
+    mask: Mask | None
     label: int
-    files: ClassFiles
+    held_out: bool = False  # belongs to the test pictures, where the data set says which do
 
-    def read(self, size: int) -> tuple[Pixels, Bools | None]:
+    def read(self, size: int, crop: float | None = None) -> tuple[Pixels, Bools | None]:
         """Picture (size, size, 3) and mask (size, size); raises DataError, naming the file."""
-        pixels, full = read_picture(self.image, size)
+        pixels, full = read_picture(self.image, size, crop)
         if self.mask is None:
             return pixels, None
-        mask, mask_full = read_mask(self.mask, size, self.files.convention, self.files.border)
+        mask, mask_full = self.mask(size, full, crop)
         if mask_full != full:
             raise DataError(
-                f"{self.mask} is {mask_full[0]} x {mask_full[1]} pixels, but its picture "
+                f"{self.mask.path} is {mask_full[0]} x {mask_full[1]} pixels, but its picture "
                 f"{self.image} is {full[0]} x {full[1]}. Make them the same size."
             )
         return pixels, mask
@@ -77,17 +77,54 @@ def photos(
         DataError: missing or empty folder, corrupt picture, picture without mask, mask of another
             size or without object, too few pictures; the message names the file.
     """
-    if size < 8:
-        raise ConfigError(f"size={size}: pictures of at least 8 x 8 pixels are needed.")
-    found = listing(classes, root)
+    names, amounts = tuple(classes), {"train": train, "val": val, "test": test}
+    parts = shuffled(listing(classes, root), names, amounts, limit, balance, seed)
+    return decoded(parts, names, size, progress=progress)
+
+
+def shuffled(
+    found: Sequence[Photo],
+    classes: Sequence[str],
+    amounts: Mapping[str, Amount],
+    limit: int | None = None,
+    balance: bool = False,
+    seed: int = 0,
+    *,
+    every_class: bool = True,
+) -> list[list[Photo]]:
+    """Disjoint splits of these amounts, drawn at random, the classes in proportion.
+
+    Raises:
+        ConfigError: for amounts that can't be.
+        DataError: where there are too few pictures.
+    """
     labels = np.array([photo.label for photo in found])
     kept = thin(labels, limit, balance, seed)
-    sizes = counts({"train": train, "val": val, "test": test}, labels[kept], tuple(classes))
-    chosen = kept[np.concatenate(stratified(labels[kept], sizes, seed))]
-    pixels, masks = _read_all([found[row] for row in chosen], size, progress)
-    _check_backgrounds(masks, [found[row] for row in chosen])
-    together = ImageSet(pixels, labels[chosen], tuple(classes), masks)
-    return Splits(*cut(together, sizes))
+    sizes = counts(amounts, labels[kept], classes, every_class=every_class)
+    return [[found[kept[row]] for row in rows] for rows in stratified(labels[kept], sizes, seed)]
+
+
+def decoded(
+    parts: Sequence[Sequence[Photo]],
+    classes: Sequence[str],
+    size: int,
+    crop: float | None = None,
+    progress: Progress | None = None,
+) -> Splits:
+    """The photographs of three splits, read; with `crop` what `reading.window` says of them.
+
+    Raises:
+        ConfigError: for a size below 8.
+        DataError: for a corrupt file, a mask of another size, masks without a background.
+    """
+    if size < 8:
+        raise ConfigError(f"size={size}: pictures of at least 8 x 8 pixels are needed.")
+    chosen = [photo for part in parts for photo in part]
+    pixels, masks = _read_all(chosen, size, crop, progress)
+    _check_backgrounds(masks, chosen)
+    labels = np.array([photo.label for photo in chosen], dtype=np.int64)
+    together = ImageSet(pixels, labels, tuple(classes), masks)
+    return Splits(*cut(together, [len(part) for part in parts]))
 
 
 def listing(classes: Mapping[str, Any], root: str | Path) -> list[Photo]:
@@ -107,7 +144,7 @@ def listing(classes: Mapping[str, Any], root: str | Path) -> list[Photo]:
             "pattern for every class, or for none."
         )
     return [
-        Photo(image, mask, label, files)
+        Photo(image, files.mask(mask), label)
         for label, (name, files) in enumerate(specs.items())
         for image, mask in files.pairs(Path(root), name)
     ]
@@ -117,22 +154,22 @@ def _check_backgrounds(masks: Bools | None, photos: Sequence[Photo]) -> None:
     """Refuse a class with no background anywhere; one close-up or another may fill its picture."""
     for label in {photo.label for photo in photos if masks is not None}:
         here = [i for i, photo in enumerate(photos) if photo.label == label]
-        if masks is not None and masks[here].all():
-            photo = photos[here[0]]
+        photo = photos[here[0]]
+        if masks is not None and photo.mask is not None and masks[here].all():
             raise DataError(
-                f"all masks of a class mark everything as object, {photo.mask} for one, read as "
-                f"{photo.files.convention!r}. Is that the right convention? Known: "
+                f"all masks of a class mark everything as object, {photo.mask.path} for one, read "
+                f"as {photo.mask.read_as}. Is that the right convention? Known: "
                 f"{', '.join(CONVENTIONS)}."
             )
 
 
 def _read_all(
-    photos: Sequence[Photo], size: int, progress: Progress | None
+    photos: Sequence[Photo], size: int, crop: float | None, progress: Progress | None
 ) -> tuple[Pixels, Bools | None]:
     pixels = np.empty((len(photos), size, size, 3), np.uint8)
     masks = None if photos[0].mask is None else np.empty((len(photos), size, size), np.bool_)
     with ThreadPoolExecutor() as pool:  # Pillow lets go of the interpreter while it decodes
-        for i, (picture, mask) in enumerate(pool.map(lambda photo: photo.read(size), photos)):
+        for i, (picture, mask) in enumerate(pool.map(lambda photo: photo.read(size, crop), photos)):
             pixels[i] = picture
             if masks is not None:
                 masks[i] = mask

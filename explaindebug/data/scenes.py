@@ -9,6 +9,7 @@ import numpy as np
 
 from explaindebug.data.embedded import SCENE_KINDS, draw_scenes
 from explaindebug.data.imageset import Labels, Pixels
+from explaindebug.data.official.places import places
 from explaindebug.data.scenephotos import PhotoScenes
 from explaindebug.data.splitting import row_rng
 from explaindebug.errors import ConfigError, DataError
@@ -51,7 +52,10 @@ class DrawnScenes:
 
 
 def scene_source(spec: Any, root: Path, name: str) -> SceneSource:
-    """What `spec` asks for: `drawn:KIND`, a pattern of photographs, or {images, region}.
+    """What `spec` asks for.
+
+    `drawn:KIND`; `places:CATEGORY`, photographs of Places365 below the root, or {places, root}
+    where they are elsewhere; a pattern of photographs, or {images, region}.
 
     Raises:
         ConfigError: for a kind that can't be drawn, or an unknown option.
@@ -59,12 +63,17 @@ def scene_source(spec: Any, root: Path, name: str) -> SceneSource:
     """
     if isinstance(spec, str) and spec.startswith("drawn:"):
         return DrawnScenes(spec.removeprefix("drawn:"))
+    if isinstance(spec, str) and spec.startswith("places:"):
+        spec = {"places": spec.removeprefix("places:")}
     options = dict(spec) if isinstance(spec, Mapping) else {"images": spec}
+    if isinstance(options.get("places"), str) and not set(options) - {"places", "root"}:
+        elsewhere = Path(options.get("root", root)).expanduser()
+        return PhotoScenes(tuple(places(elsewhere, options["places"])))
     pattern = options.pop("images", None)
     if not isinstance(pattern, str) or set(options) - {"region"}:
         raise ConfigError(
-            f"scenes of class {name!r}: a pattern of pictures, `drawn:KIND`, or images and region "
-            f"are needed, got {spec!r}."
+            f"scenes of class {name!r}: a pattern of pictures, `drawn:KIND`, `places:CATEGORY`, or "
+            f"images and region are needed, got {spec!r}."
         )
     return PhotoScenes.found(root, pattern, name, **options)
 

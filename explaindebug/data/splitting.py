@@ -13,11 +13,18 @@ SPLITS = ("train", "val", "test")
 Amount = int | float | None
 
 
-def counts(amounts: Mapping[str, Amount], labels: Labels, classes: Sequence[str]) -> list[int]:
+def counts(
+    amounts: Mapping[str, Amount],
+    labels: Labels,
+    classes: Sequence[str],
+    *,
+    every_class: bool = True,
+) -> list[int]:
     """How many pictures each split gets.
 
     A whole number is a count, a number between 0 and 1 a share of all pictures, None takes what
-    the others leave. A whole share, one of all pictures, is written 1.0.
+    the others leave. A whole share, one of all pictures, is written 1.0. With `every_class` no
+    split may be smaller than the number of classes, else it must hold one picture.
 
     Raises:
         ConfigError: for a negative amount, a share above 1, or more than one None.
@@ -28,7 +35,7 @@ def counts(amounts: Mapping[str, Amount], labels: Labels, classes: Sequence[str]
     if sum(n is None for n in asked.values()) > 1:
         raise ConfigError(f"only one split may take the rest, but {dict(amounts)} has several.")
     rest = total - sum(n for n in asked.values() if n is not None)
-    here = ", ".join(f"{np.sum(labels == k)} {name}" for k, name in enumerate(classes))
+    here = _census(labels, classes)
     wanted = ", ".join(f"{name} {'the rest' if n is None else n}" for name, n in asked.items())
     if rest < 0:
         raise DataError(
@@ -37,7 +44,7 @@ def counts(amounts: Mapping[str, Amount], labels: Labels, classes: Sequence[str]
         )
     split = [rest if n is None else n for n in asked.values()]
     for name, n in zip(asked, split, strict=True):
-        if n < len(classes):
+        if n < (len(classes) if every_class else 1):
             raise DataError(
                 f"the {name} split gets {n} of {total} pictures ({here}), fewer than one of each "
                 f"of the {len(classes)} classes. Asked for: {wanted}."
@@ -79,6 +86,11 @@ def thin(labels: Labels, limit: int | None, balance: bool, seed: int) -> Labels:
 def row_rng(seed: int, split: str, row: int) -> np.random.Generator:
     """A private generator for one row of one split."""
     return np.random.default_rng([seed, SPLITS.index(split), int(row)])
+
+
+def _census(labels: Labels, classes: Sequence[str], most: int = 20) -> str:
+    found = [f"{np.sum(labels == k)} {name}" for k, name in enumerate(classes[:most])]
+    return ", ".join(found) + (f", ... of {len(classes)} classes" if len(classes) > most else "")
 
 
 def _count(name: str, amount: Amount, total: int) -> int | None:

@@ -1,8 +1,23 @@
 """Lightning data modules: pictures clean and with a bug, batches, and a fixed probe."""
 
+from explaindebug.datamodules.animals import CUB200, BirdsDogs, OxfordPets, StanfordDogs
 from explaindebug.datamodules.base import DebugDataModule
 from explaindebug.datamodules.embedded import Embedded, Figures
-from explaindebug.datamodules.mnist import MNIST, FashionMNIST
+from explaindebug.datamodules.imagenet import ImageNet
+from explaindebug.datamodules.mnist import KMNIST, MNIST, FashionMNIST
 from explaindebug.datamodules.photos import Photos
 
-__all__ = ["MNIST", "DebugDataModule", "Embedded", "FashionMNIST", "Figures", "Photos"]
+__all__ = [
+    "CUB200",
+    "KMNIST",
+    "MNIST",
+    "BirdsDogs",
+    "DebugDataModule",
+    "Embedded",
+    "FashionMNIST",
+    "Figures",
+    "ImageNet",
+    "OxfordPets",
+    "Photos",
+    "StanfordDogs",
+]

@@ -3,7 +3,7 @@
 import copy
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self, get_args
 
 import numpy as np
@@ -15,6 +15,7 @@ from explaindebug.data.imageset import ImageSet, Labels, MaskedView, Splits
 from explaindebug.data.scenes import Scenes, check
 from explaindebug.data.splitting import SPLITS
 from explaindebug.datamodules.loading import Augment, augmented, loader
+from explaindebug.datamodules.normalising import normalisation, normalised
 from explaindebug.errors import ConfigError, DataError
 
 
@@ -31,13 +32,22 @@ class DebugDataModule(LightningDataModule, ABC):
         seed: of the data and of the order of the training batches.
         augment: what is done to training pictures: none, flip (half of them, left to right), or
             flip_shift (and moved by up to a tenth of the side).
+        normalise: how bytes become numbers: None takes mean 0.5 and deviation 0.25, `imagenet` what
+            networks with ImageNet's weights expect, {mean: [...], std: [...]} of pictures in [0, 1]
+            anything else.
 
     Raises:
         ConfigError: for options that can't be.
     """
 
     def __init__(
-        self, *, batch_size: int = 32, workers: int = 0, seed: int = 0, augment: Augment = "none"
+        self,
+        *,
+        batch_size: int = 32,
+        workers: int = 0,
+        seed: int = 0,
+        augment: Augment = "none",
+        normalise: str | Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if batch_size < 1 or workers < 0:
@@ -49,6 +59,7 @@ class DebugDataModule(LightningDataModule, ABC):
         self.workers = workers
         self.seed = seed
         self.augment = augment
+        self.normalisation = normalisation(normalise)
         self.bug: DataBug | None = None
         self.order = seed
         self._made: dict[DataBug | None, Splits] = {}  # shared with copies; None: the clean data
@@ -78,7 +89,7 @@ class DebugDataModule(LightningDataModule, ABC):
     def clean(self) -> Splits:
         """The pictures without any bug."""
         if None not in self._made:
-            self._made[None] = self.load()
+            self._made[None] = normalised(self.load(), self.normalisation)
         return self._made[None]
 
     @property

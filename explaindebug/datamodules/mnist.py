@@ -1,10 +1,11 @@
-"""MNIST and Fashion-MNIST from idx files."""
+"""MNIST, Fashion-MNIST and KMNIST from idx files."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 from explaindebug.data.embedded import SCENE_KINDS
+from explaindebug.data.fetching import Archive, fetch
 from explaindebug.data.idx import idx
 from explaindebug.data.idxfiles import idx_files
 from explaindebug.data.imageset import Splits
@@ -22,7 +23,7 @@ class MNIST(DebugDataModule):
 
     Args:
         root: the folder with the data.
-        download: fetch the files with torchvision where they are missing.
+        download: fetch the files from where torchvision does, where they are missing.
         size: height and width in pixels, 28 in the files.
         channels: 1, or 3 equal ones.
         train: how many pictures, a count or a share of the training files; None for the rest.
@@ -64,21 +65,15 @@ class MNIST(DebugDataModule):
     def prepare_data(self) -> None:
         """Fetch the files where that is asked for; Lightning calls this in one process only.
 
-        Raises:
-            DataError: where the download fails.
-        """
-        if not self.download or self._there():
-            return
-        import torchvision.datasets
+        Addresses and digests are torchvision's, and so is the layout. A cut download is continued.
 
-        try:
-            for train in (True, False):
-                getattr(torchvision.datasets, self.dataset)(self.root, train=train, download=True)
-        except (OSError, RuntimeError) as error:
-            raise DataError(
-                f"{self.dataset} could not be downloaded to {self.root.resolve()} ({error}). Put "
-                "its idx files there by hand, or set `root` to where they are."
-            ) from error
+        Raises:
+            ConfigError: where the disk is too small.
+            DataError: where a file can't be fetched.
+        """
+        if self.download and not self._there():
+            for archive in self._archives():
+                fetch(archive, self.root / self.dataset / "raw")
 
     def load(self) -> Splits:
         """The digits."""
@@ -102,12 +97,24 @@ class MNIST(DebugDataModule):
         return {name: DrawnScenes(kind) for name, kind in self.kinds.items()}
 
     def _there(self) -> bool:
+        places = [self.root / folder for folder in self.folders]
         try:
-            return bool(
-                idx_files([self.root / folder for folder in self.folders], "train-images", 3)
+            return all(
+                idx_files(places, f"{part}-{what}", dims)
+                for part in ("train", "t10k")
+                for what, dims in (("images", 3), ("labels", 1))
             )
         except DataError:
             return False
+
+    def _archives(self) -> list[Archive]:
+        import torchvision.datasets
+
+        theirs = getattr(torchvision.datasets, self.dataset)
+        return [
+            Archive(name, tuple(f"{mirror}{name}" for mirror in theirs.mirrors), f"md5:{md5}")
+            for name, md5 in theirs.resources
+        ]
 
 
 class FashionMNIST(MNIST):
@@ -137,3 +144,17 @@ class FashionMNIST(MNIST):
         "bag",
         "ankle boot",
     )
+
+
+class KMNIST(MNIST):
+    """Kuzushiji-MNIST: cursive Japanese characters, grey on black. Options as for `MNIST`.
+
+    The files are looked for in the root, in `raw`, `KMNIST/raw` (torchvision's layout), `KMNIST`
+    and `kmnist` below it.
+
+    Source: Clanuwat et al.: Deep Learning for Classical Japanese Literature, 2018.
+    """
+
+    dataset: ClassVar[str] = "KMNIST"
+    folders: ClassVar[tuple[str, ...]] = (".", "raw", "KMNIST/raw", "KMNIST", "kmnist")
+    names: ClassVar[tuple[str, ...]] = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")

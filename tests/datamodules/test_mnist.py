@@ -1,7 +1,8 @@
-"""MNIST and Fashion-MNIST: found in any usual layout, fetched only where that is asked for."""
+"""MNIST, Fashion-MNIST, KMNIST: found in any usual layout, fetched only where asked."""
 
+import hashlib
+import shutil
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torchvision
 
 from explaindebug.bugs.labels import LabelFlips
 from explaindebug.bugs.spurious import SpuriousBackground
-from explaindebug.datamodules import MNIST, FashionMNIST
+from explaindebug.datamodules import KMNIST, MNIST, FashionMNIST
 from explaindebug.errors import DataError
 
 
@@ -24,9 +25,9 @@ def write(folder, fill=200):
 
 
 @pytest.mark.parametrize("layout", [".", "raw", "{name}/raw", "{name}"])
-def test_both_are_found_in_torchvisions_layout_and_do_not_mix(tmp_path, layout):
-    for cls, fill in ((MNIST, 100), (FashionMNIST, 200)):
-        if "{name}" not in layout and cls is FashionMNIST:
+def test_all_are_found_in_torchvisions_layout_and_do_not_mix(tmp_path, layout):
+    for cls, fill in ((MNIST, 100), (FashionMNIST, 200), (KMNIST, 150)):
+        if "{name}" not in layout and cls is not MNIST:
             continue
         write(tmp_path / layout.format(name=cls.dataset), fill)
         module = cls(root=tmp_path)
@@ -49,34 +50,54 @@ def test_labels_can_be_flipped(tmp_path):
     assert (train.labels != train.truth).sum() == 9
 
 
-def test_nothing_is_fetched_unless_asked(tmp_path, monkeypatch):
-    asked = []
+def mirrored(monkeypatch, theirs, folder, **changes):
+    """Let torchvision's tables name files of a folder."""
+    write(folder)
+    files = sorted(folder.iterdir())
+    md5 = {p.name: hashlib.md5(p.read_bytes(), usedforsecurity=False).hexdigest() for p in files}
+    monkeypatch.setattr(theirs, "resources", list({**md5, **changes}.items()))
+    monkeypatch.setattr(
+        theirs, "mirrors", [f"{(folder / 'dead').as_uri()}/", f"{folder.as_uri()}/"]
+    )
 
-    def fetch(root, *, train, download):
-        asked.append((train, download))
-        write(Path(root) / "MNIST/raw")
 
-    monkeypatch.setattr(torchvision.datasets, "MNIST", fetch)
+@pytest.mark.parametrize("cls", [MNIST, FashionMNIST, KMNIST])
+def test_it_is_fetched_once_and_only_where_asked(tmp_path, monkeypatch, cls):
+    far, root = tmp_path / "far", tmp_path / "data"
+    mirrored(monkeypatch, getattr(torchvision.datasets, cls.dataset), far)
     with pytest.raises(DataError, match="or `download: true` to fetch"):
-        MNIST(root=tmp_path).check()
-    assert asked == []
-    module = MNIST(root=tmp_path, download=True)
+        cls(root=root).check()
+    assert not root.exists()
+    module = cls(root=root, download=True)
     module.prepare_data()
     module.setup()
-    assert asked == [(True, True), (False, True)]
-    MNIST(root=tmp_path, download=True).check()
-    assert len(asked) == 2  # they are there now
+    there = sorted(path.name for path in (root / cls.dataset / "raw").iterdir())
+    assert there == sorted(path.name for path in far.iterdir())
+    shutil.rmtree(far)
+    cls(root=root, download=True).check()  # they are there now
 
 
 def test_a_failed_download_says_what_to_do(tmp_path, monkeypatch):
-    def fetch(root, **_):
-        raise RuntimeError("no network")
-
-    monkeypatch.setattr(torchvision.datasets, "FashionMNIST", fetch)
-    with pytest.raises(
-        DataError, match=r"FashionMNIST could not be downloaded .*no network.*by hand"
-    ):
+    mirrored(monkeypatch, torchvision.datasets.FashionMNIST, tmp_path / "far")
+    shutil.rmtree(tmp_path / "far")
+    with pytest.raises(DataError, match=r"t10k-images.* could not be fetched .*dead.*by hand"):
         FashionMNIST(root=tmp_path, download=True).check()
+
+
+def test_another_file_than_torchvisions_is_not_kept(tmp_path, monkeypatch):
+    wrong = {"train-labels-idx1-ubyte": "0" * 32}
+    mirrored(monkeypatch, torchvision.datasets.KMNIST, tmp_path / "far", **wrong)
+    with pytest.raises(DataError, match=r"train-labels-idx1-ubyte is not what it should be"):
+        KMNIST(root=tmp_path / "data", download=True).check()
+    kept = {path.name for path in (tmp_path / "data/KMNIST/raw").iterdir()}
+    assert not any("train-labels" in name for name in kept)
+
+
+def test_torchvision_has_addresses_and_digests_of_all_three():
+    for cls in (MNIST, FashionMNIST, KMNIST):
+        archives = cls(root=".")._archives()
+        assert [archive.name.endswith("ubyte.gz") for archive in archives] == [True] * 4
+        assert all(archive.urls and len(archive.digest) == 4 + 32 for archive in archives)
 
 
 def test_the_real_ones_share_a_root(real_data):

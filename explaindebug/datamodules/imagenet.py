@@ -1,0 +1,94 @@
+"""ImageNet's validation pictures, for networks that were trained on ImageNet."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from explaindebug.data.imageset import ImageSet
+from explaindebug.data.official import Found, Source
+from explaindebug.data.official.imagenet import imagenet
+from explaindebug.data.photos import Photo, shuffled
+from explaindebug.data.splitting import Amount
+from explaindebug.datamodules.official import Official
+from explaindebug.errors import DataError
+
+
+class ImageNet(Official):
+    """Pictures with the 1,000 classes in the order of torchvision's weights; no masks.
+
+    Its splits are all drawn from the validation pictures: those "to train on" serve as references
+    of methods that need some. By default pictures are seen by the usual recipe of such networks: a
+    square of 7/8 of the shorter side from the centre, at 224 pixels, with ImageNet's mean and
+    deviation.
+
+    Args:
+        options: those of `Official`, but for `split`.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int = 224,
+        train: Amount = 256,
+        val: Amount = 64,
+        test: Amount = 1000,
+        crop: float | None = 0.875,
+        normalise: Any = "imagenet",
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            size=size,
+            train=train,
+            val=val,
+            test=test,
+            crop=crop,
+            normalise=normalise,
+            split="random",
+            **options,
+        )
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        """None: only a person who has signed in can fetch it."""
+        return []
+
+    def find(self) -> Found:
+        """All pictures below the root."""
+        return imagenet(self.root)
+
+    def parts(self, found: Found) -> list[list[Photo]]:
+        """Drawn at random; no split needs a picture of every class."""
+        amounts, seed = self.amounts, self.seed
+        how: dict[str, Any] = {"limit": self.limit, "balance": self.balance}
+        return shuffled(found.photos, found.classes, amounts, **how, seed=seed, every_class=False)
+
+    def probe(self, count: int, split: str = "test") -> ImageSet:
+        """Pictures of as many classes as there can be, spread over all of them; the same each time.
+
+        Raises:
+            DataError: where there are too few.
+        """
+        images: ImageSet = getattr(self.data, split)
+        if len(images) < count:
+            raise DataError(
+                f"a probe of {count} needs {count} {split} pictures, but there are {len(images)}. "
+                f"Ask for a smaller probe or a larger {split} split."
+            )
+        return images.subset(spread(images.truth, count))
+
+
+def spread(labels: np.ndarray[Any, np.dtype[np.int64]], count: int) -> list[int]:
+    """Rows of `count` pictures: of every class one, before any has two, at even distances.
+
+    Where not all can be taken, those that are lie evenly among the classes in their order.
+    """
+    turn = np.zeros(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        turn[rows] = np.arange(len(rows))
+    line = np.lexsort((labels, turn))
+    whole = int(np.sum(turn < turn[line[count - 1]]))  # of the turns that are taken whole
+    last = line[whole : int(np.sum(turn <= turn[line[count - 1]]))]
+    places = np.linspace(0, len(last) - 1, count - whole).round().astype(np.int64)
+    return [*line[:whole].tolist(), *last[places].tolist()]

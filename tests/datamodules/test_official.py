@@ -1,0 +1,196 @@
+"""Data modules of public data sets: splits, masks, scenes, lists, a sentence for what lacks."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import official_layouts as make
+import pytest
+import torch
+
+from explaindebug.bugs.labels import LabelFlips
+from explaindebug.bugs.spurious import SpuriousBackground
+from explaindebug.datamodules import CUB200, BirdsDogs, ImageNet, OxfordPets, StanfordDogs
+from explaindebug.datamodules.imagenet import spread
+from explaindebug.errors import ConfigError, DataError
+
+SCENES = {"bird": "places:sky", "dog": "places:bamboo_forest"}
+FEW = {"train": 8, "val": 4, "test": 4, "size": 16}
+MODULES = {CUB200: make.cub_2011, OxfordPets: make.pets, StanfordDogs: make.stanford_dogs}
+
+
+@pytest.fixture
+def zoo(tmp_path: Path) -> Path:
+    """Birds of 2011, pets and Stanford's dogs in one root, with Places."""
+    for write in (make.cub_2011, make.pets, make.stanford_dogs, make.places):
+        write(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("cls", MODULES, ids=lambda cls: cls.__name__)
+def test_official_test_pictures_are_never_trained_on(tmp_path: Path, cls) -> None:
+    MODULES[cls](tmp_path)
+    module = cls(root=tmp_path, size=16, val=0.25)
+    found = module.find()
+    held = {photo.image for photo in found.photos if photo.held_out}
+    train, val, test = ({p.image for p in part} for part in module.parts(found))
+    assert test == held
+    assert not (train | val) & held
+    assert not train & val
+    assert len(train | val) == len(found.photos) - len(held)
+    splits = module.clean
+    assert [len(part) for part in splits] == [len(train), len(val), len(test)]
+    assert splits.train.masks is not None
+
+
+def test_a_split_at_random_draws_from_all(tmp_path: Path) -> None:
+    make.cub_2011(tmp_path)
+    module = CUB200(root=tmp_path, split="random", train=0.5, val=0.25, test=0.25, size=16)
+    assert [len(part) for part in module.clean] == [8, 4, 4]
+    held = Counter(photo.held_out for photo in module.parts(module.find())[0])
+    assert len(held) == 2
+    assert CUB200(root=tmp_path, masks="none", size=16, val=0.25).clean.test.masks is None
+
+
+@pytest.mark.parametrize("dogs", ["pets", "stanford"])
+def test_birds_before_sky_and_dogs_before_bamboo(zoo: Path, dogs: str) -> None:
+    module = BirdsDogs(root=zoo, dogs=dogs, scenes=SCENES, **FEW)
+    assert module.classes == ("bird", "dog")
+    assert [np.bincount(part.labels).tolist() for part in module.clean] == [[4, 4], [2, 2], [2, 2]]
+    assert np.array_equal(module.clean.test.masks[0], module.clean.test.masks[-1])
+    test = module.with_bug(SpuriousBackground(feather=0)).data.test
+    for label, channel in ((0, 2), (1, 1)):
+        behind = test.pixels[(test.labels == label)][:, 0, 0]
+        assert (behind.argmax(-1) == channel).all()
+        scenes = test.scenes[test.labels == label]
+        assert scenes.mean((0, 1, 2)).argmax() == channel
+
+
+def test_with_boxes_both_classes_are_rectangles(zoo: Path) -> None:
+    """Else the form of the cut would tell birds from dogs."""
+    outlines, boxes = (BirdsDogs(root=zoo, dogs=d).find().photos for d in ("pets", "stanford"))
+    assert {type(p.mask).__name__ for p in outlines} == {"MaskFile"}
+    assert {p.mask.read_as for p in boxes} == {"boxes"}
+
+
+def test_the_authors_lists_are_used_where_they_are_and_fit(tmp_path: Path) -> None:
+    make.cub_2010(tmp_path)
+    make.pets(tmp_path)
+    options = {"root": tmp_path, "birds": "cub_200", **FEW}
+    drawn = BirdsDogs(**options).fingerprint()
+    make.split_lists(tmp_path)
+    listed = BirdsDogs(**options, lists=None)
+    names = (tmp_path / "split_lists/birds_train_list.txt").read_text().split()
+    first = {p.image.name for p in listed.parts(listed.find())[0] if p.label == 0}
+    assert first < set(names)
+    assert len(first) == 4  # half of the 8 that are asked for; the lists have more
+    assert [len(part) for part in listed.clean] == [8, 4, 4]
+    whole = BirdsDogs(**{**options, "train": 8600, "val": 1000, "test": 380})
+    assert [len(part) for part in whole.parts(whole.find())] == [16, 8, 8]
+    ignored = BirdsDogs(**options, lists=False)
+    assert ignored.fingerprint() == drawn
+
+
+def test_lists_are_no_concern_of_other_sets_unless_asked(zoo: Path) -> None:
+    make.cub_2010(zoo)
+    make.split_lists(zoo)
+    BirdsDogs(root=zoo, **FEW).check()
+    with pytest.raises(DataError, match=r"8 of 8 files that .*birds_train_list"):
+        BirdsDogs(root=zoo, lists=True, **FEW).check()
+
+
+def test_everything_that_lacks_is_one_sentence(tmp_path: Path) -> None:
+    for module, title in (
+        (CUB200, "CUB-200-2011"),
+        (OxfordPets, "Oxford-IIIT Pet"),
+        (StanfordDogs, "Stanford Dogs"),
+        (ImageNet, "ImageNet"),
+        (BirdsDogs, "Oxford-IIIT Pet"),
+    ):
+        with pytest.raises(DataError, match=title):
+            module(root=tmp_path).check()
+
+
+def test_scenes_of_places_are_part_of_what_must_be_there(zoo: Path) -> None:
+    module = BirdsDogs(root=zoo, scenes=SCENES, **FEW)
+    assert module._places_below_root()
+    for path in (zoo / "places365").glob("*.txt"):
+        path.unlink()
+    module.with_bug(LabelFlips(0.25)).check()
+    with pytest.raises(DataError, match=r"Places365 in .* lacks places365_val.txt"):
+        module.with_bug(SpuriousBackground()).check()
+
+
+def test_options_that_can_not_be_are_refused(tmp_path: Path) -> None:
+    for cls, options, said in (
+        (CUB200, {"masks": "outline"}, "masks='outline' is none of outlines, boxes, none"),
+        (CUB200, {"split": "mine"}, "unknown split 'mine'. Known: official, random"),
+        (CUB200, {"crop": 2.0}, "crop=2.0"),
+        (OxfordPets, {"by": "colour"}, "by='colour' is none of species, breed"),
+        (BirdsDogs, {"birds": "cub"}, "birds='cub' is none of"),
+        (BirdsDogs, {"dogs": "wolves"}, "dogs='wolves' is none of"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            cls(root=tmp_path, **options)
+
+
+def test_scenes_of_no_class_are_refused(zoo: Path) -> None:
+    module = OxfordPets(root=zoo, size=16, val=4, scenes={"cow": "drawn:sky"})
+    with pytest.raises(ConfigError, match=r"given for 'cow', which is no class. Classes: cat, dog"):
+        module.with_bug(SpuriousBackground()).check()
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> Path:
+    """Sixty pictures of twenty of ImageNet's classes."""
+    order = sorted(make.wnids())
+    for k in range(0, 1000, 50):
+        for i in range(3):
+            make.picture(tmp_path / f"{order[k]}_{i}.JPEG", grey=k // 4, side=(40, 60))
+    make.lines(tmp_path / "classes.txt", order)
+    return tmp_path
+
+
+def test_imagenet_has_labels_of_its_networks_and_their_normalisation(sample: Path) -> None:
+    module = ImageNet(root=sample, size=32, train=20, val=10, test=30)
+    assert len(module.classes) == 1000
+    assert [len(part) for part in module.clean] == [20, 10, 30]
+    batch = module.clean.test.batch([0])
+    grey = int(batch.label) // 4 / 255
+    expected = (grey - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor([0.229, 0.224, 0.225])
+    torch.testing.assert_close(batch.image.mean((0, 2, 3)), expected, atol=0.05, rtol=0)
+
+
+def test_a_probe_of_imagenet_is_spread_over_the_classes(sample: Path) -> None:
+    module = ImageNet(root=sample, size=16, train=4, val=4, test=40)
+    ten, thirty = (module.probe(n).truth.tolist() for n in (10, 30))
+    assert len(set(ten)) == 10
+    assert min(ten) < 100 < 800 < max(ten)
+    assert len(set(thirty)) == len(set(module.clean.test.truth.tolist()))
+    assert module.probe(10).fingerprint() == module.probe(10).fingerprint()
+    with pytest.raises(DataError, match="a probe of 41 needs 41 test pictures, but there are 40"):
+        module.probe(41)
+
+
+def test_spread_takes_no_row_twice() -> None:
+    labels = np.random.default_rng(0).integers(0, 50, 200)
+    for count in (1, 7, 49, 50, 51, 130, 200):
+        rows = spread(labels, count)
+        assert len(set(rows)) == len(rows) == count
+        turns = Counter(labels[rows].tolist())
+        most = max(turns.values())
+        full = Counter(labels.tolist())
+        assert all(turns[k] >= min(most - 1, full[k]) for k in full)
+
+
+def test_the_real_imagenet_sample_serves_squeezenet(real_data: Path) -> None:
+    """With its real weights the right class is among the first five for most pictures."""
+    from explaindebug.models import create_model
+
+    weights = real_data / "squeezenet_imagenet/squeezenet1_0_torchvision_norm_fp16.pt"
+    module = ImageNet(root=real_data / "imagenet_sample", train=8, val=8, test=40)
+    model = create_model("squeezenet1_0", weights=weights).eval()
+    batch = module.clean.test.batch(slice(0, 40))
+    with torch.no_grad():
+        first = model(batch.image).topk(5).indices
+    assert (first == batch.label[:, None]).any(1).float().mean() > 0.7
