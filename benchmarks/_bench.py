@@ -47,6 +47,7 @@ class Bench:
 
     def __init__(self, title: str, arguments: argparse.Namespace) -> None:
         self.title, self.arguments = title, arguments
+        self.device: str = getattr(arguments, "device", "cpu")
         self.rows: list[Row] = []
         self.skipped: dict[str, str] = {}
         self._console = Console(width=None if sys.stdout.isatty() else 140)
@@ -111,18 +112,26 @@ class Bench:
 
     def _runs(self, name: str, case: Case) -> bool:
         try:
-            case()
+            self._call(case)
         except Exception as error:  # a peer may fail in any way, and the rest is still worth it
             self.skip(name, f"{type(error).__name__}: {error}")
             return False
         return True
 
     def _time(self, case: Case) -> float:
-        clock = time.process_time if self.arguments.threads == 1 else time.perf_counter
+        alone = self.device == "cpu" and self.arguments.threads == 1
+        clock = time.process_time if alone else time.perf_counter
         time.sleep(0.03)  # torch's threads stay awake for a while after the last case
         start = clock()
-        case()
+        self._call(case)
         return 1000 * (clock() - start)
+
+    def _call(self, case: Case) -> None:
+        mixed = getattr(self.arguments, "mixed", False)
+        with torch.autocast(self.device, torch.bfloat16, enabled=mixed):
+            case()
+        if self.device != "cpu":
+            torch.cuda.synchronize()
 
 
 def arguments(description: str, **options: Any) -> argparse.Namespace:

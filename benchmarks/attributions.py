@@ -1,7 +1,7 @@
 """What the maps of each method cost: ours against peers, and against the passes they can't avoid.
 
     python benchmarks/attributions.py [--quick] [--json FILE] [--threads N] [--networks NAME ...]
-                                      [--methods NAME ...]
+                                      [--methods NAME ...] [--device cuda] [--mixed]
 
 "Passes" are the time of the forward (and backward) passes that a method needs at least, through the
 same network, frozen and channels-last, in chunks that suit the cache. LRP-SPAF and DeepTaylor also
@@ -50,8 +50,8 @@ class Network:
             name
         ]
         torch.manual_seed(0)
-        model = make().eval()
-        x, references = smooth(n, size), smooth(16, size)
+        model = make().eval().to(bench.device)
+        x, references = smooth(n, size).to(bench.device), smooth(16, size).to(bench.device)
         targets = model(x).argmax(1).detach()
         labels = superpixels(x, SUPERPIXELS)
         self.name, self.bench = name, bench
@@ -182,6 +182,20 @@ class Network:
             mine = peaks.pop("ours")
             self.row(f"{method}: peak MB, chunks of {chunk}", mine, peaks, 1.0)
 
+    def largest_batch(self) -> None:
+        """Images that one pass of torch's own gradient takes before memory ends; ours has no limit.
+
+        Ours cuts what does not fit into chunks, so that the number of inputs does not count.
+        """
+        n = len(self.task.images)
+        while n < 2**16 and _fits(_passes(self.task, n, 1, 1, backward=True)):
+            n *= 2
+        images = self.task.images.repeat(n // len(self.task.images), 1, 1, 1)
+        many = replace(self.task, images=images, targets=torch.zeros(n, dtype=torch.long))
+        with self.plan("grad", task=many, chunk=n) as ours:
+            found = "gives the maps" if _fits(ours) else "runs out of memory, too"
+        self.bench.note(f"one pass takes fewer than {n} images; in chunks ours {found}.")
+
     def row(self, what: str, ours: float, others: dict[str, float], goal: float | None) -> None:
         """A row that names the network."""
         self.bench.compare(f"{self.name}: {what}", ours, others, goal)
@@ -191,6 +205,16 @@ def smooth(n: int, size: int) -> Tensor:
     """Pictures (n, 3, size, size) with areas and edges, so that superpixels mean something."""
     coarse = nn.functional.interpolate(torch.randn(n, 3, 8, 8), size=size, mode="bicubic")
     return coarse.round() / 2 + coarse / 4
+
+
+def _fits(case: Case) -> bool:
+    try:
+        case()
+    except torch.OutOfMemoryError:
+        return False
+    finally:
+        torch.cuda.empty_cache()
+    return True
 
 
 def _passes(task: Task, n: int, rounds: int, forward: int, backward: bool) -> Case:
@@ -218,6 +242,8 @@ def main() -> None:
         __doc__.splitlines()[0],
         networks={"nargs": "+", "default": [], "help": "names, or parts of them; else all"},
         methods={"nargs": "+", "default": [], "help": "names of methods; else all"},
+        device={"default": "cpu", "help": "cpu or cuda"},
+        mixed={"action": "store_true", "help": "all under bfloat16 autocast"},
     )
     bench = Bench("attributions: milliseconds", found)
     for name in QUICK if found.quick else NETWORKS:
@@ -227,11 +253,14 @@ def main() -> None:
         network = Network(name, bench)
         network.each()
         network.together()
+        if bench.device != "cpu":
+            network.largest_batch()
         if name.startswith("small CNN 64"):
             if "intgrad" in network.methods:
                 network.intgrad()
             network.accuracy()
-            network.memory()
+            if bench.device == "cpu":
+                network.memory()
     bench.finish()
 
 

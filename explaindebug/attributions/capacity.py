@@ -9,7 +9,7 @@ MEMORY = 2**32  # bytes that the activations of all workers may take
 CHUNK = 2**28  # those of one chunk, at most
 CACHE = 2**25  # those of one chunk that a core is fastest with (measured), where weights are small
 BLOCK = 24 * 2**20  # one tensor of a chunk: glibc asks the system anew for each block of 32 MiB
-LARGE = 2**24  # those of one image, from which on a network fills several cores by itself
+LARGE = 2**20  # those of one image, from which on a network fills several cores by itself
 
 
 def fitting(chunk: int, network: Survey, device: torch.device) -> int:
@@ -27,8 +27,8 @@ def division(
 ) -> tuple[int, int | None]:
     """How many workers, and how many threads for each; None leaves torch's setting.
 
-    One thread each is best while there are jobs for all cores: torch's own threads win little on
-    small networks, and lose much where other programs run. Cores to spare help large networks.
+    One thread each is best while there are jobs for all cores: torch's own threads win less, and
+    lose much where other programs run. Cores to spare help all but tiny networks.
     """
     if device.type != "cpu":
         return 1, None

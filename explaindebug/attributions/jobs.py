@@ -12,7 +12,7 @@ Maps = dict[str, Tensor]
 Progress = Callable[[tuple[str, ...], float, float], None]
 Group = dict[Passes, dict[str, Method]]  # passes that run together, and the methods they serve
 SHARE = 4  # chunks of samples in a job: few enough for all workers to have work to the end
-FEW = 4  # images that are not shared out between two jobs: smaller batches cost more
+FEW = 8  # images that are not shared out between two jobs: smaller batches cost more
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import torch
 from explaindebug.attributions import capacity
 from explaindebug.attributions.inputs import Survey
 
-SMALL, LARGE = Survey(bytes=2**20, block=2**18), Survey(bytes=2**26, block=2**23)
+SMALL, LARGE = Survey(bytes=2**19, block=2**18), Survey(bytes=2**26, block=2**23)
 CPU = torch.device("cpu")
 
 

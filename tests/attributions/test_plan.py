@@ -58,7 +58,7 @@ def test_together_every_map_is_what_it_is_alone(network: nn.Module, images: Tens
 
 
 def test_single_passes_share_one_forward_pass(images: Tensor) -> None:
-    assert passed(images, ["grad", "inputgrad", "gbp", "deconvnet"]) == [3, 2]
+    assert passed(images, ["grad", "inputgrad", "gbp", "deconvnet"]) == [5]
 
 
 def test_equal_passes_run_once(images: Tensor) -> None:
@@ -69,7 +69,6 @@ def test_equal_passes_run_once(images: Tensor) -> None:
 
 def test_chunks_are_even_and_samples_fill_them(images: Tensor) -> None:
     assert passed(images, "grad", chunk=2) == [2, 2, 1]
-    assert passed(images[:4], "grad") == [4]
     assert passed(images.repeat(2, 1, 1, 1), "grad") == [5, 5]  # in two at least
     assert passed(images[:2], {"sgrad": {"samples": 5}}, chunk=6) == [6, 4]
 
@@ -86,7 +85,7 @@ def test_a_model_is_looked_at_once_for_each_size_of_images(images: Tensor) -> No
     Counting.seen.clear()
     for _ in range(3):
         plan(model, images, 0, workers=1)
-    assert Counting.seen == [1, 3, 2, 3, 2, 3, 2]
+    assert Counting.seen == [1, 5, 5, 5]
 
 
 def test_an_image_of_one_superpixel_is_told_by_its_place_before_any_pass(images: Tensor) -> None:
@@ -325,7 +324,7 @@ def test_a_map_of_another_shape_is_an_error(images: Tensor) -> None:
         def reduce(self, images: Tensor, result: Tensor) -> Tensor:
             return result.sum(1, keepdim=True)
 
-    with pytest.raises(AttributionError, match=r"Grad gives maps \([32], 1, 12, 12\)"):
+    with pytest.raises(AttributionError, match=r"Grad gives maps \(5, 1, 12, 12\)"):
         attribute(Counting(), images, 0, Grey())
 
 
