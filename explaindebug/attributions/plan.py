@@ -49,9 +49,9 @@ def attribute(
 
     On a CPU chunks and methods are computed side by side by `workers`, each on one core; any number
     gives the same maps to the last bit. None means all cores, and threads of torch's where there
-    are fewer jobs than cores and the network is not tiny. `seed` is that of the global random states,
-    for foreign code that draws from them: our methods have seeds of their own. `progress` is called
-    with the names of methods, the passes done and the passes in all.
+    are fewer jobs than cores and the network is not tiny. `seed` is that of the global random
+    states, for foreign code that draws from them: our methods have seeds of their own. `progress`
+    is called with the names of methods, the passes done and the passes in all.
 
     A map that is not finite is returned as it is; `not_finite` finds it.
 
