@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -88,7 +89,7 @@ def tables(jobs: Sequence[Job], folder: Path, processes: int) -> dict[Job, list[
     """All tables, several at a time."""
     for kind in _twins.POOL:
         _twins.pool(kind, folder)
-    with ProcessPoolExecutor(processes) as workers:
+    with ProcessPoolExecutor(processes, get_context("spawn")) as workers:
         found = workers.map(partial(table, folder=folder), jobs)
         return dict(zip(jobs, found, strict=True))
 

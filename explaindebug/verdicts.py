@@ -44,8 +44,8 @@ import numpy as np
 
 from explaindebug.effects import Effect, effect_of
 from explaindebug.errors import ConfigError
-from explaindebug.needs import needed
 from explaindebug.pairing import Paired, pair, repeated
+from explaindebug.reasons import reason_of, trouble
 from explaindebug.results import Headline, TestResult
 from explaindebug.scores import Floats, Key
 from explaindebug.statistics import benjamini_hochberg, enough_flips, fewest_inputs
@@ -162,7 +162,7 @@ def _cells(
         effect = effect_of(arms, sign, margin, spread, seed, flips)
         key = _key(first, method)
         null = _mean(np.array([found[key] for found in nulls if key in found]))
-        yield Cell(key, arms, effect, _trouble(first, arms, effect.units, least), null)
+        yield Cell(key, arms, effect, trouble(first, arms, effect.units, least), null)
 
 
 def _judged(cells: Sequence[Cell], margin: float, level: float) -> Iterator[Verdict]:
@@ -195,7 +195,7 @@ def _judged(cells: Sequence[Cell], margin: float, level: float) -> Iterator[Verd
             models=arms.models,
             units=cell.effect.units,
         )
-        reason = cell.trouble or _reason(verdict, cell, strictest)
+        reason = cell.trouble or reason_of(verdict, cell.effect, strictest)
         yield replace(verdict, reason=reason)
 
 
@@ -203,56 +203,6 @@ def _answer(q: float, q_absent: float, level: float) -> Answer:
     if q <= level:
         return "shows"
     return "doesn't" if q_absent <= level else "can't tell"
-
-
-def _trouble(result: TestResult, arms: Paired, units: int, least: int) -> str:
-    """Why no claim can be made, a sentence; empty where one can."""
-    for gate in result.gates:
-        if not gate.passed:
-            return (
-                f"The test is void: {gate.name} is {_num(gate.value)}, at least {_num(gate.least)} "
-                f"is needed ({gate.meaning.rstrip('.')})."
-            )
-    if arms.trouble:
-        return arms.trouble
-    n, missing = len(arms.bug), arms.missing
-    if n < missing:
-        return f"{missing} of {n + missing} inputs have no number: too many to leave out."
-    if n < least:
-        return f"Too few inputs: {n} with a number in both arms, this table needs {least}."
-    if units < least:
-        return (
-            f"Too few clusters: the {n} inputs come in {units}, and this table needs {least}, as "
-            "inputs of one cluster count as one. Use clusters of fewer inputs, or more of them."
-        )
-    return ""
-
-
-def _reason(v: Verdict, cell: Cell, strictest: float) -> str:
-    """What the verdict rests on, a sentence; `strictest` is what the table's smallest p needs."""
-    left_out = f" ({v.missing} more have no number)" if v.missing else ""
-    left_out = f" in {v.units} clusters{left_out}" if v.units < v.n else left_out
-    plus = "+" if v.effect >= 0 else ""
-    said = (
-        f"{v.similarity} ({v.condition}) {_num(v.bug)} with the bug, {_num(v.control)} without: "
-        f"effect {plus}{_num(v.effect)} [{_num(v.low)}, {_num(v.high)}], {v.n} inputs{left_out}"
-    )
-    if v.answer == "shows":
-        return f"{said}."
-    if v.answer == "doesn't":
-        return f"{said}; less than {_num(v.margin)}."
-    need = needed(cell.effect, v.margin, v.models, strictest)
-    need = f"; {need}." if need else "."
-    if v.effect > v.margin:
-        return f"{said}; {_doubt(v, cell)}{need}"
-    return f"{said}; not surely below {_num(v.margin)}, the least that counts{need}"
-
-
-def _doubt(v: Verdict, cell: Cell) -> str:
-    """Which of the two tests leaves a positive effect open: that over inputs, or over models."""
-    if cell.effect.sem > cell.effect.between:
-        return f"not surely above {_num(v.margin)}, the least that counts"
-    return "models without the bug may differ by as much"
 
 
 def _key(result: TestResult, method: str) -> Key:
@@ -275,8 +225,3 @@ def _check(margin: float, level: float, spread: float) -> None:
 
 def _mean(values: Floats) -> float:
     return float(values.mean()) if len(values) else math.nan
-
-
-def _num(value: float) -> str:
-    text = f"{value:.2f}".replace("-", "−")
-    return "0.00" if text == "−0.00" else text
