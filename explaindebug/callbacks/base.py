@@ -5,9 +5,11 @@ import time
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -46,8 +48,9 @@ class AttributionCallback(Callback):
     Works in `fit`, `validate` and `test` of any LightningModule, on any number of processes, and
     changes nothing: training with it is bit for bit what it is without it.
 
-    Logs `debug/<test>/<method>/<similarity>/<condition>` (means over the probe) to the callback
-    metrics and so to every logger; one strip of heat maps per method, and a table of scores, to
+    Logs `debug/<test>/<method>/<similarity>/<condition>` (means over the probe), those of the no-bug
+    control under `.../control/<condition>`, and `debug/<test>/seconds`, to the callback metrics and
+    so to every logger; one strip of heat maps per method, and a table of scores, to
     loggers that take them. With no logger they go to files. Each input's scores stay in `scores`.
 
     In `fit` it prints once what a measurement will take, from timing a few inputs, and once what it
@@ -82,6 +85,7 @@ class AttributionCallback(Callback):
     """
 
     test: str  # name of the test in keys and tables
+    better: ClassVar[str] = "min"  # which mean speaks for network and method: "min" or "max"
 
     def __init__(
         self,
@@ -134,10 +138,12 @@ class AttributionCallback(Callback):
         self._probe: Probe | None = None  # of all processes, once it is complete
         self._inputs: int | None = None  # how many of it a resumed run had left
         self._network: nn.Module | None = None  # the weights that are being validated
+        self._whole: Measured | None = None  # what is still to be drawn
         self._trouble: Exception | None = None  # why a batch or the network could not be taken
         self._supported = False  # the methods have been tried on the network
         self._forecast = Forecast(budget)
         self._warned: list[str] = []
+        self._defined: set[str] = set()  # keys whose direction the loggers were told
         self._failed: set[str] = set()  # loggers that failed, each said once
 
     @property
@@ -171,7 +177,7 @@ class AttributionCallback(Callback):
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forget what a validation that was interrupted has left."""
-        self._network = self._trouble = None
+        self._network = self._trouble = self._whole = None
         if self._probe is None:
             self._collector.clear()
 
@@ -202,9 +208,16 @@ class AttributionCallback(Callback):
         if self._due(trainer):
             self._run(trainer, pl_module)
 
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw: after the means have reached the loggers, so that pictures stand at their step."""
+        whole, self._whole = self._whole, None
+        if whole is not None:
+            self._draw(whole, trainer)
+
     on_test_epoch_start = on_validation_epoch_start
     on_test_batch_end = on_validation_batch_end
     on_test_epoch_end = on_validation_epoch_end
+    on_test_end = on_validation_end
 
     @property
     def state_key(self) -> str:
@@ -246,11 +259,10 @@ class AttributionCallback(Callback):
             return self._fail(f"measured nothing this time: {error}", error)
         if whole is None:
             return
-        self.warnings, self.scores = whole.warnings, whole.scores
+        self._whole, self.warnings, self.scores = whole, whole.warnings, whole.scores
         for sentence in whole.warnings:
             self._warn(sentence)
         self._log(trainer, pl_module)
-        self._draw(whole, trainer)
 
     def _measured(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> Measured | None:
         """What all processes measured; None where none of them has validated anything."""
@@ -347,10 +359,14 @@ class AttributionCallback(Callback):
         if not self._forecast.wanted(share, fitting=trainer.state.fn == "fit"):
             return
         device = pl_module.device
-        costs = together(
-            lambda: timed(lambda few: self._part(trainer, network, device, few), share)
-        )
-        cost = Cost.worst(costs)
+
+        def estimate() -> Cost:
+            part = partial(self._part, trainer, network, device)
+            return Cost.worst(together(lambda: timed(part, share)))
+
+        cost = estimate()
+        if self.budget is not None and cost.seconds(share) > self.budget:
+            cost = Cost(*map(min, cost, estimate()))  # the machine may have been busy for a moment
         pl_module.print(self._forecast.before(self._what, cost.seconds(share)))
         if self._inputs is None:  # a resumed run goes on with as many inputs as it had
             self._shrink(cost.seconds(share), processes() * cost.inputs(self.budget or math.inf))
@@ -391,14 +407,34 @@ class AttributionCallback(Callback):
         return Measured(shown={name: panels(probe, images, maps, rows, self.picture)})
 
     def _log(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Means, on every process under the same keys."""
+        """Means and seconds, on every process under the same keys."""
+        means = self._means()
+        cost = {f"debug/{self.test}/seconds": self.seconds}
+        if trainer.is_global_zero:
+            ours = [name for name in means if name.startswith(f"debug/{self.test}/")]
+            bug = {name: self.better for name in ours if "/control/" not in name}
+            better = bug | dict.fromkeys(cost, "max")
+            new = {name: which for name, which in better.items() if name not in self._defined}
+            self._sinks(trainer).directions(new)
+            self._defined |= new.keys()
+        for name, value in (means | cost).items():
+            pl_module.log(name, value, batch_size=1)
+        epoch = int(trainer.current_epoch)
+        self.history += [[epoch, name, value] for name, value in means.items()]
+
+    def _means(self) -> dict[str, float]:
+        """Mean scores of the arms under their keys, of those inputs that have a score."""
+        found = {}
         for key, column in self.scores:
-            if key.role in ("bug", "control") and (~torch.isnan(torch.tensor(column.values))).any():
-                name = "/".join(["debug", key.test, key.method, key.similarity, key.condition])
-                name += "" if key.role == "bug" else "/control"
-                mean = float(torch.tensor(column.values).nanmean())
-                pl_module.log(name, mean, batch_size=1)
-                self.history.append([int(trainer.current_epoch), name, mean])
+            known = column.values[~np.isnan(column.values)]
+            if key.role in ("bug", "control") and len(known):
+                arm = [] if key.role == "bug" else ["control"]
+                name = ["debug", key.test, key.method, key.similarity, *arm, key.condition]
+                found["/".join(name)] = float(known.mean())
+        return found
+
+    def _sinks(self, trainer: pl.Trainer, folder: Path | None = None) -> Sinks:
+        return Sinks(trainer.loggers, folder, self._failed, epoch=int(trainer.current_epoch))
 
     def _draw(self, whole: Measured, trainer: pl.Trainer) -> None:
         """Pictures and tables, on the first process alone; what fails here is told by all."""
@@ -415,7 +451,7 @@ class AttributionCallback(Callback):
         self.galleries = [] if shown is None else [shown]
         if not trainer.is_global_zero:
             return
-        sinks = Sinks(trainer.loggers, folder, self._failed)
+        sinks = self._sinks(trainer, None if trainer.fast_dev_run else folder)  # type: ignore[attr-defined]
         for drawn in self.galleries:
             names = [f"{m}, epoch {trainer.current_epoch}" for m in self.plan.methods]
             strips = [model_strip(drawn, m) for m in self.plan.methods]

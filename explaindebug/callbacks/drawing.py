@@ -1,13 +1,18 @@
-"""Heat maps of a few inputs as one picture per method."""
+"""Pictures: heat maps of a few inputs, one strip per method, and curves."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+import matplotlib
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from explaindebug.callbacks.measuring import Maps, Panel
 from explaindebug.callbacks.probe import Probe
 from explaindebug.heatmaps import Pixels, colour, display, to_bytes
+from explaindebug.plotting import STYLE
 from explaindebug.results import Gallery
 from explaindebug.strips import enlarge, grid, signs
 
@@ -62,3 +67,18 @@ def model_strip(shown: Gallery, method: str, *, side: int = 96) -> Pixels:
     for maps in shown.maps.values():
         lines.append([enlarge(p, side) for p in colour(maps[method], signed=signed)])
     return grid(lines, shown.captions, ["input", *shown.maps])
+
+
+def lines(xs: Sequence[float], ys: Mapping[str, Sequence[float]], title: str, xname: str) -> Pixels:
+    """A picture (h, w, 3) of lines over the same xs, each with its name in a legend."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(6.4, 3.4), layout="constrained", dpi=100)
+        axes = figure.subplots()
+        for name, y in ys.items():
+            axes.plot(xs, y, marker="o", markersize=3, label=name)
+        axes.set_title(title, loc="left")
+        axes.set_xlabel(xname)
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        canvas: Any = FigureCanvasAgg(figure)
+        canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

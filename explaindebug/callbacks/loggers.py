@@ -1,4 +1,11 @@
-"""Where pictures and tables go: any logger, found by what it can do, else files.
+"""Where pictures, tables and curves go: any logger, found by what it can do, else files.
+
+| | pictures | table | curves | directions |
+|---|---|---|---|---|
+| W&B (`log_image`, `log_table`) | images | table | custom chart | `define_metric` |
+| TensorBoard (`experiment.add_image`, `add_text`) | images | text | image | |
+| MLflow (`experiment.log_image`, `log_text`) | images | artifact | image | |
+| any other, or none | PNG | CSV (always) | PNG | |
 
 A logger that fails is reported once and never costs the run.
 """
@@ -6,70 +13,83 @@ A logger that fails is reported once and never costs the run.
 import csv
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from explaindebug.callbacks.drawing import lines
 from explaindebug.files import write_atomically
+from explaindebug.heatmaps import Pixels
 
-Picture = npt.NDArray[np.uint8]  # (h, w, 3)
+Rows = Sequence[Sequence[Any]]
+Curves = Mapping[str, Sequence[float]]
 
 
 class Sinks:
     """Sends pictures, tables and curves to all loggers of a trainer, and to files in `folder`.
 
-    W&B (`log_image`), TensorBoard (`experiment.add_image`) and MLflow (`experiment.log_image`) get
-    pictures; what has none of these leaves them to the files.
+    Nothing is written where there is no `folder` (in a `fast_dev_run`). W&B is given no step of our
+    own; the other loggers order pictures by `epoch`.
     """
 
     def __init__(
-        self, loggers: Sequence[Any], folder: Path, failed: set[str] | None = None
+        self,
+        loggers: Iterable[Any],
+        folder: Path | None,
+        failed: set[str] | None = None,
+        *,
+        epoch: int = 0,
     ) -> None:
         self.loggers = list(loggers)
-        self.folder = folder
+        self.folder, self.epoch = folder, epoch
         self._failed = set() if failed is None else failed  # who was reported already
 
-    def pictures(self, key: str, pictures: Sequence[Picture], captions: Sequence[str]) -> None:
-        """One panel of pictures under `key`, each with its caption; no step of our own."""
-        sent = [self._guarded(x, _log_pictures, key, pictures, captions) for x in self.loggers]
+    def pictures(self, key: str, pictures: Sequence[Pixels], captions: Sequence[str]) -> None:
+        """One panel of pictures under `key`, each with its caption."""
+        sent = [self._sent(x, _log_pictures, key, pictures, captions) for x in self.loggers]
         if any(sent):
             return
         for i, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
             name = "".join(c if c.isalnum() or c in "=-" else "_" for c in caption) or str(i)
             file = io.BytesIO()
             Image.fromarray(picture).save(file, "PNG")
-            self._written(self.folder / key / f"{name}.png", file.getvalue())
+            self._write(f"{key}/{name}.png", file.getvalue())
 
-    def table(self, key: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    def table(self, key: str, columns: Sequence[str], rows: Rows) -> None:
         """A tidy table under `key`, and as a CSV file."""
         for logger in self.loggers:
-            self._guarded(logger, _log_table, key, columns, rows)
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerows([columns, *rows])
-        self._written(self.folder / f"{key}.csv", text.getvalue().encode())
+            self._sent(logger, _log_table, key, columns, rows)
+        self._write(f"{key}.csv", _csv(columns, rows).encode())
 
-    def curves(
-        self, key: str, xs: Sequence[float], ys: dict[str, list[float]], title: str, xname: str
-    ) -> None:
-        """Lines over the same xs as one custom chart under `key`, where the logger has charts."""
+    def curves(self, key: str, xs: Sequence[float], ys: Curves, title: str, xname: str) -> None:
+        """Lines over the same xs as one custom chart under `key`, else as a picture of them."""
+        without = [
+            x for x in self.loggers if not self._sent(x, _log_curves, key, xs, ys, title, xname)
+        ]
+        if without or not self.loggers:
+            others = Sinks(without, self.folder, self._failed, epoch=self.epoch)
+            caption = f"{title}, epoch {self.epoch}"
+            others.pictures(key, [lines(xs, ys, title, xname)], [caption])
+
+    def directions(self, better: Mapping[str, str]) -> None:
+        """Which value of each metric counts in a run's summary beside the last: "min" or "max"."""
         for logger in self.loggers:
-            self._guarded(logger, _log_curves, key, xs, ys, title, xname)
+            self._sent(logger, _define, better)
 
-    def _guarded(self, logger: Any, send: Any, *args: Any) -> bool:
+    def _sent(self, logger: Any, send: Callable[..., bool], *args: Any) -> bool:
         try:
-            return bool(send(logger, *args))
+            return send(logger, self.epoch, *args)
         except Exception as error:
             self._report(type(logger).__name__, error)
             return False
 
-    def _written(self, path: Path, content: bytes) -> None:
+    def _write(self, name: str, content: bytes) -> None:
+        if self.folder is None:
+            return
         try:
-            write_atomically(path, content)
+            write_atomically(self.folder / name, content)
         except OSError as error:
             self._report(f"writing to {self.folder}", error)
 
@@ -84,54 +104,73 @@ class Sinks:
 
 
 def _log_pictures(
-    logger: Any, key: str, pictures: Sequence[Picture], captions: Sequence[str]
+    logger: Any, epoch: int, key: str, pictures: Sequence[Pixels], captions: Sequence[str]
 ) -> bool:
     if hasattr(logger, "log_image"):
         logger.log_image(key=key, images=list(pictures), caption=list(captions))
         return True
-    experiment: Any = getattr(logger, "experiment", None)
+    experiment = _experiment(logger)
+    named = [(caption.split(",")[0], p) for caption, p in zip(captions, pictures, strict=True)]
     if hasattr(experiment, "add_image"):
-        for picture, caption in zip(pictures, captions, strict=True):
-            tag, step = f"{key}/{caption.split(',')[0]}", _step(caption)
-            experiment.add_image(tag, picture, step, dataformats="HWC")
+        for name, picture in named:
+            experiment.add_image(f"{key}/{name}", picture, epoch, dataformats="HWC")
         return True
     if hasattr(experiment, "log_image") and hasattr(logger, "run_id"):
-        for i, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
-            name = f"{key}-{i}".replace("/", "-")
-            experiment.log_image(logger.run_id, picture, key=name, step=_step(caption))
+        for name, picture in named:
+            plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in f"{key}-{name}")
+            experiment.log_image(logger.run_id, picture, key=plain, step=epoch)
         return True
     return False
 
 
-def _step(caption: str) -> int:
-    """The epoch in a caption like "grad, epoch 3"; TensorBoard and MLflow order pictures by it."""
-    digits = caption.rpartition("epoch ")[2].split(",")[0].strip()
-    return int(digits) if digits.isdigit() else 0
-
-
-def _log_table(
-    logger: Any, key: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
-) -> bool:
-    if hasattr(logger, "log_table"):  # W&B
+def _log_table(logger: Any, epoch: int, key: str, columns: Sequence[str], rows: Rows) -> bool:
+    if hasattr(logger, "log_table"):
         logger.log_table(key=key, columns=list(columns), data=[list(row) for row in rows])
+        return True
+    experiment = _experiment(logger)
+    if hasattr(experiment, "add_text"):
+        experiment.add_text(key, _markdown(columns, rows), epoch)
+        return True
+    if hasattr(experiment, "log_text") and hasattr(logger, "run_id"):
+        experiment.log_text(logger.run_id, _csv(columns, rows), f"{key}.csv")
         return True
     return False
 
 
 def _log_curves(
-    logger: Any,
-    key: str,
-    xs: Sequence[float],
-    ys: dict[str, list[float]],
-    title: str,
-    xname: str,
+    logger: Any, epoch: int, key: str, xs: Sequence[float], ys: Curves, title: str, xname: str
 ) -> bool:
-    if not hasattr(logger, "log_table"):
+    if not (hasattr(logger, "log_table") and hasattr(_experiment(logger), "log")):
         return False
     import wandb
 
-    chart = wandb.plot.line_series(
-        xs=list(xs), ys=list(ys.values()), keys=list(ys), title=title, xname=xname
-    )
+    series = [list(y) for y in ys.values()]
+    chart = wandb.plot.line_series(list(xs), series, keys=list(ys), title=title, xname=xname)
     logger.experiment.log({key: chart})
     return True
+
+
+def _define(logger: Any, epoch: int, better: Mapping[str, str]) -> bool:
+    experiment = _experiment(logger)
+    if not hasattr(experiment, "define_metric"):
+        return False
+    for name, which in better.items():
+        # By its whole name: of two patterns that fit, W&B takes either.
+        experiment.define_metric(name, step_metric="trainer/global_step", summary=f"{which},last")
+    return True
+
+
+def _experiment(logger: Any) -> Any:
+    return getattr(logger, "experiment", None)
+
+
+def _csv(columns: Sequence[str], rows: Rows) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
+    return text.getvalue()
+
+
+def _markdown(columns: Sequence[str], rows: Rows) -> str:
+    table = [columns, ["---"] * len(columns), *rows]
+    shown = [[f"{x:.3f}" if isinstance(x, float) else str(x) for x in row] for row in table]
+    return "\n".join("| " + " | ".join(row) + " |" for row in shown)

@@ -44,6 +44,8 @@ class ReferenceSimilarity(ComparingCallback):
     Source: Adebayo et al. 2020, sections 3.2 and 5.
     """
 
+    better = "max"
+
     def __init__(
         self,
         *args: Any,

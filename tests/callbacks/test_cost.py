@@ -1,0 +1,195 @@
+"""The cost is told before and after the first measurement, and a budget keeps to it."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from lightning_modules import Module, loader, trainer
+
+from explaindebug.callbacks import HeatmapLogger, ReinitCascade
+from explaindebug.callbacks import cost as costs
+from explaindebug.callbacks.cost import Cost, duration, size, timed
+from explaindebug.errors import ConfigError
+
+METHODS = ["grad", {"sgrad": {"samples": 2}}]
+
+
+def cascade(**options: Any) -> ReinitCascade:
+    shared: dict[str, Any] = {"probe": 20, "most": 1, "nulls": ["gaussian", "other"]}
+    return ReinitCascade(METHODS, **(shared | options))
+
+
+def fitted(path: Path, callback: Any, **options: Any) -> Any:
+    pl.seed_everything(2, verbose=False)
+    module, run = Module(), trainer(path, [callback], **options)
+    run.fit(module, loader(), loader(24))
+    return run, module
+
+
+class Clock:
+    """Time that passes only where work is done."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(costs.time, "perf_counter", lambda: self.now)
+
+    def work(self, inputs: int) -> None:
+        self.now += 3 + 0.5 * inputs
+
+
+class TestEstimate:
+    def test_it_is_exact_where_cost_is_linear(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = Clock(monkeypatch)
+        cost = timed(clock.work, 64)
+        assert cost.seconds(64) == pytest.approx(3 + 0.5 * 64)
+        assert cost.seconds(1) == pytest.approx(3.5)
+        few = timed(clock.work, 4)  # too few to tell what is paid once
+        assert few.seconds(4) >= 3 + 0.5 * 4
+
+    def test_what_is_slow_the_first_time_does_not_count(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock, calls = Clock(monkeypatch), []
+
+        def work(inputs: int) -> None:
+            clock.now += 100 if not calls else 0
+            calls.append(inputs)
+            clock.work(inputs)
+
+        assert timed(work, 64).seconds(64) == pytest.approx(35)
+        assert sum(calls) <= 64 // 4
+
+    @pytest.mark.parametrize("budget", [0.1, 3.5, 4.0, 10.0, 1e6])
+    def test_so_many_inputs_fit_and_no_more(self, budget: float) -> None:
+        cost = Cost(3.5, 0.5)
+        inputs = cost.inputs(budget)
+        assert inputs == 1 or cost.seconds(inputs) <= budget
+        assert cost.seconds(inputs + 1) > budget
+
+    def test_the_slowest_process_counts(self) -> None:
+        assert Cost.worst([Cost(1, 5), Cost(2, 4)]) == Cost(2, 5)
+
+    @pytest.mark.parametrize(
+        ("seconds", "said"),
+        [(0.0412, "0.04 s"), (0.4, "0.4 s"), (2.9, "3 s"), (75, "75 s"), (130, "2 min")],
+    )
+    def test_no_more_digits_than_an_estimate_has(self, seconds: float, said: str) -> None:
+        assert duration(seconds) == said
+
+    def test_sizes(self) -> None:
+        assert [size(n * 2**20) for n in (3, 2048)] == ["3 MB", "2.0 GB"]
+
+
+class TestTelling:
+    def test_once_before_and_once_after(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        class Timed(ReinitCascade):
+            def measure(self, network: Any, probe: Any, explain: Any) -> Any:
+                print(f"measures {len(probe.image)}")
+                return super().measure(network, probe, explain)
+
+        fitted(tmp_path, Timed(METHODS, probe=20, most=1, strict=True))
+        said = [x for x in capsys.readouterr().out.splitlines() if "measures" in x or "Timed" in x]
+        assert said[:3] == ["measures 1", "measures 1", "measures 5"]
+        assert "Timed, 2 methods × 20 inputs: about " in said[3]
+        assert said[3].endswith(" s per validation.")
+        assert said[4] == "measures 20"
+        assert "Timed, 2 methods × 20 inputs took " in said[5]
+        assert "memory" in said[5]
+        assert said[6:] == ["measures 20"]  # of the second epoch
+
+    def test_a_test_run_is_not_delayed_by_an_estimate(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        trainer(tmp_path, [cascade()]).test(Module(), loader(24), verbose=False)
+        assert "explaindebug" not in capsys.readouterr().out
+
+    def test_seconds_are_logged(self, tmp_path: Path) -> None:
+        callback = cascade()
+        run, _ = fitted(tmp_path, callback)
+        assert run.callback_metrics["debug/reinit/seconds"] == pytest.approx(callback.seconds)
+        assert callback.seconds > 0
+
+    def test_estimating_changes_no_score(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        timed_, untimed = cascade(), cascade()
+        _, module = fitted(tmp_path, timed_)
+        monkeypatch.setattr("explaindebug.callbacks.base.Forecast.wanted", lambda *_, **__: False)
+        _, other = fitted(tmp_path, untimed)
+        assert timed_.scores == untimed.scores
+        assert timed_.history == untimed.history
+        for name, tensor in module.state_dict().items():
+            assert torch.equal(tensor, other.state_dict()[name])
+
+
+class TestBudget:
+    def test_it_shrinks_the_probe_to_its_first_inputs_and_says_so(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("explaindebug.callbacks.base.timed", lambda *_: Cost(1.0, 0.5))
+        small, callback = cascade(probe=7), cascade(budget=4.0)
+        sentence = r"20 inputs take 10 s.* first 7 are explained"
+        with pytest.warns(UserWarning, match=sentence) as said:
+            _, module = fitted(tmp_path, callback)
+        assert sum("first 7" in str(w.message) for w in said) == 1
+        _, other = fitted(tmp_path, small)
+        assert callback.scores == small.scores
+        for name, tensor in module.state_dict().items():
+            assert torch.equal(tensor, other.state_dict()[name])
+
+    def test_one_input_is_always_explained(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("explaindebug.callbacks.base.timed", lambda *_: Cost(9.0, 9.0))
+        callback = HeatmapLogger(["grad"], budget=1.0)
+        with pytest.warns(UserWarning, match="only the first 1 "):
+            trainer(tmp_path, [callback]).validate(Module(), loader(9), verbose=False)
+        assert len(callback.galleries[0].inputs) == 1
+
+    def test_a_probe_that_fits_stays_whole(self, tmp_path: Path) -> None:
+        callback = cascade(budget=1000.0)
+        fitted(tmp_path, callback)
+        assert callback.state_dict()["inputs"] == 20
+
+    def test_what_takes_far_longer_than_foreseen_is_cut_afterwards(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("explaindebug.callbacks.base.timed", lambda *_: Cost(1e-6, 1e-6))
+        callback, rows = cascade(budget=0.004), []
+
+        class Noting(pl.Callback):
+            def on_validation_end(self, *_: Any) -> None:
+                rows.append(len(next(iter(callback.scores))[1].rows))
+
+        with pytest.warns(UserWarning, match="are enough for"):
+            trainer(tmp_path, [callback, Noting()], num_sanity_val_steps=0).fit(
+                Module(), loader(), loader(24)
+            )
+        assert rows[0] == 20 > rows[1]
+
+    def test_a_resumed_run_goes_on_with_the_inputs_it_had(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("explaindebug.callbacks.base.timed", lambda *_: Cost(1.0, 0.5))
+        keep = pl.callbacks.ModelCheckpoint(tmp_path, filename="last")
+        with warnings.catch_warnings(action="ignore"):
+            run = trainer(tmp_path, [cascade(budget=4.0), keep], enable_checkpointing=True)
+            run.fit(Module(), loader(), loader(24))
+            monkeypatch.setattr("explaindebug.callbacks.base.timed", lambda *_: Cost(1.0, 5.0))
+            resumed = cascade(budget=4.0)
+            trainer(tmp_path, [resumed], max_epochs=3).fit(
+                Module(), loader(), loader(24), ckpt_path=keep.best_model_path
+            )
+        columns = [column for _, column in resumed.scores]
+        assert {len(column.rows) for column in columns} == {7}
+        assert not np.isnan(columns[0].values).any()
+
+    def test_a_budget_must_be_some_time(self) -> None:
+        with pytest.raises(ConfigError, match="budget must be above 0"):
+            cascade(budget=0.0)
