@@ -1,0 +1,100 @@
+"""A W&B dashboard of the debugging tests, by one command.
+
+    pip install "explaindebug[dashboard]"
+    python -m explaindebug.callbacks.dashboard entity/project
+
+It saves a view to the project: for each test the curves of all methods, its controls, the newest
+heat maps with a slider over epochs, and the table of scores. `--dry-run` prints the view as JSON
+instead, for which no account is needed.
+"""
+
+import argparse
+import json
+import re
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from explaindebug.errors import ConfigError, ExplainDebugError
+
+TESTS = ("spurious", "labels", "reinit", "ood", "reference", "heatmaps")
+SIMILARITIES = ("ssim", "spearman", "background")
+
+
+def workspace(
+    entity: str,
+    project: str,
+    tests: Sequence[str] = TESTS,
+    similarities: Sequence[str] = SIMILARITIES,
+) -> Any:
+    """The view, not yet saved; panels of what a run has not logged stay empty.
+
+    Raises:
+        ConfigError: where the library for views is not installed.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+            from wandb_workspaces import workspaces
+    except ImportError as error:
+        raise ConfigError('a dashboard needs: pip install "explaindebug[dashboard]"') from error
+    sections = [
+        workspaces.Section(f"debug: {test}", panels=_panels(test, similarities), is_open=True)
+        for test in tests
+    ]
+    return workspaces.Workspace(
+        entity=entity, project=project, name="explaindebug", sections=sections
+    )
+
+
+def curves(test: str, similarity: str, *, control: bool = False) -> str:
+    """A regular expression for the keys of all methods and conditions under a test's similarity."""
+    arm = "control/" if control else ""
+    return f"^debug/{re.escape(test)}/[^/]+/{re.escape(similarity)}/{arm}[^/]+$"
+
+
+def _panels(test: str, similarities: Sequence[str]) -> list[Any]:
+    from wandb_workspaces.reports.v2 import interface as v2
+
+    maps = v2.MediaBrowser(
+        title="heat maps", media_keys=[f"debug/{test}/maps"], gallery_axis="step", num_columns=1
+    )
+    if test == "heatmaps":
+        return [maps]
+    lines = [
+        v2.LinePlot(
+            title=similarity + (", control" if control else ""),
+            x="trainer/global_step",
+            metric_regex=curves(test, similarity, control=control),
+        )
+        for similarity in similarities
+        for control in (False, True)
+    ]
+    return [*lines, maps, v2.WeavePanelSummaryTable(table_name=f"debug/{test}/scores")]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Save the view, or print it."""
+    parser = argparse.ArgumentParser(
+        prog="python -m explaindebug.callbacks.dashboard",
+        description=(__doc__ or "").split("\n")[0],
+    )
+    parser.add_argument("project", help="entity/project, as in the address of its page")
+    parser.add_argument("--tests", nargs="+", default=TESTS, help="names in keys: debug/<test>/...")
+    parser.add_argument("--similarities", nargs="+", default=SIMILARITIES)
+    parser.add_argument("--dry-run", action="store_true", help="print the view as JSON")
+    given = parser.parse_args(arguments)
+    entity, _, project = given.project.partition("/")
+    if not project:
+        parser.error(f"entity/project expected, got {given.project!r}")
+    try:
+        view = workspace(entity, project, given.tests, given.similarities)
+    except ExplainDebugError as error:
+        parser.error(str(error))
+    if given.dry_run:
+        print(json.dumps(json.loads(view._to_model().model_dump_json(by_alias=True)), indent=1))
+    else:
+        view.save()
+
+
+if __name__ == "__main__":
+    main()
