@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+import sys
 import warnings
 from typing import Any
 
@@ -14,6 +15,8 @@ from lightning_modules import Module, Network, loader, pictures, trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from explaindebug import _lightning
+from explaindebug._lightning import PACKAGES
 from explaindebug.callbacks import (
     AttributionCallback,
     HeatmapLogger,
@@ -32,12 +35,14 @@ def cascade(**options: Any) -> ReinitCascade:
     return ReinitCascade(METHODS, **({"probe": 7, "strict": True, "pictures": 2} | options))
 
 
-def trained(path: Any, callbacks: Any = (), shuffle: bool = True, **options: Any) -> Any:
+def trained(
+    path: Any, callbacks: Any = (), network: Any = Network, resume: Any = None, **options: Any
+) -> Any:
     """The state of everything random or trained after two epochs."""
     pl.seed_everything(3, verbose=False)
-    module = Module()
+    module = Module(network())
     run = trainer(path, callbacks, **options)
-    run.fit(module, loader(shuffle=shuffle), loader(10))
+    run.fit(module, loader(shuffle=True), loader(10), ckpt_path=resume)
     state = {k: v.clone() for k, v in module.state_dict().items()}
     momentum = [
         s["momentum_buffer"].clone() for s in run.optimizers[0].state_dict()["state"].values()
@@ -81,6 +86,39 @@ class TestTrainingIsBitIdentical:
         callbacks = [cascade(), ema()] if first else [ema(), cascade()]
         assert_identical(plain, trained(tmp_path, callbacks))
 
+    def test_under_stochastic_weight_averaging(self, tmp_path: Any) -> None:
+        def swa() -> Any:
+            return pl.callbacks.StochasticWeightAveraging(0.01, swa_epoch_start=1)
+
+        plain = trained(tmp_path, [swa()], max_epochs=3)
+        watched = cascade()
+        assert_identical(plain, trained(tmp_path, [watched, swa()], max_epochs=3))
+        assert len(watched.scores)
+
+    def test_with_a_compiled_network(self, tmp_path: Any) -> None:
+        def compiled() -> nn.Module:
+            return torch.compile(Network(), backend="eager")  # type: ignore[return-value]
+
+        plain = trained(tmp_path, network=compiled)
+        watched = cascade(forward="network")
+        assert_identical(plain, trained(tmp_path, [watched], network=compiled))
+        assert len(watched.scores)
+
+    def test_after_a_resume_in_the_middle_of_an_epoch(self, tmp_path: Any) -> None:
+        keep = pl.callbacks.ModelCheckpoint(tmp_path, filename="{step}", every_n_train_steps=3)
+        first = cascade()
+        halves: dict[str, Any] = {"val_check_interval": 2, "num_sanity_val_steps": 0}
+        trained(tmp_path, [first, keep], max_steps=4, enable_checkpointing=True, **halves)
+        middle = str(next(tmp_path.glob("step=3*.ckpt")))
+        with warnings.catch_warnings(action="ignore"):  # that some checkpoints lie in an epoch
+            plain = trained(tmp_path, resume=middle, **halves)
+            watched = cascade()
+            assert_identical(plain, trained(tmp_path, [watched], resume=middle, **halves))
+        before = torch.load(middle, weights_only=True)["callbacks"][first.state_key]["history"]
+        assert len(before) == len(first.history) / 2  # of the validations after steps 2 and 4
+        assert watched.history[: len(before)] == before
+        assert len(watched.history) > len(before)
+
     def test_with_shuffling_workers(self, tmp_path: Any) -> None:
         def run(callbacks: Any) -> Any:
             pl.seed_everything(1, workers=True, verbose=False)
@@ -122,6 +160,38 @@ class TestWhenItRuns:
         assert callback.measured == 2  # after epochs 2 and 4 of 5
         run.predict(Module(), loader(10))
         assert callback.measured == 2
+
+    @pytest.mark.parametrize(
+        ("options", "measured"),
+        [
+            ({"val_check_interval": 2}, 4),  # of 5 batches, in 2 epochs
+            ({"val_check_interval": 0.4, "max_epochs": 1}, 2),
+            ({"check_val_every_n_epoch": 2}, 1),
+            ({"check_val_every_n_epoch": None, "val_check_interval": 3}, 3),
+            ({"limit_val_batches": 0}, 0),
+        ],
+        ids=lambda x: str(x).replace(" ", ""),
+    )
+    def test_every_validation_measures_once(
+        self, tmp_path: Any, options: dict[str, Any], measured: int
+    ) -> None:
+        class Counting(HeatmapLogger):
+            measured = 0
+
+            def measure(self, *args: Any) -> Any:
+                self.measured += 1
+                return super().measure(*args)
+
+        callback = Counting(["grad"])
+        trainer(tmp_path, [callback], **options).fit(Module(), loader(), loader(10))
+        assert callback.measured == measured
+
+    def test_the_probe_is_what_was_seen_of_it(self, tmp_path: Any) -> None:
+        callback = cascade(probe=64)
+        trainer(tmp_path, [callback], limit_val_batches=1).validate(
+            Module(), loader(20), verbose=False
+        )
+        assert {tuple(column.rows) for _, column in callback.scores} == {(0, 1, 2, 3, 4)}
 
     def test_the_probe_stays_the_same_though_the_loader_shuffles(self, tmp_path: Any) -> None:
         callback = cascade()
@@ -262,13 +332,15 @@ class TestAnyProject:
         maps = [x.galleries[0].maps["this model"]["gbp"] for x in (plain, compiled)]
         np.testing.assert_array_equal(*maps)
 
-    def test_of_several_loaders_the_first_is_explained(self, tmp_path: Any) -> None:
+    @pytest.mark.parametrize("named", [False, True])
+    def test_of_several_loaders_the_first_is_explained(self, tmp_path: Any, named: bool) -> None:
         class Two(Module):
             def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
                 self.loss(batch)
 
         callback = HeatmapLogger(["grad"], probe=6)
-        trainer(tmp_path, [callback]).validate(Two(), [loader(8), loader(9)], verbose=False)
+        loaders = {"a": loader(8), "b": loader(9)} if named else [loader(8), loader(9)]
+        trainer(tmp_path, [callback], max_epochs=1).fit(Two(), loader(), loaders)
         assert torch.equal(callback._probe.image, pictures(8)[0][:6])  # type: ignore[union-attr]
 
     def test_spurious_similarity_on_pictures_with_masks_and_scenes(self, tmp_path: Any) -> None:
@@ -291,6 +363,153 @@ class TestAnyProject:
         assert ((share.values > 0) & (share.values < 1)).all()
         ((_, alike),) = callback.scores.select(condition="gt1", role="bug", similarity="spearman")
         assert len(alike.values) == 12
+
+
+class Outputs(dict[str, Any]):
+    """What networks of the Hugging Face kind return: a mapping whose values are attributes, too."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self[name]
+
+
+class Attention(nn.Module):
+    """A small transformer of the Hugging Face kind: keyword arguments, and outputs by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 8, 4, stride=4)
+        self.place = nn.Parameter(torch.randn(1, 16, 8) / 10)
+        self.block = nn.TransformerEncoderLayer(8, 2, 16, activation="gelu", batch_first=True)
+        self.classifier = nn.Linear(8, 3)
+
+    def forward(
+        self, pixel_values: Tensor | None = None, labels: Tensor | None = None
+    ) -> Outputs:
+        assert pixel_values is not None
+        tokens = self.block(self.patches(pixel_values).flatten(2).mT + self.place)
+        logits = self.classifier(tokens.mean(1))
+        loss = None if labels is None else F.cross_entropy(logits, labels)
+        return Outputs(loss=loss, logits=logits, hidden_states=(tokens,))
+
+
+def torchvision_network() -> nn.Module:
+    models = pytest.importorskip("torchvision.models")
+    return models.resnet18(num_classes=3)  # type: ignore[no-any-return]
+
+
+def timm_network() -> nn.Module:
+    timm = pytest.importorskip("timm")
+    return timm.create_model("test_resnet", num_classes=3)  # type: ignore[no-any-return]
+
+
+class TestBackbones:
+    @pytest.mark.parametrize("make", [torchvision_network, timm_network])
+    def test_networks_of_others_inside_a_training_module(self, tmp_path: Any, make: Any) -> None:
+        class Own(Module):
+            """Keeps a loss and a metric beside the network, as training modules do."""
+
+            def __init__(self) -> None:
+                super().__init__(nn.Identity())
+                self.backbone = make()
+                self.criterion = nn.CrossEntropyLoss(label_smoothing=0.1)
+
+            def forward(self, images: Tensor) -> Any:
+                return self.backbone(images)
+
+            def loss(self, batch: Any) -> Tensor:
+                return self.criterion(self(batch[0]), batch[1])  # type: ignore[no-any-return]
+
+        def run(callbacks: Any) -> Any:
+            pl.seed_everything(0, verbose=False)
+            module = Own()
+            trainer(tmp_path, callbacks, max_epochs=1).fit(module, loader(10), loader(6))
+            return module.state_dict()
+
+        whole, inner = cascade(most=1, probe=4), cascade(most=1, probe=4, forward="backbone")
+        watched, plain = run([whole, inner]), run([])
+        assert all(torch.equal(plain[k], watched[k]) for k in plain)
+        for ours in (whole, inner):
+            assert not any(np.isnan(column.values).any() for _, column in ours.scores)
+        maps = [x.galleries[0].maps["trained"]["gbp"] for x in (whole, inner)]
+        np.testing.assert_array_equal(*maps)
+
+    def test_one_of_the_hugging_face_kind(self, tmp_path: Any) -> None:
+        class Own(Module):
+            def forward(self, batch: Any) -> Any:
+                return self.network(**batch)
+
+            def loss(self, batch: Any) -> Tensor:
+                return self(batch).loss  # type: ignore[no-any-return]
+
+        items = [{"pixel_values": x, "labels": y} for x, y in zip(*pictures(9), strict=True)]
+        data = DataLoader(items, batch_size=5)  # type: ignore[arg-type]
+        options: dict[str, Any] = {"probe": 5, "strict": True, "forward": "network"}
+        callback = ReinitCascade(["grad", "intgrad"], output="logits", most=2, **options)
+        trainer(tmp_path, [callback], max_epochs=1).fit(Own(Attention()), data, data)
+        assert not any(np.isnan(column.values).any() for _, column in callback.scores)
+
+    def test_outputs_in_a_tuple(self, tmp_path: Any) -> None:
+        class Paired(Network):
+            def forward(self, images: Tensor) -> Any:
+                return images, super().forward(images)
+
+        network = Paired()
+        module = Module(network)
+        plain, second = HeatmapLogger(["gbp"]), HeatmapLogger(["gbp"], output=1)
+        module.loss = lambda batch: module(batch[0])[1].sum()  # type: ignore[method-assign]
+        trainer(tmp_path, [second]).validate(module, loader(5), verbose=False)
+        network.__class__ = Network
+        module.loss = lambda batch: module(batch[0]).sum()  # type: ignore[method-assign]
+        trainer(tmp_path, [plain]).validate(module, loader(5), verbose=False)
+        maps = [x.galleries[0].maps["this model"]["gbp"] for x in (plain, second)]
+        np.testing.assert_array_equal(*maps)
+
+
+class TestBothPackages:
+    def test_trainers_of_both_take_our_callbacks_and_find_the_same(self, tmp_path: Any) -> None:
+        def found(package: str) -> Any:
+            lightning = pytest.importorskip(package)
+            own = {k: v for k, v in vars(Module).items() if not k.startswith("__")}
+            module = type("Theirs", (lightning.LightningModule,), own)()
+            module.network = Network()
+            callback = cascade()
+            with warnings.catch_warnings(action="ignore"):
+                run = lightning.Trainer(
+                    callbacks=[callback],
+                    max_epochs=1,
+                    logger=False,
+                    accelerator="cpu",
+                    enable_progress_bar=False,
+                    enable_model_summary=False,
+                    default_root_dir=tmp_path / package,
+                )
+                run.fit(module, loader(), loader(10))
+            kept = next((tmp_path / package).rglob("*.ckpt"))
+            state = torch.load(kept, weights_only=True)["callbacks"][callback.state_key]
+            assert state["history"] == callback.history
+            return module.state_dict(), callback.scores
+
+        results = []
+        for package in PACKAGES:
+            pl.seed_everything(4, verbose=False)
+            results.append(found(package))
+        (weights, scores), (theirs, others) = results
+        assert all(torch.equal(weights[name], theirs[name]) for name in weights)
+        assert scores == others
+
+    @pytest.mark.parametrize("package", PACKAGES)
+    def test_one_of_them_is_enough(self, monkeypatch: Any, package: str) -> None:
+        for name in PACKAGES:
+            if name != package:
+                monkeypatch.setitem(sys.modules, name, None)
+        pytest.importorskip(package)
+        assert [module.__name__ for module in _lightning._installed()] == [package]
+
+    def test_none_is_told(self, monkeypatch: Any) -> None:
+        for name in PACKAGES:
+            monkeypatch.setitem(sys.modules, name, None)
+        with pytest.raises(ModuleNotFoundError, match="pip install pytorch-lightning"):
+            _lightning._installed()
 
 
 class TestWhereItGoes:
@@ -478,14 +697,14 @@ class TestWhenSomethingFails:
                 Module(), loader(), loader(10)
             )
 
-    def test_sharded_parameters_are_refused_by_name(self) -> None:
-        class FSDPStrategy:
-            pass
-
+    @pytest.mark.parametrize("name", ["FSDPStrategy", "ModelParallelStrategy", "DeepSpeedStrategy"])
+    def test_sharded_parameters_are_refused_by_name(self, name: str) -> None:
         class FakeTrainer:
-            strategy = FSDPStrategy()
+            """The real ones start with a GPU alone."""
 
-        with pytest.raises(ConfigError, match="FSDPStrategy"):
+            strategy = object.__new__(getattr(pl.strategies, name))
+
+        with pytest.raises(ConfigError, match=f"{name} shards them. Use strategy='ddp'"):
             HeatmapLogger(["grad"]).setup(FakeTrainer(), Module(), "fit")  # type: ignore[arg-type]
 
 
