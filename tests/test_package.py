@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import wheel
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "explaindebug"
@@ -69,20 +70,9 @@ def test_the_links_at_the_top_lead_into_the_package() -> None:
 
 @pytest.mark.slow
 def test_the_wheel_runs_elsewhere(tmp_path: Path) -> None:
-    source, target = tmp_path / "source", tmp_path / "site"
-    names = subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    for name in names.stdout.split():  # build from what is tracked: nothing is left in the checkout
-        file = ROOT / name
-        if file.is_file() and not file.is_symlink():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_bytes(file.read_bytes())
-    pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
-    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(source)]
-    subprocess.run(build, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    held = zipfile.ZipFile(wheel).namelist()
+    target = tmp_path / "site"
+    made = wheel.build(tmp_path)
+    held = zipfile.ZipFile(made).namelist()
     assert {name.split("/")[0].split("-")[0] for name in held} == {"explaindebug"}
     files = (
         "configs/train.yaml",
@@ -92,8 +82,7 @@ def test_the_wheel_runs_elsewhere(tmp_path: Path) -> None:
     )
     for name in files:
         assert f"explaindebug/{name}" in held
-    install = [*pip, "install", "--no-deps", "--target", str(target), str(wheel)]
-    subprocess.run(install, check=True, capture_output=True)
+    wheel.install(made, target)
     start = f"import sys; sys.path.insert(0, {str(target)!r}); "
     command = start + "from explaindebug.app import main; main()"
     run = [sys.executable, "-c", command, "bug=labels", "seed=3", "--cfg", "job"]
