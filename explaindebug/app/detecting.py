@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from explaindebug.app.progress import Bar
-from explaindebug.app.settings import Settings
+from explaindebug.app.workbench import Wanted, Workbench
 from explaindebug.attributions.plan import Plan
 from explaindebug.data import ImageSet
 from explaindebug.detectors import Name
@@ -31,15 +31,15 @@ def picked(rows: npt.NDArray[np.int64], most: int, seed: int) -> npt.NDArray[np.
     return np.sort(np.random.default_rng((seed, 3)).permutation(rows)[:most])
 
 
-def of_maps(
-    network: nn.Module, images: Tensor, settings: Settings, references: Tensor, bar: Bar
-) -> Scores:
+def of_maps(bench: Workbench, wanted: Wanted, images: Tensor, bar: Bar) -> Scores:
     """Statistics (n,) of every method's maps of what the network predicts."""
+    s = bench.settings
     parts: dict[Name, list[Tensor]] = {}
-    with watch(network, seed=settings.seed) as private:
-        plan = Plan(settings.attributions).prepare(private, references)
+    with watch(bench.network(wanted), seed=s.seed) as private:
+        private.to(bench.device)
+        plan = Plan(s.attributions).prepare(private, bench.references(wanted.domain))
         for some in torch.split(images, TOGETHER):
-            maps = plan(private, some, chunk=settings.chunk, workers=settings.workers, progress=bar)
+            maps = plan(private, some, chunk=s.chunk, workers=s.workers, progress=bar)
             for method, raw in maps.items():
                 for statistic, values in map_statistics(raw).items():
                     parts.setdefault(Name(method, statistic), []).append(values)

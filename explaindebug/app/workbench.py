@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from hydra.utils import instantiate
 from torch import Tensor, nn
 
@@ -208,6 +209,11 @@ class Workbench:
             "forward": "network",
             "progress": bar,
         }
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where the trainer of the run puts networks."""
+        return self._trainer([]).strategy.root_device
 
     def references(self, domain: Domain) -> Tensor:
         """Training pictures for methods that need some."""

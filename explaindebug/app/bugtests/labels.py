@@ -1,0 +1,133 @@
+"""A share of the training labels was wrong."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from explaindebug.app import detecting
+from explaindebug.app.bugtests.base import BATCH, CLEAN, TWIN, BugTest, at_least_none
+from explaindebug.app.progress import Bar
+from explaindebug.app.workbench import Wanted, Workbench
+from explaindebug.bugs.labels import LabelFlips
+from explaindebug.callbacks import (
+    ReferenceSimilarity,
+)
+from explaindebug.data import ImageSet
+from explaindebug.datamodules.base import balanced
+from explaindebug.datamodules.loading import loader
+from explaindebug.detectors import Detector, detectors
+from explaindebug.results import Headline, TestResult
+
+
+@dataclass(frozen=True)
+class Labels(BugTest):
+    """A share of the training labels was wrong.
+
+    The inputs are training examples whose labels were flipped (with `rate=0` those that would be).
+
+    Source: Adebayo et al. 2020, section 3.2.
+    """
+
+    name: ClassVar[str] = "labels"
+    title: ClassVar[str] = "Mislabelled training examples"
+    explanations: ClassVar[int] = 3
+
+    rate: float = 0.1
+    detect: int = 64  # training examples, half of them flipped, that detectors must tell apart
+
+    def __post_init__(self) -> None:
+        at_least_none("bug.labels.detect", self.detect)
+
+    @property
+    def _trained(self) -> Wanted:
+        return Wanted("mislabelled", bug=LabelFlips(self.rate), twin=2)
+
+    def check(self, bench: Workbench) -> None:
+        """Flipped examples enough."""
+        self._probe(bench)
+
+    def networks(self) -> Sequence[Wanted]:
+        """A clean reference, another clean network, and the one with wrong labels."""
+        return [CLEAN, TWIN, self._trained]
+
+    def calls(self, bench: Workbench) -> int:
+        """Three networks' maps of the probe, and the maps of the detectors' examples."""
+        return 3 + detecting.calls(len(self._suspects(bench)[0]))
+
+    def run(self, bench: Workbench, bar: Bar) -> TestResult:
+        """Similarity to the reference's maps, of the mislabelled and of the clean twin."""
+        told: ImageSet = bench.data("data", self._trained.bug).data.train
+        clean: ImageSet = bench.data().clean.train
+        bench.record(self._trained)
+        flipped = self._flipped(bench)
+        right = bench.accuracy(self._trained, "flipped examples, right labels", flipped)
+        bench.accuracy(self._trained, "training labels as told", told)
+        bench.accuracy(self._trained, "training labels, right", clean)
+        callback = ReferenceSimilarity(
+            test=self.name,
+            condition="flipped",
+            reference=bench.network(CLEAN),
+            control=bench.network(TWIN),
+            **bench.options("data", bar),
+        )
+        probe = self._probe(bench)
+        bench.measure(
+            callback, bench.network(self._trained), loader(probe, batch_size=BATCH), self.name
+        )
+        headline = Headline(
+            "flipped",
+            "spearman",
+            "down",
+            "Are maps of mislabelled examples less like the reference's than a clean twin's are?",
+        )
+        facts = {
+            "training labels flipped": int((told.labels != told.truth).sum()),
+            "flipped examples that the network calls by their right class": round(right, 3),
+        }
+        found, said = self._detectors(bench, bar)
+        result = self.result(callback, headline, facts=facts, detectors=found)
+        return replace(result, warnings=(*result.warnings, *said))
+
+    def _suspects(self, bench: Workbench) -> tuple[ImageSet, npt.NDArray[np.bool_]]:
+        """Training examples as the network was told them, and which of them were flipped.
+
+        With `rate=0` those that would be: their labels are right, so that nothing can tell them.
+        """
+        told: ImageSet = bench.data("data", self._trained.bug).data.train
+        flipped = LabelFlips(self.rate or 0.1).struck(told)
+        others = np.setdiff1d(np.arange(len(told)), flipped)
+        half = min(self.detect // 2, len(flipped))
+        ones, zeros = (
+            detecting.picked(rows, many, bench.settings.seed)
+            for rows, many in ((flipped, half), (others, self.detect - half))
+        )
+        return told.subset(np.r_[ones, zeros]), np.arange(len(ones) + len(zeros)) < len(ones)
+
+    def _detectors(self, bench: Workbench, bar: Bar) -> tuple[list[Detector], list[str]]:
+        """Loss, self-influence and map statistics against which labels were flipped."""
+        if not self.detect:
+            return [], []
+        told, flipped = self._suspects(bench)
+        of_labels, said = detecting.of_labels(bench.network(self._trained), told)
+        maps = detecting.of_maps(bench, self._trained, told.batch(slice(None)).image, bar)
+        found = detectors(
+            {**of_labels, **maps},
+            flipped,
+            test=self.name,
+            finds="flipped labels",
+            rate=self.rate or 0.1,
+            seed=bench.settings.seed,
+        )
+        return found, said
+
+    def _flipped(self, bench: Workbench) -> ImageSet:
+        clean: ImageSet = bench.data().clean.train
+        return clean.subset(LabelFlips(self.rate or 0.1).struck(clean))
+
+    def _probe(self, bench: Workbench) -> ImageSet:
+        flipped = self._flipped(bench)
+        count = bench.settings.probe
+        return flipped.subset(balanced(flipped.truth, count, flipped.classes, "flipped"))
