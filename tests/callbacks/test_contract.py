@@ -382,9 +382,7 @@ class Attention(nn.Module):
         self.block = nn.TransformerEncoderLayer(8, 2, 16, activation="gelu", batch_first=True)
         self.classifier = nn.Linear(8, 3)
 
-    def forward(
-        self, pixel_values: Tensor | None = None, labels: Tensor | None = None
-    ) -> Outputs:
+    def forward(self, pixel_values: Tensor | None = None, labels: Tensor | None = None) -> Outputs:
         assert pixel_values is not None
         tokens = self.block(self.patches(pixel_values).flatten(2).mT + self.place)
         logits = self.classifier(tokens.mean(1))

@@ -82,9 +82,7 @@ def the_cascade_is_a_custom_chart_over_the_stages(online: Online) -> None:
     chart = online.run.config["_wandb/visualize/debug/reinit/spearman"]["panel_config"]
     assert chart["panelDefId"] == "wandb/lineseries/v0"
     path = online.run.rows("debug/reinit/spearman_table/path")[-1]
-    table = json.loads(
-        online.run.files[path["debug/reinit/spearman_table/path"]].read_text()
-    )
+    table = json.loads(online.run.files[path["debug/reinit/spearman_table/path"]].read_text())
     lines = {row[1] for row in table["data"]}
     assert lines == {"grad", "gbp"}
     last = online.run.rows("debug/reinit/grad/spearman/network.fc")[-1]
@@ -146,9 +144,7 @@ def test_what_an_offline_wandb_run_holds(tmp_path: Path, monkeypatch: pytest.Mon
 
 class TestTensorBoard:
     def test_pictures_table_curves_and_means(self, tmp_path: Path) -> None:
-        accumulator = pytest.importorskip(
-            "tensorboard.backend.event_processing.event_accumulator"
-        )
+        accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
         fitted(tmp_path, callbacks(), logger=pl.loggers.TensorBoardLogger(tmp_path))
         found = accumulator.EventAccumulator(str(next(tmp_path.rglob("events.*")).parent))
         found.Reload()

@@ -21,6 +21,7 @@ from explaindebug.callbacks import (
     ReinitCascade,
     SpuriousSimilarity,
 )
+from explaindebug.callbacks.cost import Cost
 from explaindebug.callbacks.probe import block
 from explaindebug.callbacks.ranks import together
 from explaindebug.errors import AttributionError
@@ -103,7 +104,7 @@ class TestScores:
             shared: dict[str, Any] = {"strict": True, "pictures": 2, "nulls": list(NULLS)}
             pl.seed_everything(1, verbose=False)
             callbacks: list[Any] = [
-                ReinitCascade(METHODS, probe=n, most=1, **shared) for n in (7, 2, 1)
+                ReinitCascade(METHODS, probe=n, most=1, **shared) for n in (7, 1)
             ]
             callbacks.append(SpuriousSimilarity(["grad"], probe=7, control=Network(), **shared))
             callbacks.append(ReferenceSimilarity(["grad"], probe=9, reference=Network(), **shared))
@@ -184,6 +185,22 @@ class Different(Module):
             with torch.no_grad():
                 for tensor in self.state_dict().values():
                     tensor += 1
+
+
+class TestBudget:
+    def test_the_slowest_process_decides_for_all(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def timed(*_: Any) -> Cost:
+            slow = torch.distributed.is_initialized() and torch.distributed.get_rank() == 1
+            return Cost(1.0, 1.0 if slow else 0.1)
+
+        monkeypatch.setattr("explaindebug.callbacks.base.timed", timed)
+        callback = ReinitCascade(["grad"], probe=9, budget=2.0, most=1)
+        two = run(tmp_path / "two", [callback], loader(9), devices=2)
+        assert [rank["inputs"] for rank in two] == [[4], [4]]  # two on each
+        assert_same_scores(two[0]["scores"], two[1]["scores"])
+        assert all("first 4 are explained" in rank["reported"][0][0] for rank in two)
 
 
 class TestNobodyWaitsForEver:
