@@ -13,6 +13,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from explaindebug import __version__, followup
 from explaindebug.app.bugtests import BugTest
@@ -20,14 +21,14 @@ from explaindebug.app.environment import versions
 from explaindebug.app.loggers import guarded
 from explaindebug.app.progress import Bar, console, say
 from explaindebug.app.settings import Settings, settings
-from explaindebug.app.workbench import Workbench
+from explaindebug.app.workbench import Wanted, Workbench
 from explaindebug.attributions.plan import Plan
 from explaindebug.console import print_table
 from explaindebug.console_detectors import print_detectors
 from explaindebug.console_questions import print_questions
 from explaindebug.detectors import write_detectors
 from explaindebug.errors import AttributionError, ConfigError
-from explaindebug.files import writable_folder, write_json
+from explaindebug.files import check_space, writable_folder, write_json
 from explaindebug.report import write_report
 from explaindebug.results import RunResult, TestResult
 from explaindebug.runs import described
@@ -123,6 +124,27 @@ def check(bench: Workbench, tests: Sequence[BugTest]) -> None:
         test.check(bench)
     for domain in dict.fromkeys(want.domain for test in tests for want in test.networks()):
         bench.check_methods(domain)
+    check_disk(bench, [want for test in tests for want in test.networks()])
+
+
+def check_disk(bench: Workbench, wanted: Sequence[Wanted]) -> None:
+    """Refuse a run whose trained networks the disk has no room for.
+
+    A checkpoint holds the weights and Adam's two moments of each. Store and run's folder may be on
+    different disks, so both must have room; networks in the store already are counted, too.
+
+    Raises:
+        ConfigError: with what is needed and what is left.
+    """
+    networks = list(dict.fromkeys(wanted))
+    weights = {domain: _bytes(bench.build(domain)) for domain in {w.domain for w in networks}}
+    for folder in (bench.store.folder, bench.folder):
+        what = f"keeping {len(networks)} trained networks in {folder}"
+        check_space(folder, sum(3 * weights[want.domain] for want in networks), what)
+
+
+def _bytes(network: nn.Module) -> int:
+    return sum(p.numel() * p.element_size() for p in network.parameters())
 
 
 def measured(bench: Workbench, tests: Sequence[BugTest]) -> list[TestResult]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from explaindebug.data.imageset import Splits
-from explaindebug.data.official import Found, Source
+from explaindebug.data.official import Found, Source, check_there
 from explaindebug.data.official.places import PLACES
 from explaindebug.data.photos import Photo, Progress, decoded, shuffled
 from explaindebug.data.scenes import Scenes, scene_source
@@ -97,6 +97,7 @@ class Official(DebugDataModule):
     def load(self) -> Splits:
         """Every picture and mask of the splits, decoded."""
         self.prepare_data()
+        check_there(self.sources, self.root)
         found = self.find()
         return decoded(self.parts(found), found.classes, self.size, self.crop, self.progress)
 

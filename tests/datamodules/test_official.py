@@ -105,7 +105,8 @@ def test_everything_that_lacks_is_one_sentence(tmp_path: Path) -> None:
         (OxfordPets, "Oxford-IIIT Pet"),
         (StanfordDogs, "Stanford Dogs"),
         (ImageNet, "ImageNet"),
-        (BirdsDogs, "Oxford-IIIT Pet"),
+        (BirdsDogs, r"^CUB-200-2011 .* the segmentations of CUB.* Oxford-IIIT Pet is not in"),
+        (lambda root: BirdsDogs(root=root, birds="cub_200"), r"CUB-200 of 2010 .* images.tgz, ann"),
     ):
         with pytest.raises(DataError, match=title):
             module(root=tmp_path).check()

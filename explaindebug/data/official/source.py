@@ -1,7 +1,7 @@
 """Where a data set is below the root, and how it comes there."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +29,7 @@ class Source:
         homes: folders below the root that may hold it.
         needs: files and folders that its home has.
         archives: gives its files on the network; a function, as some addresses are torchvision's.
+        optional: the data can do without.
     """
 
     title: str
@@ -36,6 +37,7 @@ class Source:
     homes: tuple[str, ...]
     needs: tuple[str, ...]
     archives: Callable[[], tuple[Archive, ...]] = tuple
+    optional: bool = False
 
     def home(self, root: Path) -> Path:
         """The folder that holds it.
@@ -98,6 +100,19 @@ class Source:
         where = sorted({str((root / archive.into).resolve()) for archive in archives})
         by_hand = f"; or put {names} from {self.page} into {' and '.join(where)}"
         return f"{said}{by_hand if archives else f'; it comes from {self.page}'}."
+
+
+def check_there(sources: Sequence[Source], root: Path) -> None:
+    """Raises DataError for all that is not there at once, so that nobody fetches one by one."""
+    said = []
+    for source in sources:
+        try:
+            if not source.optional:
+                source.home(root)
+        except DataError as error:
+            said.append(str(error))
+    if said:
+        raise DataError(" ".join(said))
 
 
 def listed(names: list[str], most: int = 8) -> str:

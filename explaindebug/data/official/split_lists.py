@@ -44,6 +44,7 @@ LISTS = Source(
         )
         for name, size in SIZES.items()
     ),
+    optional=True,
 )
 
 
