@@ -1,6 +1,6 @@
 """Several runs as one run, so that tables, figures and the page of a run show them, too."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,9 +19,8 @@ def merged(result: Across, made: Mapping[str, str]) -> tuple[RunResult, list[Ver
     out of its variant, with a warning, unless all have failed.
     """
     tests, judged = [], []
-    for i, (variant, verdicts) in enumerate(zip(result.variants, result.together, strict=True)):
-        alone = sum(other.test == variant.test for other in result.variants) == 1
-        name = variant.test if alone else f"{variant.test}-{i + 1}"
+    names = _names(result.variants)
+    for name, variant, verdicts in zip(names, result.variants, result.together, strict=True):
         tests.append(_test(variant, name))
         judged += [replace(verdict, test=name) for verdict in verdicts.values()]
     rows = [
@@ -30,6 +29,22 @@ def merged(result: Across, made: Mapping[str, str]) -> tuple[RunResult, list[Ver
         for model, data, accuracy in run.result.accuracies
     ]
     return RunResult(tests, result.methods, rows, made), judged
+
+
+def repeats(result: Across) -> dict[tuple[str, str], list[Verdict]]:
+    """Each run's own verdicts, by the merged test's name and the method."""
+    return {
+        (name, method): each
+        for name, alone in zip(_names(result.variants), result.alone, strict=True)
+        for method, each in alone.items()
+    }
+
+
+def _names(variants: Sequence[Variant]) -> Iterator[str]:
+    """The tests' names, numbered where one test was run under several settings."""
+    for i, variant in enumerate(variants):
+        alone = sum(other.test == variant.test for other in variants) == 1
+        yield variant.test if alone else f"{variant.test}-{i + 1}"
 
 
 def _test(variant: Variant, name: str) -> TestResult:

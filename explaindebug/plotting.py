@@ -74,9 +74,10 @@ LINES: dict[str, dict[str, Any]] = {
 
 def legend(figure: Figure, styles: Sequence[Mapping[str, Any]], *, side: str = "left") -> None:
     """One line above all panels, at the left or the right, that names each style by its label."""
+    place: Any = f"outside upper {side}"  # matplotlib's types don't know it
     figure.legend(
         handles=[Line2D([], [], **style) for style in styles],
-        loc=f"outside upper {side}",
+        loc=place,
         ncols=max(1, len(styles)),
         labelcolor=MUTED,
         handletextpad=0.2 if all(style.get("linestyle") == "none" for style in styles) else 0.5,

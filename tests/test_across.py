@@ -11,7 +11,7 @@ from run_folders import SETTINGS, shaken, write
 from explaindebug.across import Line, across, lines
 from explaindebug.console_across import print_across
 from explaindebug.errors import DataError
-from explaindebug.merging import mean_scores, merged
+from explaindebug.merging import mean_scores, merged, repeats
 from explaindebug.runs import read_run
 from explaindebug.scores import Key, Scores
 from explaindebug.verdicts import repeated_verdicts, verdicts
@@ -155,6 +155,15 @@ def test_a_merged_run_has_a_test_for_each_variant_and_its_verdicts(rates) -> Non
     (own,) = [v for v in judged if (v.test, v.method) == ("labels-3", "vgrad")]
     column = run.tests[2].scores[Key("labels-3", "vgrad", "flipped", "bug", "spearman")]
     assert column.values.mean() == pytest.approx(own.bug)
+
+
+def test_each_runs_verdicts_stand_beside_the_merged_ones(rates) -> None:
+    found = across(rates)
+    _, judged = merged(found, {})
+    each = repeats(found)
+    assert each.keys() == {(v.test, v.method) for v in judged}
+    assert len(each["labels-3", "vgrad"]) == len(found.variants[2].runs)
+    assert each["labels-3", "vgrad"] == found.alone[2]["vgrad"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])

@@ -13,7 +13,7 @@ from explaindebug.app.progress import console, say
 from explaindebug.console_across import print_across
 from explaindebug.errors import ConfigError
 from explaindebug.files import replacing, writable_folder
-from explaindebug.merging import merged
+from explaindebug.merging import merged, repeats
 from explaindebug.report import write_report
 from explaindebug.runs import read_run
 
@@ -41,7 +41,8 @@ def main(arguments: Sequence[str]) -> Across:
         "versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
     }
     whole, verdicts = merged(result, made)
-    report = write_report(whole, verdicts, folder, level=result.runs[0].settings["level"])
+    level = result.runs[0].settings["level"]
+    report = write_report(whole, verdicts, folder, level=level, repeats=repeats(result))
     print_across(result, console)
     say(f"\neverything is in {folder}; open {report}")
     return result

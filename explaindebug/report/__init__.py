@@ -13,6 +13,8 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from explaindebug import figures, plotting, wording
+from explaindebug.cascade import Cascaded
+from explaindebug.cascade.figure import figure7
 from explaindebug.files import write_atomically
 from explaindebug.mapfigures import map_grid
 from explaindebug.palettes import NOT_A_NUMBER
@@ -65,9 +67,12 @@ def draw(
     staged = [key.similarity for key, _ in test.scores if key.condition in test.stages]
     for similarity in dict.fromkeys(staged):
         drawn[similarity] = figures.cascade(test, names, similarity=similarity)
-    galleries = [g for g in test.galleries if g.maps and len(g.inputs) and not test.stages]
-    for k, gallery in enumerate(galleries):
-        drawn["maps" if k == 0 else f"maps_{k + 1}"] = map_grid(gallery, names)
+    for k, gallery in enumerate(g for g in test.galleries if g.maps and len(g.inputs)):
+        name = "maps" if k == 0 else f"maps_{k + 1}"
+        if not test.stages:
+            drawn[name] = map_grid(gallery, names)
+        elif set(test.stages) & set(gallery.maps):
+            drawn[name] = figure7(Cascaded.of(test.stages, test.scores, gallery=gallery), names)
     return drawn
 
 

@@ -60,7 +60,7 @@ def section(
     """A test made ready for the page, each gallery's maps within `budget` bytes."""
     verdicts = {m: cells[test.name, m] for m in names if (test.name, m) in cells}
     place = f"test-{test.name}"
-    summaries = {Key(*line[:5]): line for line in summarise(test.scores)}
+    summaries = {Key(*line[:5]): line for line in summarise(test.scores.select(test=test.name))}
     headline = test.headline
     keys = {m: Key(test.name, m, headline.condition, "bug", headline.similarity) for m in verdicts}
     return Section(

@@ -38,7 +38,7 @@ def paper_table(test: TestResult, names: Mapping[str, str]) -> PaperTable | None
     if not compared:
         return None
     wanted = Scores()
-    for key, column in pooled(test.scores):
+    for key, column in pooled(test.scores.select(test=test.name)):
         if (key.condition, key.similarity) in compared:
             wanted.add(key, *column)
     found = {Key(*line[:5]): line for line in summarise(wanted)}
@@ -64,7 +64,8 @@ def paper_table(test: TestResult, names: Mapping[str, str]) -> PaperTable | None
 def comparisons(test: TestResult) -> dict[tuple[str, str], str]:
     """(condition, similarity) -> its name in the table: the paper's, a cascade's stages apart."""
     wanted = ONLY.get(test.name, tuple(SIMILARITIES))
-    keys = [key for key, _ in test.scores.select(role="bug") if key.condition not in test.stages]
+    own = test.scores.select(test=test.name, role="bug")
+    keys = [key for key, _ in own if key.condition not in test.stages]
     conditions = list(dict.fromkeys(key.condition for key in keys))
     found = {}
     for condition, name in product(conditions, wanted):

@@ -260,7 +260,7 @@ def test_files_beside_the_page(folder) -> None:
     ]
     figures = {path.name for path in (folder / "figures").iterdir()}
     names = [f"{test.name}_effects" for test in RUN.tests] + ["reinit_spearman"]
-    names += [f"{test.name}_maps" for test in RUN.tests[:2]]
+    names += [f"{test.name}_maps" for test in RUN.tests[:3]]
     assert figures == {f"{name}.{kind}" for name in names for kind in ("png", "pdf")}
 
 
