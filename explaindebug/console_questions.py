@@ -31,7 +31,7 @@ def _print(
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column(test.title)
     for question in test.questions:
-        table.add_column(SHORT[question.condition], no_wrap=True)
+        table.add_column(SHORT.get(question.condition, question.condition), no_wrap=True)
     plain = not console.encoding.startswith("utf")
     for method, name in result.methods.items():
         cells = [_cell(own.get((q.condition, method)), plain) for q in test.questions]

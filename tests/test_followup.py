@@ -1,9 +1,12 @@
 """The three questions of the follow-up, on scores of which the answers are known."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from explaindebug.console_questions import print_questions
 from explaindebug.followup import SHORT, answers, questions
-from explaindebug.results import Headline, TestResult
+from explaindebug.results import Headline, RunResult, TestResult
 from explaindebug.scores import Key, Scores
 
 N = 60
@@ -46,3 +49,15 @@ def test_a_condition_that_was_not_measured_is_said() -> None:
     (known, *others) = answers(result(gt1=(0.7, 0.3)), margin=0.1, level=0.05)
     assert known.answer == "shows"
     assert all(v.answer == "can't tell" and v.reason for v in others)
+
+
+def test_the_answers_are_printed_under_their_names(capsys) -> None:
+    asked = result(gt1=(0.7, 0.3), ccm=(0.8, 0.8), fam=(0.3, 0.8))
+    mine = Headline("of mine", "ssim", "up", "Mine: is it?")
+    test = replace(asked, questions=(*asked.questions, mine))
+    print_questions(
+        RunResult([test], {"grad": "Grad"}, [], {}), answers(test, margin=0.1, level=0.05)
+    )
+    said = capsys.readouterr().out
+    for word in ("K-SSD", "CCM", "FAM", "of mine", "Mine: is it?", "shows"):
+        assert word in said
