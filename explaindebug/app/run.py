@@ -131,12 +131,19 @@ def check_disk(bench: Workbench, wanted: Sequence[Wanted]) -> None:
     """Refuse a run whose trained networks the disk has no room for.
 
     A checkpoint holds the weights and Adam's two moments of each. Store and run's folder may be on
-    different disks, so both must have room; networks in the store already are counted, too.
+    different disks, so both must have room.
 
     Raises:
         ConfigError: with what is needed and what is left.
     """
     networks = list(dict.fromkeys(wanted))
+    try:
+        _check_room(bench, networks)
+    except ConfigError:  # those in the store need no more; to look them up takes a while
+        _check_room(bench, [want for want in networks if not bench.store.has(bench.recipe(want))])
+
+
+def _check_room(bench: Workbench, networks: Sequence[Wanted]) -> None:
     weights = {domain: _bytes(bench.build(domain)) for domain in {w.domain for w in networks}}
     for folder in (bench.store.folder, bench.folder):
         what = f"keeping {len(networks)} trained networks in {folder}"
