@@ -522,7 +522,7 @@ class TestWhereItGoes:
         ((_, column),) = values
         assert run.callback_metrics[name].item() == pytest.approx(np.nanmean(column.values), 1e-5)
         assert list(tmp_path.rglob("scores.csv"))
-        assert len(list(tmp_path.rglob("*.png"))) == 3
+        assert len(list(tmp_path.rglob("maps/*.png"))) == 3  # a strip per method
 
     def test_checkpoints_can_be_chosen_by_a_debugging_metric(self, tmp_path: Any) -> None:
         keep = pl.callbacks.ModelCheckpoint(
