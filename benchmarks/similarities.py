@@ -157,7 +157,7 @@ def main() -> None:
     found = arguments(__doc__.splitlines()[0])
     bench = Bench("similarities: milliseconds", found)
     torch.manual_seed(0)
-    sizes = {48: (48, 8), 224: (4, 2)} if found.quick else {48: (48, 8), 224: (16, 8)}
+    sizes = {48: (48, 8), 224: (4, 8)} if found.quick else {48: (48, 8), 224: (16, 8)}
     for size, (n, stages) in sizes.items():
         bench.note(f"{n} maps of {size} px, {stages} stages")
         for name in GOALS:

@@ -27,13 +27,14 @@ class Labels(BugTest):
     """A share of the training labels was wrong.
 
     The inputs are training examples whose labels were flipped (with `rate=0` those that would be).
+    The same networks on examples whose labels are right tell a change of those from one of all.
 
     Source: Adebayo et al. 2020, section 3.2.
     """
 
     name: ClassVar[str] = "labels"
     title: ClassVar[str] = "Mislabelled training examples"
-    explanations: ClassVar[int] = 3
+    explanations: ClassVar[int] = 6
 
     rate: float = 0.1
     detect: int = 64  # training examples, half of them flipped, that detectors must tell apart
@@ -54,8 +55,8 @@ class Labels(BugTest):
         return [CLEAN, TWIN, self._trained]
 
     def calls(self, bench: Workbench) -> int:
-        """Three networks' maps of the probe, and the maps of the detectors' examples."""
-        return 3 + detecting.calls(len(self._suspects(bench)[0]))
+        """Three networks' maps of both probes, and the maps of the detectors' examples."""
+        return self.explanations + detecting.calls(len(self._suspects(bench)[0]))
 
     def run(self, bench: Workbench, bar: Bar) -> TestResult:
         """Similarity to the reference's maps, of the mislabelled and of the clean twin."""
@@ -66,30 +67,53 @@ class Labels(BugTest):
         right = bench.accuracy(self._trained, "flipped examples, right labels", flipped)
         bench.accuracy(self._trained, "training labels as told", told)
         bench.accuracy(self._trained, "training labels, right", clean)
-        callback = ReferenceSimilarity(
-            test=self.name,
-            condition="flipped",
-            reference=bench.network(CLEAN),
-            control=bench.network(TWIN),
-            **bench.options("data", bar),
-        )
-        probe = self._probe(bench)
-        bench.measure(
-            callback, bench.network(self._trained), loader(probe, batch_size=BATCH), self.name
-        )
+        callback = self._measured(bench, bar, "flipped", self._probe(bench))
+        others = self._measured(bench, bar, "unflipped", self._unflipped(bench))
         headline = Headline(
             "flipped",
             "spearman",
             "down",
             "Are maps of mislabelled examples less like the reference's than a clean twin's are?",
         )
+        beside = Headline(
+            "unflipped",
+            "spearman",
+            "down",
+            "Are maps of rightly labelled examples less like the reference's, too?",
+        )
         facts = {
             "training labels flipped": int((told.labels != told.truth).sum()),
             "flipped examples that the network calls by their right class": round(right, 3),
         }
         found, said = self._detectors(bench, bar)
-        result = self.result(callback, headline, facts=facts, detectors=found)
-        return replace(result, warnings=(*result.warnings, *said))
+        result = self.result(callback, headline, facts=facts, detectors=found, questions=(beside,))
+        return replace(
+            result,
+            scores=callback.scores + others.scores,
+            warnings=(*result.warnings, *others.warnings, *said),
+        )
+
+    def _measured(
+        self, bench: Workbench, bar: Bar, condition: str, examples: ImageSet
+    ) -> ReferenceSimilarity:
+        """The mislabelled network and the clean twin against the clean reference."""
+        callback = ReferenceSimilarity(
+            test=self.name,
+            condition=condition,
+            reference=bench.network(CLEAN),
+            control=bench.network(TWIN),
+            **bench.options("data", bar),
+        )
+        batches = loader(examples, batch_size=BATCH)
+        bench.measure(callback, bench.network(self._trained), batches, self.name)
+        return callback
+
+    def _unflipped(self, bench: Workbench) -> ImageSet:
+        """As many examples whose labels are right."""
+        clean: ImageSet = bench.data().clean.train
+        struck = LabelFlips(self.rate or 0.1).struck(clean)
+        right = clean.subset(np.setdiff1d(np.arange(len(clean)), struck))
+        return right.subset(balanced(right.truth, bench.settings.probe, right.classes, "unflipped"))
 
     def _suspects(self, bench: Workbench) -> tuple[ImageSet, npt.NDArray[np.bool_]]:
         """Training examples as the network was told them, and which of them were flipped.

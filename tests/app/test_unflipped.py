@@ -1,0 +1,42 @@
+"""The control of the mislabelled examples: examples whose labels are right."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from explaindebug.app import main
+
+SMALL = (
+    *("bug=labels", "bug.labels.rate=0.2", "bug.labels.detect=0", "attributions=[grad]"),
+    *("data.size=32", "data.train=80", "data.val=20", "data.test=20", "trainer.max_epochs=1"),
+    *("trainer.enable_progress_bar=false", "probe=8", "pictures=1", "similarities=[spearman]"),
+    *("nulls=[]", "logger=none", "callbacks=none", "output=out", "store=store", "clusters=class"),
+)
+
+
+def test_unflipped_examples_stand_beside_the_flipped_ones(
+    tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train.py", *SMALL])
+    main()
+    with open("out/scores.csv", newline="") as file:
+        scores = list(csv.DictReader(file))
+    rows: dict[str, set[int]] = {}
+    for line in scores:
+        rows.setdefault(line["condition"], set()).add(int(line["row"]))
+    (record,) = json.loads(Path("out/records/mislabelled.json").read_text())
+    assert len(rows["flipped"]) == len(rows["unflipped"]) == 8
+    assert rows["flipped"] <= set(record["rows"])
+    assert not rows["unflipped"] & set(record["rows"])
+    roles = {(line["condition"], line["role"]) for line in scores}
+    assert {("unflipped", "bug"), ("unflipped", "control")} <= roles
+    results = json.loads(Path("out/results.json").read_text())
+    (verdict,) = results["verdicts"]
+    assert verdict["condition"] == "flipped"
+    assert verdict["reason"].startswith("Too few clusters: the 8 inputs come in 2")
+    assert [asked["condition"] for asked in results["questions"]] == ["unflipped"]
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Are maps of rightly labelled examples less like the reference's, too?" in said
