@@ -96,8 +96,9 @@ class Lime(Surrogate):
             count.
         alpha: how strongly the weights are drawn to zero.
 
-    Checked: the fit against scikit-learn's Ridge, captum's LimeBase and the lime package on the
-    same perturbations (1e-9, 1e-4, 1e-9). tests/attributions/test_surrogate.py and
+    Checked: the lime package on Grad's eight networks, on equal perturbations (float32, 1e-4); the
+    fit against scikit-learn's Ridge and captum's LimeBase (1e-9, 1e-4).
+    tests/attributions/test_references.py, tests/attributions/test_surrogate.py and
     tests/attributions/test_coalitions.py
 
     Differs: from the lime package: superpixels are SLICO's and not quickshift's, the logit is
@@ -137,8 +138,9 @@ class KernelShap(Surrogate):
     exact as the model's numbers; the values are where all 2^m - 2 coalitions fit in `samples`.
 
     Checked: the definition of Shapley values on up to eight superpixels (1e-6); shap's
-    KernelExplainer (1e-6); captum's KernelShap with its own 2000 draws (cosine 0.999).
-    tests/attributions/test_surrogate.py and tests/attributions/test_coalitions.py
+    KernelExplainer on Grad's eight networks (float32, 1e-4); captum's KernelShap with its own 2000
+    draws (cosine 0.999). tests/attributions/test_references.py and
+    tests/attributions/test_surrogate.py
 
     Differs: captum holds the sum by a large weight, here it is a constraint; shap may leave
     superpixels out (`l1_reg`), here all keep their value; each coalition comes with its complement.
