@@ -62,18 +62,15 @@ class Fresh:
     """New values for a model's tensors by their full names, and what was done to get them."""
 
     tensors: Mapping[str, Tensor]  # of the shape, dtype, device and layout of the model's own
+    layers: Mapping[str, tuple[str, ...]]  # which of them each layer has
     report: Report
 
-    def of(self, model: nn.Module, names: Collection[str]) -> dict[str, Tensor]:
-        """The values of some layers alone.
-
-        Raises:
-            ConfigError: for an unknown layer.
-        """
-        owned = owned_layers(model)
-        chosen = [owned[name] for name in _chosen(owned, names)]
-        wanted = {id(tensor_of(own.module, name)) for own in chosen for name in own.names}
-        return {k: v for k, v in self.tensors.items() if id(tensor_of(model, k)) in wanted}
+    def of(self, names: Collection[str]) -> dict[str, Tensor]:
+        """The values of some of the layers, or of those below some modules, alone."""
+        exact, below = set(names), tuple(f"{name}." for name in names)
+        meant = [x for x in self.layers if x in exact or x.startswith(below)]
+        wanted = {tensor for layer in meant for tensor in self.layers[layer]}
+        return {name: tensor for name, tensor in self.tensors.items() if name in wanted}
 
 
 def fresh(
@@ -102,9 +99,10 @@ def fresh(
     """
     write = initialiser(init)
     owned = owned_layers(model)
+    chosen = _chosen(owned, names)
     tensors: dict[str, Tensor] = {}
     left = []
-    for name, wanted in _by_first_owner(owned, _chosen(owned, names)).items():
+    for name, wanted in _by_first_owner(owned, chosen).items():
         stand_in = _stand_in(owned[name])
         kept = set(write(stand_in, _generator(seed, draw, name)) or ())
         for own_name, full_name in wanted.items():
@@ -114,7 +112,8 @@ def fresh(
             like = tensor_of(owned[name].module, own_name).detach()
             tensors[full_name] = torch.empty_like(like).copy_(tensor_of(stand_in, own_name))
     name = init if isinstance(init, str) else getattr(init, "__name__", repr(init))
-    return Fresh(tensors, Report(tuple(tensors), tuple(left), seed, draw, name))
+    report = Report(tuple(tensors), tuple(left), seed, draw, name)
+    return Fresh(tensors, _by_layer(owned, chosen, model, tensors), report)
 
 
 def reinitialise(model: nn.Module, names: Collection[str], **how: Any) -> Report:
@@ -138,17 +137,19 @@ def reinitialised(model: nn.Module, names: Collection[str], **how: Any) -> Itera
 
 
 @contextmanager
-def exchanged(model: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[None]:
+def exchanged(model: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[list[Tensor]]:
     """Inside, the model's tensors of those names hold other values, without any copying.
 
-    Parameters and buffers stay the same objects, so that whoever holds one sees the new values.
+    Parameters and buffers stay the same objects, so that whoever holds one sees the new values;
+    those that differ are given.
     """
-    own = {name: tensor_of(model, name) for name in tensors}
+    known = tensors_of(model)
+    own = {name: known[name] for name in tensors}
     before = {name: tensor.data for name, tensor in own.items()}
     try:
         for name, tensor in own.items():
             tensor.data = tensors[name]
-        yield
+        yield list(own.values())
     finally:
         for name, tensor in own.items():
             tensor.data = before[name]
@@ -180,6 +181,19 @@ def _by_first_owner(owned: dict[str, Owned], chosen: list[str]) -> dict[str, dic
     return wanted
 
 
+def _by_layer(
+    owned: dict[str, Owned], chosen: list[str], model: nn.Module, drawn: Collection[str]
+) -> dict[str, tuple[str, ...]]:
+    """Layer -> the names, among those drawn, of the tensors it has, its own or shared ones."""
+    known = tensors_of(model)
+    names = {id(known[name]): name for name in drawn}
+    found = {}
+    for layer in chosen:
+        tensors = (tensor_of(owned[layer].module, name) for name in owned[layer].names)
+        found[layer] = tuple(names[id(tensor)] for tensor in tensors if id(tensor) in names)
+    return found
+
+
 def _stand_in(own: Owned) -> nn.Module:
     """The layer with tensors of its own, float32 on the CPU; a container's parameter by itself."""
     if not own.on_container:
@@ -204,6 +218,12 @@ def _twin(module: nn.Module) -> nn.Module:
 def _values(tensor: Tensor) -> Tensor:
     dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
     return torch.empty(tensor.shape, dtype=dtype).copy_(tensor.detach())
+
+
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """All parameters and buffers by their full names; what is shared has several."""
+    parameters = model.named_parameters(remove_duplicate=False)
+    return {**dict(parameters), **dict(model.named_buffers(remove_duplicate=False))}
 
 
 def tensor_of(module: nn.Module, name: str) -> Tensor:

@@ -337,7 +337,7 @@ def test_fresh_values_are_those_that_reinitialise_writes_and_the_model_stays(bui
     new = fresh(model, names, seed=3, draw=1)
     assert equal(values(model), before)
     for chosen in (names, names[1::2]):
-        assert equal(new.of(model, chosen), fresh(model, chosen, seed=3, draw=1).tensors)
+        assert equal(new.of(chosen), fresh(model, chosen, seed=3, draw=1).tensors)
     assert reinitialise(model, names, seed=3, draw=1) == new.report
     assert all(torch.equal(model.state_dict()[k], v) for k, v in new.tensors.items())
 
@@ -345,7 +345,7 @@ def test_fresh_values_are_those_that_reinitialise_writes_and_the_model_stays(bui
 def test_fresh_values_of_a_shared_tensor_whichever_layer_asks():
     model = Tied()
     new = fresh(model, ["inward", "outward"], seed=0)
-    assert new.of(model, ["outward"]).keys() == {"inward.weight", "outward.bias"}
+    assert new.of(["outward"]).keys() == {"inward.weight", "outward.bias"}
 
 
 def test_fresh_values_have_the_models_dtype_and_layout():

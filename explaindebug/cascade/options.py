@@ -113,7 +113,7 @@ class Cascade:
         everything = list(dict.fromkeys(name for stage in steps for name in stage.layers))
         for draw in range(self.draws if steps else 0):
             new = fresh(model, everything, seed=self.seed, draw=draw, init=self.init)
-            states += [State(s.name, draw, new.of(model, s.layers)) for s in steps]
+            states += [State(s.name, draw, new.of(s.layers)) for s in steps]
             report = report or new.report
         return states, report
 

@@ -15,7 +15,7 @@ from explaindebug.attributions.jobs import Job, Maps
 from explaindebug.attributions.targets import logits_of
 from explaindebug.cascade.replay import Replay
 from explaindebug.errors import ConfigError
-from explaindebug.reinitialisation import exchanged, tensor_of
+from explaindebug.reinitialisation import exchanged, tensors_of
 
 LOGITS = "logits"  # stands among the methods' names; no method is called so
 
@@ -30,8 +30,8 @@ class State(NamedTuple):
     @contextmanager
     def of(self, model: nn.Module) -> Iterator[list[Tensor]]:
         """Inside, the model is in this state; gives its tensors that differ."""
-        with exchanged(model, self.tensors):
-            yield [tensor_of(model, name) for name in self.tensors]
+        with exchanged(model, self.tensors) as changed:
+            yield changed
 
 
 TRAINED = State("trained", 0, {})
@@ -133,7 +133,8 @@ class InAllStates:
         return [{name: maps / self._copies for name, maps in sums.items()} for sums in total]
 
     def _once(self, model: nn.Module, works: Sequence[Work]) -> list[Maps]:
-        always = [tensor_of(model, name) for name in self._always]
+        known = tensors_of(model)
+        always = [known[name] for name in self._always]
         replay = Replay(model, always=always, room=self.room)
         found = []
         for state, work in zip(self.states, works, strict=True):

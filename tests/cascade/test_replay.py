@@ -33,7 +33,7 @@ class Counted(TorchFunctionMode):
 def states(model: nn.Module, order: str, size: int = 16) -> States:
     steps = stages(layers(model, images(1, size)), order)
     new = fresh(model, [name for step in steps for name in step.layers], seed=0)
-    return [{}, *(new.of(model, step.layers) for step in steps)]
+    return [{}, *(new.of(step.layers) for step in steps)]
 
 
 def replayed(model: nn.Module, found: States, work: Any, room: int = ROOM) -> list[Any]:
