@@ -9,6 +9,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from explaindebug.cascade.cascaded import curve as staged
 from explaindebug.plotting import (
     ACCENT,
     ANSWERS,
@@ -28,7 +29,6 @@ from explaindebug.plotting import (
     settle,
 )
 from explaindebug.results import TestResult
-from explaindebug.scores import Key
 from explaindebug.verdicts import Verdict
 
 Floats = npt.NDArray[np.float64]
@@ -110,15 +110,8 @@ def cascade(test: TestResult, names: Mapping[str, str], *, similarity: str = "")
 
 
 def curve(test: TestResult, method: str, similarity: str, role: str) -> tuple[Floats, Floats]:
-    """Mean and standard deviation over inputs (stages,) after each stage; NaN where unknown."""
-    means, spreads = np.full((2, len(test.stages)), np.nan)
-    for k, stage in enumerate(test.stages):
-        key = Key(test.name, method, stage, role, similarity)
-        values = test.scores[key].values if key in test.scores else np.empty(0)
-        values = values[np.isfinite(values)]
-        means[k] = values.mean() if len(values) else np.nan
-        spreads[k] = values.std(ddof=1) if len(values) > 1 else np.nan
-    return means, spreads
+    """Mean and standard deviation (stages,) over inputs and draws at each stage; NaN if unknown."""
+    return staged(test.scores.select(test=test.name), test.stages, method, similarity, role)
 
 
 def short(name: str, most: int = 28) -> str:
@@ -146,7 +139,7 @@ def _curve(axes: Axes, test: TestResult, method: str, similarity: str) -> None:
     axes.fill_between(x, mean - spread, mean + spread, color=ACCENT, alpha=0.18, linewidth=0)
     axes.plot(x, mean, **LINES["bug"])
     for role in test.scores.select(method=method, similarity=similarity).unique("role"):
-        if role != "bug":  # "control", "control: 2", "null: gaussian"
+        if role.partition(":")[0] != "bug":  # "control", "control: 2", "null: gaussian"
             axes.plot(x, curve(test, method, similarity, role)[0], **LINES[role.partition(":")[0]])
 
 
