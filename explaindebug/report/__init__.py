@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import math
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -104,9 +105,10 @@ def render(
 def spread(together: Verdict, each: Sequence[Verdict]) -> str:
     """`sd 0.03, 2 of 3 runs`: between runs, and how many say by themselves what all say."""
     effects = [v.effect for v in each if not math.isnan(v.effect)]
-    sd = f"sd {wording.num(statistics.stdev(effects))}, " if len(effects) > 1 else ""
+    sd = [f"sd {wording.num(statistics.stdev(effects))}"] if len(effects) > 1 else []
     alike = sum(v.answer == together.answer for v in each)
-    return f"{sd}{alike} of {len(each)} run{'s' * (len(each) > 1)}"
+    parts = [*sd, f"{alike} of {len(each)} run{'s' * (len(each) > 1)}"]
+    return ", ".join(part.replace(" ", wording.NO_BREAK) for part in parts)
 
 
 def fill(template: str, **values: object) -> str:
@@ -137,6 +139,7 @@ def _environment() -> Environment:
         "sentence": wording.sentence,
         "order": lambda v: RANK[v.answer] * 1000 + (0 if math.isnan(v.effect) else v.effect),
         "mean_sem": _mean_sem,
+        "breakable": _breakable,
     }
     return environment
 
@@ -146,3 +149,8 @@ def _mean_sem(cell: Summary | None) -> str:
         return "–"
     text = f"{wording.num(cell.mean)} ±{wording.NO_BREAK}{wording.num(cell.sem, 3)}"
     return text if not cell.missing else f"{text} ({cell.missing} NaN)"
+
+
+def _breakable(text: str) -> Markup:
+    """The text with places where a line may end, as in `bug.labels.rate=0.1`."""
+    return Markup("<wbr>").join(re.split(r"(?<=[.=/])(?=[a-z0-9])", text))

@@ -16,7 +16,7 @@ from explaindebug.report.pictures import GAP, LEAST, LEVELS, Fit, album, fit, sh
 from explaindebug.results import Gallery, Gate, Headline, RunResult, TestResult
 from explaindebug.scores import Scores
 
-VOID = {"meta", "link", "img", "br", "col", "input", "hr"}
+VOID = {"wbr", "meta", "link", "img", "br", "col", "input", "hr"}
 RUN = fake_run(inputs=2, size=16)
 VERDICTS = fake_verdicts(RUN)
 
