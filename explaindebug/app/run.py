@@ -119,15 +119,19 @@ def check(bench: Workbench, tests: Sequence[BugTest]) -> None:
     """Everything that can be refused before training: data, networks, methods."""
     say(f"output: {bench.folder}")
     bench.check_trainer()
-    say(f"data: {bench.describe()}")
+    wanted = list(dict.fromkeys(want for test in tests for want in test.networks()))
+    domains = list(dict.fromkeys(want.domain for want in wanted))
+    say(f"data: {bench.describe(domains)}")
+    bench.check_given(wanted)
     for test in tests:
         test.check(bench)
-    for domain in dict.fromkeys(want.domain for test in tests for want in test.networks()):
+    for domain in domains:
         bench.check_methods(domain)
-    check_disk(bench, [want for test in tests for want in test.networks()])
+    if not bench.as_given:
+        check_disk(bench, wanted)
 
 
-def check_disk(bench: Workbench, wanted: Sequence[Wanted]) -> None:
+def check_disk(bench: Workbench, networks: Sequence[Wanted]) -> None:
     """Refuse a run whose trained networks the disk has no room for.
 
     A checkpoint holds the weights and Adam's two moments of each. Store and run's folder may be on
@@ -136,7 +140,6 @@ def check_disk(bench: Workbench, wanted: Sequence[Wanted]) -> None:
     Raises:
         ConfigError: with what is needed and what is left.
     """
-    networks = list(dict.fromkeys(wanted))
     try:
         _check_room(bench, networks)
     except ConfigError:  # those in the store need no more; to look them up takes a while

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,7 @@ from explaindebug.data import ImageSet
 from explaindebug.data.imageset import Labels
 from explaindebug.errors import ConfigError, DataError, UnsupportedModelError
 from explaindebug.files import write_json
+from explaindebug.models.heads import head_outputs
 from explaindebug.postprocessing import PostProcessing
 from explaindebug.verdicts import Verdict
 from explaindebug.watching import watch
@@ -124,9 +125,17 @@ class Workbench:
             done = self.trained[want] = self._trained(want)
             found = self.accuracy(want, "test", self.data(want.domain, want.bug).data.test)
             how = "reused" if done.reused else f"trained in {done.seconds:.0f} s"
+            how = "with its weights as they are" if self.as_given else how
             say(f"  accuracy {found:.3f} on test pictures, {how}")
 
+    @property
+    def as_given(self) -> bool:
+        """Nothing is trained: the network's weights are taken as they are."""
+        return self.settings.trainer.get("max_epochs") == 0
+
     def _trained(self, want: Wanted) -> Trained:
+        if self.as_given:
+            return Trained(self.build(want.domain).eval(), self.folder, 0.0, reused=True)
         recipe = self.recipe(want)
         module = self.data(want.domain, want.bug).with_seed(recipe.seed)
         extra = [] if self.store.has(recipe) else self._callbacks(want.name)
@@ -242,10 +251,38 @@ class Workbench:
                 "networks one after another, each on one device. Set trainer.devices=1; for many "
                 "runs at once use a sweep."
             )
-        if endless or 0 in (made.max_epochs, made.max_steps):
+        if endless or made.max_steps == 0:
             raise ConfigError(
                 f"trainer.max_epochs must be at least 1, got {made.max_epochs} "
                 f"(max_steps: {made.max_steps})."
+            )
+
+    def check_given(self, wanted: Sequence[Wanted]) -> None:
+        """Refuse to take weights as they are where there are none, or a network must be trained.
+
+        Raises:
+            ConfigError: with what else would do.
+        """
+        if not self.as_given:
+            return
+        if self.settings.model.get("weights") is None:
+            raise ConfigError(
+                "trainer.max_epochs=0 takes the network's weights as they are, but there are none: "
+                "give model.weights, a file or IMAGENET1K_V1, or set it to at least 1."
+            )
+        trained = list(dict.fromkeys(w.name for w in wanted if w != Wanted(w.name)))
+        if trained:
+            raise ConfigError(
+                f"trainer.max_epochs=0 trains nothing, but {', '.join(trained)} must be trained. "
+                "Weights are taken as they are by bug=reinit with bug.reinit.twin=false."
+            )
+        classes = len(self.modules["data"].classes)
+        own = head_outputs(instantiate(dict(self.settings.model)))
+        if own != (1 if classes == 2 else classes):
+            raise ConfigError(
+                f"trainer.max_epochs=0 takes the network's weights as they are, which have {own} "
+                f"outputs, but the data has {classes} classes. Take the data that they were made "
+                "for (data=imagenet), or set trainer.max_epochs to at least 1."
             )
 
     def check_methods(self, domain: Domain) -> None:
@@ -264,10 +301,10 @@ class Workbench:
                 " ".join(f"{name}: {error}" for name, error in refusals.items())
             )
 
-    def describe(self) -> str:
-        """The data in a few words."""
+    def describe(self, domains: Iterable[Domain] = ("data", "foreign")) -> str:
+        """The data of these domains in a few words."""
         said = []
-        for module in self.modules.values():
+        for module in (self.modules[domain] for domain in domains):
             train, val, test = module.clean
             _, h, w = train.size
             counts = f"{len(train)} + {len(val)} + {len(test)} pictures of {h} x {w} px"

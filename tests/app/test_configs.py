@@ -31,6 +31,10 @@ def test_composes_and_fits(choice: str) -> None:
     overrides = [choice, "hydra.run.dir=out", "output=out"]
     if choice.startswith("data=") and choice not in ("data=embedded", "data=figures"):
         overrides.append("data.root=somewhere")
+    if choice.startswith("experiment="):
+        overrides.append("data.root=somewhere")
+    if choice == "experiment=table3":
+        overrides.append("foreign.root=elsewhere")
     if choice == "callbacks=reference":
         overrides.append("callbacks.reference.reference=some.ckpt")
     with initialize_config_module("explaindebug.configs", version_base="1.3"):

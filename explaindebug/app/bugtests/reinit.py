@@ -39,6 +39,7 @@ class Reinit(BugTest):
     retake: bool = False
     smooth: int = 0
     noise: float = 0.01
+    twin: bool = True  # a network trained with another seed is shown beside
 
     def __post_init__(self) -> None:
         if self.layers < 0:
@@ -56,12 +57,12 @@ class Reinit(BugTest):
 
     def networks(self) -> Sequence[Wanted]:
         """The trained network, and one trained with another seed."""
-        return [CLEAN, TWIN]
+        return [CLEAN, TWIN] if self.twin else [CLEAN]
 
     def calls(self, bench: Workbench) -> int:
         """The trained, the noisy, the twin, and every stage of every draw."""
         found = self._stages(bench, bench.network(CLEAN))
-        return 3 + (self.draws * len(found) if self.layers else 1)
+        return 2 + self.twin + (self.draws * len(found) if self.layers else 1)
 
     def _stages(self, bench: Workbench, network: nn.Module) -> Sequence[Stage]:
         how = replace(self._callback().how, most=None)
@@ -82,7 +83,8 @@ class Reinit(BugTest):
 
     def run(self, bench: Workbench, bar: Bar) -> TestResult:
         """The cascade against the trained network."""
-        callback = self._callback(twin=bench.network(TWIN), **bench.options("data", bar))
+        twin = bench.network(TWIN) if self.twin else None
+        callback = self._callback(twin=twin, **bench.options("data", bar))
         probe = bench.data().probe(bench.settings.probe)
         bench.measure(callback, bench.network(CLEAN), loader(probe, batch_size=BATCH), self.name)
         stage = callback.stages[self.layers - 1] if self.layers else NONE
