@@ -1,6 +1,6 @@
 """What the console shows while a run goes on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -21,6 +21,21 @@ def say(text: str, detail: str = "") -> None:
     """One line on the console."""
     # Paths and commands must stay in one piece, to be copied.
     console.print(f"{text}[dim]{'  ' + detail if detail else ''}[/dim]", soft_wrap=True)
+
+
+def counting(what: str) -> Callable[[int, int], None]:
+    """A function of (done, in all) that shows the share on one line of a terminal, else nothing."""
+    shown = -1
+
+    def show(done: int, total: int) -> None:
+        nonlocal shown
+        percent = 100 * done // total if total else 0
+        if console.is_terminal and percent != shown:
+            shown = percent
+            line = f"{what}: {percent} %" if done < total else " " * (len(what) + 8)
+            console.print(line, end="\r")
+
+    return show
 
 
 class Bar:

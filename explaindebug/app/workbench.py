@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from explaindebug._lightning import pl
 from explaindebug.app.classifier import Classifier, accuracy, predictions
-from explaindebug.app.progress import Bar, say
+from explaindebug.app.progress import Bar, counting, say
 from explaindebug.app.settings import Settings
 from explaindebug.app.store import Recipe, Store, Trained
 from explaindebug.app.training import quiet, trainer
@@ -79,6 +79,10 @@ class Workbench:
         """The data modules of both domains, without any bug."""
         own = instantiate(self.settings.data, _convert_="all")
         foreign = instantiate(self.settings.foreign, _convert_="all")
+        for module in (own, foreign):
+            for name, what in (("progress", "reading pictures"), ("fetching", "fetching data")):
+                if hasattr(module, name):
+                    setattr(module, name, counting(what))
         return {"data": own, "foreign": foreign}
 
     def data(self, domain: Domain = "data", bug: DataBug | None = None) -> Any:
@@ -377,4 +381,10 @@ def check_together(own: ImageSet, foreign: ImageSet) -> None:
         raise ConfigError(
             f"data and foreign pictures must have one shape, (channels, height, width), got "
             f"{own.size} and {foreign.size}. Set foreign.size and foreign.channels."
+        )
+    if (own.mean, own.std) != (foreign.mean, foreign.std):
+        raise ConfigError(
+            f"data and foreign pictures must be normalised alike, got mean {own.mean} and "
+            f"{foreign.mean}, std {own.std} and {foreign.std}. Give foreign.normalise what "
+            "data.normalise has."
         )

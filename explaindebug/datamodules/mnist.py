@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from explaindebug.data.embedded import SCENE_KINDS
-from explaindebug.data.fetching import Archive, fetch
+from explaindebug.data.fetching import Archive, Progress, fetch
 from explaindebug.data.idx import idx
 from explaindebug.data.idxfiles import idx_files
 from explaindebug.data.imageset import Splits
@@ -33,8 +33,11 @@ class MNIST(DebugDataModule):
         scenes: by class name, the kind of drawn scene of a spurious background; another kind for
             each class where not given. Scenes have colours, so they need `channels=3`.
         options: those of `DebugDataModule`.
+
+    `fetching`, where set, is called with (bytes here, bytes in all) while a file is fetched.
     """
 
+    fetching: Progress | None = None
     dataset: ClassVar[str] = "MNIST"  # torchvision's name
     folders: ClassVar[tuple[str, ...]] = (".", "raw", "MNIST/raw", "MNIST", "mnist")
     names: ClassVar[tuple[str, ...]] = tuple("0123456789")
@@ -73,7 +76,7 @@ class MNIST(DebugDataModule):
         """
         if self.download and not self._there():
             for archive in self._archives():
-                fetch(archive, self.root / self.dataset / "raw")
+                fetch(archive, self.root / self.dataset / "raw", self.fetching)
 
     def load(self) -> Splits:
         """The digits."""

@@ -38,10 +38,12 @@ class Official(DebugDataModule):
             what else `explaindebug.data.scenes.scene_source` takes.
         options: those of `DebugDataModule`.
 
-    `progress`, where set, is called with (pictures done, pictures in all) while files are read.
+    `progress`, where set, is called with (pictures done, pictures in all) while files are read, and
+    `fetching` with (bytes here, bytes in all) while one is fetched.
     """
 
     progress: Progress | None = None
+    fetching: Progress | None = None
 
     def __init__(
         self,
@@ -92,7 +94,7 @@ class Official(DebugDataModule):
         """
         scenes = [PLACES] if self._places_below_root() else []
         for source in (*self.sources, *scenes):
-            source.prepare(self.root, download=self.download)
+            source.prepare(self.root, download=self.download, progress=self.fetching)
 
     def load(self) -> Splits:
         """Every picture and mask of the splits, decoded."""

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from explaindebug.app.workbench import true_colours
+from explaindebug.app.workbench import check_together, true_colours
 from explaindebug.bugs.spurious import SpuriousBackground
 from explaindebug.datamodules import Embedded, Photos
 from explaindebug.datamodules.normalising import KNOWN, normalisation
@@ -56,3 +56,10 @@ def test_photographs_too(photo_root) -> None:
 def test_what_is_no_normalisation_is_refused(how, said) -> None:
     with pytest.raises(ConfigError, match=said):
         Embedded(normalise=how)
+
+
+def test_two_domains_must_be_normalised_alike() -> None:
+    plain, other = (Embedded(**FEW, normalise=how).clean.test for how in (None, "imagenet"))
+    check_together(other, other)
+    with pytest.raises(ConfigError, match=r"normalised alike, got mean .*foreign.normalise"):
+        check_together(plain, other)
