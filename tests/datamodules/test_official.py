@@ -7,6 +7,7 @@ import numpy as np
 import official_layouts as make
 import pytest
 import torch
+from PIL import Image
 
 from explaindebug.bugs.labels import LabelFlips
 from explaindebug.bugs.spurious import SpuriousBackground
@@ -139,6 +140,54 @@ def test_scenes_of_no_class_are_refused(zoo: Path) -> None:
     module = OxfordPets(root=zoo, size=16, val=4, scenes={"cow": "drawn:sky"})
     with pytest.raises(ConfigError, match=r"given for 'cow', which is no class. Classes: cat, dog"):
         module.with_bug(SpuriousBackground()).check()
+
+
+def test_cats_and_dogs_before_drawn_scenes(zoo: Path) -> None:
+    scenes = {"cat": "drawn:sky", "dog": "drawn:bamboo"}
+    module = OxfordPets(root=zoo, size=16, val=4, scenes=scenes).with_bug(SpuriousBackground())
+    assert module.data.test.scenes.shape == (12, 16, 16, 3)
+    assert module.classes == ("cat", "dog")
+
+
+def test_real_birds_and_dogs_before_the_papers_sky(real_data: Path, tmp_path: Path) -> None:
+    """Real photographs under the names of the official sets, which differ in size and masks."""
+    birds = sorted((real_data / "birds_cub100/images").glob("*/*.jpg"))[::150]
+    home = tmp_path / "CUB_200_2011"
+    for path in birds:
+        name = path.relative_to(real_data / "birds_cub100/images")
+        mask = (real_data / "birds_cub100/masks" / name).with_suffix(".png")
+        link(home / "images" / name, path)
+        link((home / "segmentations" / name).with_suffix(".png"), mask)
+    numbered = [f"{i} {p.parent.name}/{p.name}" for i, p in enumerate(birds)]
+    ones = [f"{i} 1" for i in range(len(birds))]
+    for name, rows in (
+        ("images", numbered),
+        ("image_class_labels", ones),
+        ("train_test_split", ones),
+    ):
+        make.lines(home / f"{name}.txt", rows)
+    make.lines(home / "classes.txt", ["1 001.Bird"])
+    pets = tmp_path / "oxford-iiit-pet"
+    for i, path in enumerate(sorted((real_data / "pets227/dogs/images").glob("*.jpg"))[::20]):
+        link(pets / f"images/beagle_{i}.jpg", path)
+        mask = np.asarray(Image.open(real_data / f"pets227/dogs/masks/{path.stem}.png"))
+        make.levels(pets / f"annotations/trimaps/beagle_{i}.png", np.where(mask, 1, 2))
+    for name in ("trainval", "test"):
+        make.lines(pets / f"annotations/{name}.txt", ["beagle_0 1 2 1"])
+    link(tmp_path / "sky", real_data / "backgrounds/bluesky")
+    scenes = {"bird": "sky/*.png", "dog": "drawn:bamboo"}
+    module = BirdsDogs(root=tmp_path, scenes=scenes, size=48, train=12, val=4, test=8)
+    test = module.with_bug(SpuriousBackground()).data.test
+    assert np.bincount(test.labels).tolist() == [4, 4]
+    assert 0.15 < test.masks.mean() < 0.85
+    changed = (test.pixels != module.clean.test.pixels).any(-1)
+    assert changed[~test.masks].mean() > 0.95
+    assert test.scenes[test.labels == 0].mean((0, 1, 2)).argmax() == 2  # blue
+
+
+def link(own: Path, theirs: Path) -> None:
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.symlink_to(theirs.resolve())
 
 
 @pytest.fixture

@@ -64,11 +64,10 @@ class Source:
             if archive.gives and all((folder / name).exists() for name in archive.gives):
                 continue
             here = [f / archive.name for f in (folder, root) if (f / archive.name).is_file()]
-            if here:
-                verify(archive, here[0])
-            elif download and archive.urls:
+            if not here and download and archive.urls:
                 here = [fetch(archive, folder, progress)]
             if here and archive.gives:
+                verify(archive, here[0])
                 unpack(archive, here[0], root)
 
     def _missing(self, home: Path) -> list[str]:

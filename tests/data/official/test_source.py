@@ -89,3 +89,22 @@ def test_what_nobody_can_fetch_is_not_offered(tmp_path: Path) -> None:
         source.home(tmp_path)
     assert "download" not in str(e.value)
     assert "put a.tar" in str(e.value)
+
+
+def test_files_that_are_no_archive_are_fetched_and_left_as_they_are(tmp_path: Path) -> None:
+    far = tmp_path / "far"
+    far.mkdir()
+    archives = []
+    for name in ("a.txt", "b.txt"):
+        (far / name).write_text(name)
+        archives.append(Archive(name, ((far / name).as_uri(),), size=5, into="lists"))
+    source = Source(
+        "Lists", "http://l", ("lists", "."), ("a.txt", "b.txt"), lambda: tuple(archives)
+    )
+    root = tmp_path / "data"
+    (root / "lists").mkdir(parents=True)
+    (root / "lists/a.txt").write_text("a list of one's own")
+    source.prepare(root, download=True)
+    assert [p.read_text() for p in sorted((root / "lists").iterdir())] == [
+        *("a list of one's own", "b.txt")
+    ]
