@@ -423,15 +423,19 @@ class AttributionCallback(Callback):
         self.history += [[epoch, name, value] for name, value in means.items()]
 
     def _means(self) -> dict[str, float]:
-        """Mean scores of the arms under their keys, of those inputs that have a score."""
-        found = {}
+        """Mean scores of the arms under their keys, of those inputs that have a score.
+
+        An arm's several networks or draws ("bug", "bug: 2") count alike.
+        """
+        found: dict[str, list[float]] = {}
         for key, column in self.scores:
+            role, _, _ = key.role.partition(":")
             known = column.values[~np.isnan(column.values)]
-            if key.role in ("bug", "control") and len(known):
-                arm = [] if key.role == "bug" else ["control"]
+            if role in ("bug", "control") and len(known):
+                arm = [] if role == "bug" else ["control"]
                 name = ["debug", key.test, key.method, key.similarity, *arm, key.condition]
-                found["/".join(name)] = float(known.mean())
-        return found
+                found.setdefault("/".join(name), []).extend(known)
+        return {name: float(np.mean(values)) for name, values in found.items()}
 
     def _sinks(self, trainer: pl.Trainer, folder: Path | None = None) -> Sinks:
         return Sinks(trainer.loggers, folder, self._failed, epoch=int(trainer.current_epoch))

@@ -87,14 +87,14 @@ def peak(device: torch.device) -> int:
 
 
 def duration(seconds: float) -> str:
-    """ "0.04 s", "0.4 s", "3 s", "2 min": no more digits than an estimate has."""
+    """As `0.04 s`, `0.4 s`, `3 s`, `2 min`: no more digits than an estimate has."""
     if seconds >= 90:
         return f"{seconds / 60:.0f} min"
     return f"{seconds:.0f} s" if seconds >= 2 else f"{seconds:.1g} s"
 
 
 def size(count: int) -> str:
-    """ "3 MB", "1.2 GB"."""
+    """As `3 MB`, `1.2 GB`."""
     return f"{count / 2**30:.1f} GB" if count >= 2**30 else f"{count / 2**20:.0f} MB"
 
 

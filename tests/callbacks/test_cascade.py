@@ -94,3 +94,14 @@ def test_curves_of_figures_count_every_draw(tmp_path):
 def test_misuse_is_a_sentence(options, sentence):
     with pytest.raises(ConfigError, match=sentence):
         ReinitCascade(["grad"], **options)
+
+
+def test_a_logged_mean_is_that_of_all_draws(tmp_path):
+    callback, *_, metrics = validated(tmp_path, draws=3)
+    of_draws = [
+        column.values.mean()
+        for key, column in callback.scores.select(test="reinit", similarity="ssim")
+        if key.condition == "fc" and key.role.startswith("bug")
+    ]
+    assert len(set(of_draws)) == 3
+    assert float(metrics["debug/reinit/grad/ssim/fc"]) == pytest.approx(np.mean(of_draws), rel=1e-5)
