@@ -129,6 +129,24 @@ def test_a_preset_explains_and_compares(preset: str) -> None:
     assert all(np.isfinite(column.values).all() for _, column in scores)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "sizes"),
+    [
+        ([], (48, 48)),
+        (["data.size=64"], (64, 64)),
+        (["data=photos", "data.root=x"], (112, 112)),
+        (["data.size=64", "foreign.size=32"], (64, 32)),
+        (["experiment=table3", "data.root=x", "foreign.root=y"], (224, 224)),
+    ],
+)
+def test_foreign_pictures_have_the_size_of_the_data(
+    overrides: list[str], sizes: tuple[int, int]
+) -> None:
+    with initialize_config_module("explaindebug.configs", version_base="1.3"):
+        config = compose("train", [*overrides, "output=out"])
+    assert (config.data.size, config.foreign.size) == sizes
+
+
 def test_bug_none_has_all_tests_at_strength_zero() -> None:
     with initialize_config_module("explaindebug.configs", version_base="1.3"):
         bug = OmegaConf.to_container(compose("train", overrides=["bug=none", "output=out"]).bug)
