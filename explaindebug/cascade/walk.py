@@ -67,12 +67,13 @@ class Walk:
 
         Without targets (n,) the class is explained that the network predicts in its first state.
         """
-        check_images(images)
-        channels_last(self.model)
-        x = placed(images, self.model)
-        for method in self.plans[0].methods.values():
-            method.passes.check_images(x)
-        run = _Run(self, x)
+        with intra_op_threads(1):  # as in `Plan`
+            check_images(images)
+            channels_last(self.model)
+            x = placed(images, self.model)
+            for method in self.plans[0].methods.values():
+                method.passes.check_images(x)
+            run = _Run(self, x)
         if self.retake or not self._shows_logits:
             run.logits()
         lists = [run.works(*pair) for pair in zip(self.plans, run.classes(targets), strict=True)]
