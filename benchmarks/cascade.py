@@ -61,11 +61,12 @@ class Network:
     def ours(self, methods: list[str], how: Cascade) -> Case:
         """Our cascade as a user calls it, the drawing of weights included."""
         comparison = Comparison(["spearman"], nulls=[])
-        rows, threads = np.arange(len(self.images)), self.bench.arguments.threads
+        rows = np.arange(len(self.images))
+        workers = 1 if self.bench.arguments.threads == 1 else None  # as many as there are cores
 
         def run() -> list[Any]:
             with watch(self.model) as private:
-                measure = Measurement(how, Plan(methods), comparison, workers=threads)
+                measure = Measurement(how, Plan(methods), comparison, workers=workers)
                 return list(measure(private, self.images, rows, self.targets))
 
         return run
