@@ -1,7 +1,7 @@
 """Maps of many methods at once: every distinct set of model passes runs once."""
 
 from collections.abc import Collection, Mapping
-from typing import Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from explaindebug.attributions.capacity import division, fitting
 from explaindebug.attributions.choice import Specs, chosen
 from explaindebug.attributions.inputs import (
+    Survey,
     channels_last,
     check_images,
     checked_targets,
@@ -78,6 +79,19 @@ def not_finite(maps: Mapping[str, Tensor]) -> dict[str, list[int]]:
     return {key: rows.tolist() for key, rows in bad.items() if len(rows)}
 
 
+class Ready(NamedTuple):
+    """Images as a model wants them, and how many of them it takes at once."""
+
+    images: Tensor  # (n, c, h, w), on the model's device
+    network: Survey
+    chunk: int
+
+    def predictions(self, model: nn.Module) -> Tensor:
+        """The class (n,) that the model predicts for each image."""
+        with intra_op_threads(division(None, 1, self.chunk, self.network, self.images.device)[1]):
+            return predictions(model, self.images, self.chunk)
+
+
 class Plan:
     """Methods that are computed together, on a private model (see `watch`).
 
@@ -139,18 +153,9 @@ class Plan:
         maps = {key: torch.zeros_like(images, dtype=torch.float32) for key in self.methods}
         if not len(images):
             return maps
-        with intra_op_threads(1):  # torch's other threads would still stay awake when ours begin
-            check_images(images)
-            x = placed(images, model)
-            for method in self.methods.values():
-                method.passes.check_images(x)
-            channels_last(model)
-            network = survey(model, x[:1])
-        chunk = fitting(chunk, network, x.device)
-        if targets is None:
-            with intra_op_threads(division(None, 1, chunk, network, x.device)[1]):
-                targets = predictions(model, x, chunk)
-        targets = checked_targets(targets, x)
+        ready = self.ready(model, images, chunk)
+        x, network, chunk = ready
+        targets = checked_targets(ready.predictions(model) if targets is None else targets, x)
         jobs = list(jobs_of(self.methods, x, targets, chunk))
         workers, threads = division(workers, len(jobs), chunk, network, x.device)
         meter = Meter(jobs, progress)
@@ -163,6 +168,17 @@ class Plan:
         with intra_op_threads(threads):
             run_jobs(model, jobs, workers, done)
         return maps
+
+    def ready(self, model: nn.Module, images: Tensor, chunk: int) -> Ready:
+        """The images looked at, before any of the methods' passes; the model in the best layout."""
+        with intra_op_threads(1):  # torch's other threads would still stay awake when ours begin
+            check_images(images)
+            x = placed(images, model)
+            for method in self.methods.values():
+                method.passes.check_images(x)
+            channels_last(model)
+            network = survey(model, x[:1])
+        return Ready(x, network, fitting(chunk, network, x.device))
 
     def _with(self, methods: dict[str, Method]) -> Self:
         plan = type(self)([])

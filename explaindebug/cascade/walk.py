@@ -8,17 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from explaindebug.attributions.backward import Backward
-from explaindebug.attributions.capacity import division, fitting
-from explaindebug.attributions.inputs import (
-    channels_last,
-    check_images,
-    checked_targets,
-    placed,
-    predictions,
-    survey,
-)
+from explaindebug.attributions.capacity import division
+from explaindebug.attributions.inputs import checked_targets
 from explaindebug.attributions.jobs import Job, Maps, Progress, jobs_of
-from explaindebug.attributions.plan import Plan
+from explaindebug.attributions.plan import Plan, Ready
 from explaindebug.attributions.targets import predicted
 from explaindebug.attributions.workers import intra_op_threads, run_jobs
 from explaindebug.cascade.states import (
@@ -67,13 +60,7 @@ class Walk:
 
         Without targets (n,) the class is explained that the network predicts in its first state.
         """
-        with intra_op_threads(1):  # as in `Plan`
-            check_images(images)
-            channels_last(self.model)
-            x = placed(images, self.model)
-            for method in self.plans[0].methods.values():
-                method.passes.check_images(x)
-            run = _Run(self, x)
+        run = _Run(self, self.plans[0].ready(self.model, images, self.chunk))
         if self.retake or not self._shows_logits:
             run.logits()
         lists = [run.works(*pair) for pair in zip(self.plans, run.classes(targets), strict=True)]
@@ -94,10 +81,9 @@ class Walk:
 class _Run:
     """A walk for given images; `found` gathers what comes, for each state, of all rows."""
 
-    def __init__(self, walk: Walk, images: Tensor) -> None:
-        self.walk, self.images = walk, images
-        self.network = survey(walk.model, images[:1])
-        self.chunk = fitting(walk.chunk, self.network, images.device)
+    def __init__(self, walk: Walk, ready: Ready) -> None:
+        self.walk, self.ready = walk, ready
+        self.images, self.network, self.chunk = ready
         self.found: list[Maps] = [{} for _ in walk.states]
 
     def logits(self) -> None:
@@ -114,8 +100,7 @@ class _Run:
         elif LOGITS in self.found[0]:
             first = predicted(self.found[0][LOGITS])
         else:
-            with intra_op_threads(1 if self.images.device.type == "cpu" else None):
-                first = predictions(self.walk.model, self.images, self.chunk)
+            first = self.ready.predictions(self.walk.model)
         return [first] * len(self.walk.states)
 
     def works(self, plan: Plan, targets: Tensor) -> list[Job]:
