@@ -11,7 +11,6 @@ from explaindebug.detectors import Detector
 from explaindebug.results import RunResult, TestResult
 
 LEVEL = 0.05
-NAMES = {"msp": "max softmax", "zeros": "zero share", "gini": "Gini index"}
 
 
 def print_detectors(result: RunResult, console: Console | None = None) -> None:
@@ -59,5 +58,5 @@ def _cut(d: Detector) -> tuple[str, float]:
 
 
 def _name(d: Detector, methods: Mapping[str, str]) -> str:
-    statistic = NAMES.get(d.statistic, d.statistic)
+    statistic = wording.statistic(d.statistic)
     return f"{statistic} of {methods.get(d.method, d.method)}" if d.method else statistic

@@ -8,12 +8,18 @@ from explaindebug.verdicts import Verdict
 
 NOTHING = "–"
 NO_BREAK = "\N{NO-BREAK SPACE}"
+STATISTICS = {"msp": "max softmax", "zeros": "zero share", "gini": "Gini index"}
 Table = Mapping[tuple[str, str], Verdict]  # (test, method) -> verdict
 
 
 def by_cell(verdicts: Iterable[Verdict]) -> dict[tuple[str, str], Verdict]:
     """The verdicts by (test, method)."""
     return {(v.test, v.method): v for v in verdicts}
+
+
+def statistic(name: str) -> str:
+    """What people call the number that a detector looks at."""
+    return STATISTICS.get(name, name)
 
 
 def is_void(test: TestResult) -> bool:

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from explaindebug import followup
-from explaindebug.console_detectors import NAMES
+from explaindebug import followup, wording
 from explaindebug.detectors import Detector
 from explaindebug.results import TestResult
 from explaindebug.verdicts import Verdict
@@ -53,7 +52,7 @@ def detecting(test: TestResult, names: Mapping[str, str]) -> Detecting | None:
         rate=first.rate,
         precision=first.finds != "foreign inputs",
         rows=rows,
-        statistics=tuple(NAMES.get(s, s) for s in statistics),
+        statistics=tuple(map(wording.statistic, statistics)),
         cells={
             m: tuple(found.get((m, s)) for s in statistics)
             for m in names
@@ -81,5 +80,5 @@ def asked(
 
 
 def _name(detector: Detector) -> str:
-    name = NAMES.get(detector.statistic, detector.statistic)
+    name = wording.statistic(detector.statistic)
     return name[:1].upper() + name[1:]

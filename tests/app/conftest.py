@@ -26,20 +26,18 @@ SMALL = (
     "logger=none",
     "callbacks=none",
 )
+Command = Callable[..., tuple[int, str, str]]
 Run = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: Any, capsys: Any) -> Run:
-    """Runs the command line in a folder of its own: (exit status, what it said of errors)."""
+def command(tmp_path: Path, monkeypatch: Any, capsys: Any) -> Command:
+    """Runs a command line in a folder of its own: (exit status, what it said, of errors)."""
 
-    def command(*overrides: str, small: bool = True) -> tuple[int, str]:
+    def typed(*line: str) -> tuple[int, str, str]:
         monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
         monkeypatch.chdir(tmp_path)
-        defaults = (*SMALL, f"store={tmp_path / 'store'}") if small else ()
-        multirun = [x for x in overrides if x == "-m"]
-        rest = [x for x in overrides if x != "-m"]
-        monkeypatch.setattr(sys, "argv", ["train.py", *multirun, *defaults, *rest])
+        monkeypatch.setattr(sys, "argv", [*line])
         try:
             main()
         except SystemExit as stop:
@@ -48,6 +46,20 @@ def run(tmp_path: Path, monkeypatch: Any, capsys: Any) -> Run:
             status = 0
         said = capsys.readouterr()
         print(said.out, said.err)  # for a person who looks at a failure
-        return int(status or 0), said.err
+        return int(status or 0), said.out, said.err
 
-    return command
+    return typed
+
+
+@pytest.fixture
+def run(tmp_path: Path, command: Command) -> Run:
+    """Runs the application on few small pictures: (exit status, what it said of errors)."""
+
+    def trained(*overrides: str, small: bool = True) -> tuple[int, str]:
+        defaults = (*SMALL, f"store={tmp_path / 'store'}") if small else ()
+        multirun = [x for x in overrides if x == "-m"]
+        rest = [x for x in overrides if x != "-m"]
+        status, _, error = command("train.py", *multirun, *defaults, *rest)
+        return status, error
+
+    return trained

@@ -1,33 +1,18 @@
 """`explaindebug compare` as people type it."""
 
 import csv
-import sys
+from functools import partial
 
 import pytest
 from run_folders import write
 
 from explaindebug.across import Line
-from explaindebug.app import main
 
 
 @pytest.fixture
-def compare(tmp_path, monkeypatch, capsys):
-    """Runs the command line in a folder of its own: (exit status, what it said, of errors)."""
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-        monkeypatch.setattr(sys, "argv", ["explaindebug", "compare", *arguments])
-        try:
-            main()
-        except SystemExit as stop:
-            status = stop.code
-        else:
-            status = 0
-        said = capsys.readouterr()
-        return int(status or 0), said.out, said.err
-
-    return command
+def compare(command):
+    """Compares runs: (exit status, what it said, of errors)."""
+    return partial(command, "explaindebug", "compare")
 
 
 def test_table_and_page_of_a_sweep(compare, tmp_path) -> None:
