@@ -148,16 +148,19 @@ class Comparison:
         ]
 
     def _measure(
-        self, reference: Reference, candidate: Tensor
+        self, reference: Reference, candidate: Tensor, matched: bool = True
     ) -> tuple[dict[str, Floats], dict[str, Bools]]:
-        """Similarities (n,) by name, and which inputs have none, by what is wrong with them."""
+        """Similarities (n,) by name, and which inputs have none, by what is wrong with them.
+
+        Candidates that are not `matched` are compared as they are.
+        """
         values: dict[str, Floats] = {}
         faults: dict[str, Bools] = {}
         views: dict[PostProcessing, tuple[Tensor, Bools]] = {}
         for name, measure in self.measures.items():
             view = measure.postprocessing(self.postprocessing)
             if view not in views:
-                maps = view(candidate)
+                maps = view(candidate) if matched else _unmatched(candidate, view)
                 found = reference.faults(view, maps.shape[1]) | _faults(maps, "map")
                 views[view] = maps, np.any(list(found.values()), axis=0)
                 faults = {fault: faults.get(fault, False) | found[fault] for fault in found}
@@ -168,7 +171,7 @@ class Comparison:
 
     def _null(self, name: str, reference: Reference, inputs: Inputs) -> dict[str, Floats]:
         def values() -> dict[str, Floats]:
-            return self._measure(reference, null(name).make(inputs))[0]
+            return self._measure(reference, null(name).make(inputs), null(name).matched)[0]
 
         if null(name).of_candidate:
             return values()
@@ -180,6 +183,11 @@ class Comparison:
     def _add(scores: Scores, key: Key, rows: Rows, values: Mapping[str, Floats]) -> None:
         for name, column in values.items():
             scores.add(key._replace(similarity=name), rows, column)
+
+
+def _unmatched(raw: Tensor, view: PostProcessing) -> Tensor:
+    """Raw maps (n, k, h, w) with as many channels as the post-processing leaves, and no more."""
+    return raw if view.channels == "none" else raw[:, :1]
 
 
 def _label(spec: Any) -> str:

@@ -36,6 +36,7 @@ class Null(NamedTuple):
     make: Callable[[Inputs], Tensor]
     of_candidate: bool  # whether it must be made anew for every candidate
     of_neighbour: bool = False  # whether it takes the candidate of the next row
+    matched: bool = True  # whether it is post-processed as the candidate is
 
 
 def gaussian(inputs: Inputs) -> Tensor:
@@ -90,7 +91,10 @@ NULLS = {
     "shuffled": Null(shuffled, of_candidate=True),
     "other": Null(other, of_candidate=True, of_neighbour=True),
     "edges": Null(edges, of_candidate=False),
+    # As the paper calibrated its SSIM: noise that is not normalised, against maps that are.
+    "gaussian_raw": Null(gaussian, of_candidate=False, matched=False),
 }
+MATCHED = tuple(name for name, one in NULLS.items() if one.matched)
 
 
 def null(name: str) -> Null:

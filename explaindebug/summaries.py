@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from explaindebug.files import replacing
-from explaindebug.nulls import NULLS
+from explaindebug.nulls import MATCHED, NULLS
 from explaindebug.scores import Floats, Key, Scores
 from explaindebug.similarities import SIMILARITIES
 from explaindebug.statistics import bootstrap_interval, mean_sem
@@ -52,7 +52,7 @@ def summarise(
     finite = {key: column.values[~np.isnan(column.values)] for key, column in scores}
     found = _numbers(finite, level, seed)
     nulls = null_means(scores, null)
-    each = [null_means(scores.select(role=f"null: {name}"), name) for name in NULLS]
+    each = [null_means(scores.select(role=f"null: {name}"), name) for name in MATCHED]
     lines = []
     for key, column in scores:
         n, mean = len(finite[key]), found[key][0]
@@ -64,12 +64,12 @@ def summarise(
 
 
 def null_means(scores: Scores, null: str = "gaussian") -> dict[Key, float]:
-    """Mean score of the null of that name, or of the first there is, by the bug's key."""
+    """Mean score of the null of that name, or of the first matched one, by the bug's key."""
     means: dict[Key, float] = {}
     for key, (_, values) in scores:
-        bug = key._replace(role="bug")
-        wanted = key.role == f"null: {null}"
-        if wanted or (key.role.startswith("null: ") and bug not in means):
+        bug, (kind, _, name) = key._replace(role="bug"), key.role.partition(": ")
+        matched = kind == "null" and (name in MATCHED or name not in NULLS)
+        if key.role == f"null: {null}" or (matched and bug not in means):
             values = values[~np.isnan(values)]
             means[bug] = float(values.mean()) if len(values) else math.nan
     return means

@@ -43,6 +43,21 @@ def test_scores_are_those_of_the_similarity_after_the_post_processing() -> None:
             np.testing.assert_array_equal(values, direct.numpy()[np.argsort(ROWS)])
 
 
+@pytest.mark.parametrize("post", [PAPER, ROBUST])
+def test_the_unmatched_null_is_noise_that_nobody_normalised(post: PostProcessing) -> None:
+    comparison = Comparison(["ssim"], post, nulls=("gaussian", "gaussian_raw"))
+    found = scored(comparison)
+    draws = [np.random.default_rng((0, row)).standard_normal((3, 20, 20)) for row in np.sort(ROWS)]
+    raw = torch.tensor(np.stack(draws), dtype=torch.float32)
+    reference, order = post(maps(0)), np.argsort(ROWS)
+    raw = raw[:, : reference.shape[1]]
+    direct = SIMILARITIES["ssim"]()(reference[order], raw, data_range=post.data_range)
+    key = KEY._replace(similarity="ssim")
+    unmatched = found[key._replace(role="null: gaussian_raw")].values
+    np.testing.assert_allclose(unmatched, direct.numpy(), atol=1e-12)
+    assert abs(unmatched.mean()) < 0.02 < found[key._replace(role="null: gaussian")].values.mean()
+
+
 def test_chunks_and_order_of_inputs_change_nothing() -> None:
     """All nulls but "other", which is defined on the whole probe, come out alike in pieces."""
     comparison = Comparison(

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from explaindebug.nulls import NULLS
+from explaindebug.nulls import MATCHED
 from explaindebug.scores import Key, Scores
 from explaindebug.statistics import bootstrap_interval
 from explaindebug.summaries import Summary, null_means, summarise, write_summary
@@ -51,12 +51,20 @@ def test_excess_is_over_the_null_that_is_asked_for() -> None:
     assert null_means(table(), "edges") == {BUG: pytest.approx(0.6)}  # the first there is
 
 
+def test_a_null_that_is_not_matched_is_no_measure() -> None:
+    scores = Scores()
+    scores.add(BUG, range(2), [0.5, 0.7])
+    scores.add(BUG._replace(role="null: gaussian_raw"), range(2), [0.0, 0.0])
+    assert null_means(scores) == {}
+    assert null_means(scores, "gaussian_raw") == {BUG: 0.0}
+
+
 def test_excess_over_each_null_stands_beside_it() -> None:
     line = lines(table())[BUG]
     assert line.excess_gaussian == line.excess
     assert line.excess_other == pytest.approx((0.7 - 0.6) / (1 - 0.6))
     assert math.isnan(line.excess_shuffled)  # was not scored
-    assert [*NULLS] == [f.removeprefix("excess_") for f in Summary._fields if "excess_" in f]
+    assert [*MATCHED] == [f.removeprefix("excess_") for f in Summary._fields if "excess_" in f]
     assert all(map(math.isnan, lines(table())[BUG._replace(role="null: other")][11:]))
 
 
