@@ -107,7 +107,23 @@ class Network:
         smooth = self.ours(["grad"], Cascade(smoothing=Smoothing(COPIES)))
         peer = self.quantus(["grad"], "SmoothMPRT", nr_samples=COPIES)
         self.row("Smooth MPRT, Grad", smooth, peer, 1 / 2)
+        self.bare()
         self.own()
+
+    def bare(self) -> None:
+        """Torch's own passes for Grad: what a cascade that does nothing else would take."""
+        with watch(self.model) as frozen:
+            steps = range(len(Cascade().stages(frozen, self.images[:1])) + 1)
+
+            def run() -> None:
+                for _ in steps:
+                    x = self.images.clone().requires_grad_()
+                    frozen(x).gather(1, self.targets[:, None]).sum().backward()
+
+            cases = {"ours": self.ours(["grad"], Cascade()), "torch: passes alone": run}
+            times = self.bench.medians(cases)
+        mine = times.pop("ours")
+        self.bench.compare(f"{self.name}: Grad, all of it / passes alone", mine, times)
 
     def own(self) -> None:
         """What replay brings, and what similarity costs."""

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from explaindebug.attributions.workers import intra_op_threads, run_jobs, twin
+from explaindebug.attributions.workers import intra_op_threads, run_jobs, side_by_side, twin
 
 
 def results(jobs: list[Any], workers: int, model: nn.Module | None = None) -> dict[int, Any]:
@@ -136,3 +136,25 @@ def test_gradients_are_on_in_workers() -> None:
 
     with torch.no_grad():
         assert all(torch.equal(x, torch.full((2,), 2.0)) for x in results([job] * 3, 2).values())
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_results_come_in_order_whichever_is_first(workers: int) -> None:
+    later = threading.Event()
+
+    def first() -> str:
+        if workers > 1:
+            assert later.wait(20)
+        return "first"
+
+    def second() -> str:
+        later.set()
+        return "second"
+
+    assert list(side_by_side([first, second], workers)) == ["first", "second"]
+
+
+def test_what_a_call_raises_is_raised() -> None:
+    calls = [lambda: 1, lambda: 1 // 0, lambda: 2]
+    with pytest.raises(ZeroDivisionError):
+        list(side_by_side(calls, 2))
