@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from explaindebug import wording
-from explaindebug.detectors import Detector
+from explaindebug.detectors import Detector, best_of_maps, of_maps
 from explaindebug.results import RunResult, TestResult
 
 LEVEL = 0.05
@@ -28,12 +28,11 @@ def _print(test: TestResult, methods: Mapping[str, str], console: Console) -> No
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in ("one number of each", "AUROC", _cut(first)[0], "p"):
         table.add_column(name, no_wrap=True)
-    maps = [d for d in test.detectors if d.method and not d.trouble]
+    maps, best = of_maps(test.detectors), best_of_maps(test.detectors)
     for detector in test.detectors:
         if not detector.method and not detector.trouble:
             table.add_row(*_row(_name(detector, methods), detector))
-    if maps:
-        best = max(maps, key=lambda d: abs(d.auroc - 0.5))
+    if best:
         table.add_row(*_row(f"{_name(best, methods)} (best of {len(maps)})", best))
     console.print(table)
     beyond = sum(d.p <= LEVEL for d in maps)

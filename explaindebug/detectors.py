@@ -126,6 +126,19 @@ def detectors(
     return found
 
 
+def of_maps(found: Sequence[Detector]) -> list[Detector]:
+    """Those that look at maps and have a number."""
+    return [detector for detector in found if detector.method and not detector.trouble]
+
+
+def best_of_maps(found: Sequence[Detector]) -> Detector | None:
+    """Of those that look at maps the one whose area is farthest from 0.5; None without any.
+
+    Its area is high by chance, as the best of many; its p knows that, its interval does not.
+    """
+    return max(of_maps(found), key=lambda d: abs(d.auroc - 0.5), default=None)
+
+
 def write_detectors(found: Sequence[Detector], path: Path | str) -> None:
     """Write the detectors as CSV, a line each, all or nothing."""
     with replacing(path) as file:

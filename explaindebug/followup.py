@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from explaindebug.results import Headline, TestResult
-from explaindebug.verdicts import Verdict, verdicts
+from explaindebug.verdicts import Verdict, repeated_verdicts
 
 SHORT = {"gt1": "K-SSD", "ccm": "CCM", "fam": "FAM"}  # condition -> the paper's name
 
@@ -48,5 +48,13 @@ def questions(similarity: str) -> tuple[Headline, ...]:
 
 def answers(test: TestResult, *, margin: float, level: float, seed: int = 0) -> list[Verdict]:
     """Verdicts on the test's further questions, question by question and method by method."""
-    asked: Sequence[TestResult] = [replace(test, headline=q) for q in test.questions]
-    return verdicts(asked, margin=margin, level=level, seed=seed)
+    return repeated_answers([test], margin=margin, level=level, seed=seed)
+
+
+def repeated_answers(
+    tests: Sequence[TestResult], *, margin: float, level: float, seed: int = 0
+) -> list[Verdict]:
+    """The same of one test that was run with networks of several seeds."""
+    asked = [[replace(test, headline=q) for test in tests] for q in tests[0].questions]
+    found = repeated_verdicts(asked, margin=margin, level=level, seed=seed)
+    return [verdict for group in found for verdict in group]

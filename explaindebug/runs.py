@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from explaindebug.detectors import Detector
 from explaindebug.errors import DataError
 from explaindebug.results import Gate, Headline, RunResult, TestResult
 from explaindebug.scores import Scores
@@ -16,7 +17,7 @@ class Run:
     """A finished run: what it found, and the settings that it was made with."""
 
     folder: Path
-    result: RunResult  # without galleries, which are not kept as numbers
+    result: RunResult  # without galleries: maps are kept as pictures, not as numbers
     settings: Mapping[str, Any]  # dotted keys of the configuration: "bug.labels.rate": 0.1
 
     @property
@@ -75,11 +76,15 @@ def _test(test: TestResult) -> dict[str, Any]:
         "stages": list(test.stages),
         "clusters": {str(row): name for row, name in test.clusters.items()},
         "warnings": list(test.warnings),
+        "questions": [asdict(question) for question in test.questions],
     }
 
 
 def _read(told: Mapping[str, Any], scores: Scores, found: Mapping[str, Any]) -> TestResult:
-    gates = [g for g in found["gates"] if g["test"] == told["name"]]
+    gates, detectors = (
+        [line for line in found[what] if line["test"] == told["name"]]
+        for what in ("gates", "detectors")
+    )
     return TestResult(
         told["name"],
         told["title"],
@@ -90,6 +95,8 @@ def _read(told: Mapping[str, Any], scores: Scores, found: Mapping[str, Any]) -> 
         facts=found["facts"].get(told["name"], {}),
         clusters={int(row): name for row, name in told["clusters"].items()},
         warnings=told["warnings"],
+        questions=[Headline(**question) for question in told.get("questions", ())],
+        detectors=[Detector(**detector) for detector in detectors],
     )
 
 

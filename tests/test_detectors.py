@@ -7,7 +7,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from explaindebug.detectors import Name, detectors, write_detectors
+from explaindebug.detectors import Name, best_of_maps, detectors, of_maps, write_detectors
 from explaindebug.errors import DataError
 
 POSITIVE = np.arange(200) < 50
@@ -116,3 +116,12 @@ def test_the_file_has_a_line_for_each(tmp_path) -> None:
     for line, detector in zip(lines, made, strict=True):
         assert line.keys() == asdict(detector).keys()
         assert float(line["auroc"]) == detector.auroc
+
+
+def test_the_best_of_maps_may_work_the_other_way_round() -> None:
+    scores = {Name("", "loss"): some(3, 0), Name("grad", "gini"): some(0.3, 1)}
+    scores |= {Name("gbp", "norm"): some(-1.5, 2), Name("gbp", "zeros"): np.full(200, np.nan)}
+    judged = found(scores)
+    assert [d.statistic for d in of_maps(judged)] == ["gini", "norm"]
+    assert best_of_maps(judged) is judged[2]
+    assert best_of_maps(judged[:1]) is None

@@ -5,6 +5,7 @@ from fake_run import fake_run
 from run_folders import write
 
 from explaindebug.errors import DataError
+from explaindebug.followup import answers
 from explaindebug.runs import read_run
 from explaindebug.verdicts import verdicts
 
@@ -20,8 +21,15 @@ def test_what_is_read_is_what_was_written(tmp_path) -> None:
         assert mine.headline == written.headline
         assert list(mine.gates) == list(written.gates)
         assert mine.clusters == written.clusters
+        assert list(mine.questions) == list(written.questions)
+        assert repr([*mine.detectors]) == repr([*written.detectors])  # some numbers are NaN
         assert (mine.name, mine.title, mine.facts) == (written.name, written.title, written.facts)
+    assert any(test.detectors for test in found.tests)
     assert repr(verdicts(found.tests)) == repr(verdicts(result.tests))  # NaN is not equal to NaN
+    options = {"margin": 0.1, "level": 0.05}
+    mine, written = (answers(run.tests[0], **options) for run in (found, result))
+    assert mine
+    assert repr(mine) == repr(written)
 
 
 def test_settings_are_dotted_keys(tmp_path) -> None:

@@ -21,6 +21,7 @@ from explaindebug.app.environment import versions
 from explaindebug.app.loggers import guarded
 from explaindebug.app.progress import Bar, console, say
 from explaindebug.app.settings import Settings, settings
+from explaindebug.app.tables import log_tables
 from explaindebug.app.workbench import Wanted, Workbench
 from explaindebug.attributions.plan import Plan
 from explaindebug.console import print_table
@@ -197,8 +198,8 @@ def finish(result: RunResult, bench: Workbench) -> None:
     write_json(folder / "results.json", plain(result, answers, further))
     found = [detector for test in result.tests for detector in test.detectors]
     write_detectors(found, folder / "detectors.csv")
-    report = write_report(result, answers, folder, level=checked.level)
-    bench.log(answers)
+    report = write_report(result, answers, folder, level=checked.level, further=further)
+    log_tables(bench.loggers, folder, answers, further, found)
     print_table(result, answers, console)
     print_questions(result, further, console)
     print_detectors(result, console)

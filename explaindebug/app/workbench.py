@@ -22,7 +22,6 @@ from explaindebug.app.training import quiet, trainer
 from explaindebug.attributions.plan import Plan
 from explaindebug.bugs.databug import DataBug
 from explaindebug.callbacks import AttributionCallback
-from explaindebug.callbacks.loggers import Sinks
 from explaindebug.comparisons import Comparison
 from explaindebug.data import ImageSet
 from explaindebug.data.imageset import Labels
@@ -30,7 +29,6 @@ from explaindebug.errors import ConfigError, DataError, UnsupportedModelError
 from explaindebug.files import write_json
 from explaindebug.models.heads import head_outputs
 from explaindebug.postprocessing import PostProcessing
-from explaindebug.verdicts import Verdict
 from explaindebug.watching import watch
 
 Domain = Literal["data", "foreign"]
@@ -314,12 +312,6 @@ class Workbench:
             counts = f"{len(train)} + {len(val)} + {len(test)} pictures of {h} x {w} px"
             said.append(f"{type(module).__name__}: {counts}, {len(train.classes)} classes")
         return "; ".join(said)
-
-    def log(self, answers: Sequence[Verdict]) -> None:
-        """The table of verdicts to the loggers that take tables."""
-        columns = ["test", "method", "answer", "effect", "low", "high", "p_adjusted", "n"]
-        rows = [[getattr(answer, name) for name in columns] for answer in answers]
-        Sinks(self.loggers, self.folder).table("debug/verdicts", columns, rows)
 
     def upload_lines(self) -> list[str]:
         """How to upload what was logged offline."""

@@ -39,11 +39,13 @@ def write_report(
     folder: Path,
     *,
     level: float = 0.05,
+    further: Sequence[Verdict] = (),
     repeats: Repeats = MappingProxyType({}),
 ) -> Path:
     """The path of `folder`/report.html, a page that needs nothing beside it.
 
-    `level` is the rate of false claims that the verdicts were made with. Where the result is that
+    `level` is the rate of false claims that the verdicts were made with; `further` are the answers
+    to the tests' further questions (see `followup`). Where the result is that
     of several runs, `repeats` has each run's own verdicts, to show how far they spread. Next to the
     page come pictures/ (PNG, a strip per test and input) and figures/ (PNG and PDF). It is written
     last and as a whole: where it exists, it is complete.
@@ -53,7 +55,8 @@ def write_report(
         for name, figure in figures_of_test.items():
             plotting.save(figure, folder / "figures" / f"{test}_{name}")
     save_pictures(result, folder / "pictures")
-    return write_atomically(folder / "report.html", render(result, verdicts, drawn, level, repeats))
+    page = render(result, verdicts, drawn, level, further, repeats)
+    return write_atomically(folder / "report.html", page)
 
 
 def draw(
@@ -82,6 +85,7 @@ def render(
     verdicts: Sequence[Verdict],
     drawn: Mapping[str, Mapping[str, Figure]],
     level: float = 0.05,
+    further: Sequence[Verdict] = (),
     repeats: Repeats = MappingProxyType({}),
 ) -> str:
     """The page as HTML; `drawn` has each test's figures. All text from users is escaped."""
@@ -96,7 +100,7 @@ def render(
         spreads={cell: spread(cells[cell], each) for cell, each in repeats.items()},
         interval="95%",
         level=level,
-        sections=[section(t, names, cells, drawn[t.name], budget, level) for t in result.tests],
+        sections=[section(t, names, cells, drawn[t.name], budget, further) for t in result.tests],
         not_a_number="#" + bytes(NOT_A_NUMBER).hex(),
         **scales(),
     )

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from explaindebug import followup, wording
-from explaindebug.detectors import Detector
+from explaindebug import wording
+from explaindebug.detectors import Detector, best_of_maps, of_maps
+from explaindebug.followup import SHORT
 from explaindebug.results import TestResult
 from explaindebug.verdicts import Verdict
 
@@ -40,11 +41,10 @@ def detecting(test: TestResult, names: Mapping[str, str]) -> Detecting | None:
     found = {(d.method, d.statistic): d for d in test.detectors}
     statistics = list(dict.fromkeys(d.statistic for d in test.detectors if d.method))
     rows = {_name(d): d for d in test.detectors if not d.method}
-    maps = [d for d in test.detectors if d.method in names and not d.trouble]
-    if maps:
-        best = max(maps, key=lambda d: abs(d.auroc - 0.5))
-        name = f"{_name(best)} of {names[best.method]}, best of {len(maps)} map statistics"
-        rows[name] = best
+    best = best_of_maps(test.detectors)
+    if best:
+        maps = len(of_maps(test.detectors))
+        rows[f"{_name(best)} of {names[best.method]}, best of {maps} map statistics"] = best
     return Detecting(
         finds=first.finds,
         positives=first.positives,
@@ -61,21 +61,17 @@ def detecting(test: TestResult, names: Mapping[str, str]) -> Detecting | None:
     )
 
 
-def asked(
-    test: TestResult, names: Mapping[str, str], verdicts: Sequence[Verdict], level: float
-) -> list[Asked]:
-    """The test's further questions, with the margin of its `verdicts`."""
-    margin = next((v.margin for v in verdicts), None)
-    if not test.questions or margin is None:
-        return []
-    answers = followup.answers(test, margin=margin, level=level)
-    return [
-        Asked(
-            followup.SHORT.get(q.condition, q.condition),
-            q.question,
-            {m: v for m in names for v in answers if (v.condition, v.method) == (q.condition, m)},
-        )
+def asked(test: TestResult, names: Mapping[str, str], further: Sequence[Verdict]) -> list[Asked]:
+    """The test's further questions that have answers among those of all tests, `further`."""
+    own = {(v.condition, v.method): v for v in further if v.test == test.name}
+    found = {
+        q: {m: own[q.condition, m] for m in names if (q.condition, m) in own}
         for q in test.questions
+    }
+    return [
+        Asked(SHORT.get(q.condition, q.condition), q.question, answers)
+        for q, answers in found.items()
+        if answers
     ]
 
 

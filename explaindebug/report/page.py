@@ -55,7 +55,7 @@ def section(
     cells: wording.Table,
     drawn: Mapping[str, Figure],
     budget: float,
-    level: float,
+    further: Sequence[Verdict],
 ) -> Section:
     """A test made ready for the page, each gallery's maps within `budget` bytes."""
     verdicts = {m: cells[test.name, m] for m in names if (test.name, m) in cells}
@@ -77,7 +77,7 @@ def section(
         albums=[
             album(g, names, fit(g, budget), start=_start(test, g)) for g in test.galleries if g.maps
         ],
-        asked=asked(test, names, list(verdicts.values()), level),
+        asked=asked(test, names, further),
         detecting=detecting(test, names),
         broken=any(np.isnan(maps).any() for maps in _maps(test)),
         measurements=measurements(summaries, test, names),

@@ -10,6 +10,7 @@ from fake_run import METHODS, fake_run, fake_verdicts
 from PIL import Image
 
 import explaindebug.report as report
+from explaindebug.followup import answers
 from explaindebug.heatmaps import colour
 from explaindebug.report import draw, render, write_report
 from explaindebug.report.pictures import GAP, LEAST, LEVELS, Fit, album, fit, share
@@ -19,6 +20,7 @@ from explaindebug.scores import Scores
 VOID = {"wbr", "meta", "link", "img", "br", "col", "input", "hr"}
 RUN = fake_run(inputs=2, size=16)
 VERDICTS = fake_verdicts(RUN)
+FURTHER = [answer for test in RUN.tests for answer in answers(test, margin=0.1, level=0.05)]
 
 
 class Page(HTMLParser):
@@ -63,7 +65,8 @@ def page_of(run: RunResult, verdicts=()) -> Page:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    assert write_report(RUN, VERDICTS, folder) == folder / "report.html"
+    path = write_report(RUN, VERDICTS, folder, further=FURTHER)
+    assert path == folder / "report.html"
     return folder
 
 
