@@ -19,6 +19,8 @@ from explaindebug.cascade.figure import figure7
 from explaindebug.files import write_atomically
 from explaindebug.mapfigures import map_grid
 from explaindebug.palettes import NOT_A_NUMBER
+from explaindebug.paper.kinds import MADE, beside
+from explaindebug.paper.tables import Number
 from explaindebug.report.page import section
 from explaindebug.report.pictures import save_pictures, scales, share
 from explaindebug.results import RunResult, TestResult
@@ -90,6 +92,7 @@ def render(
 ) -> str:
     """The page as HTML; `drawn` has each test's figures. All text from users is escaped."""
     names, cells, budget = result.methods, wording.by_cell(verdicts), share(result)
+    experiment = beside(result.made.get(MADE))
     return fill(
         "report.html.jinja",
         result=result,
@@ -100,7 +103,10 @@ def render(
         spreads={cell: spread(cells[cell], each) for cell, each in repeats.items()},
         interval="95%",
         level=level,
-        sections=[section(t, names, cells, drawn[t.name], budget, further) for t in result.tests],
+        sections=[
+            section(test, names, cells, drawn[test.name], budget, further, experiment)
+            for test in result.tests
+        ],
         not_a_number="#" + bytes(NOT_A_NUMBER).hex(),
         **scales(),
     )
@@ -148,7 +154,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _mean_sem(cell: Summary | None) -> str:
+def _mean_sem(cell: Summary | Number | None) -> str:
     if cell is None:
         return "–"
     text = f"{wording.num(cell.mean)} ±{wording.NO_BREAK}{wording.num(cell.sem, 3)}"

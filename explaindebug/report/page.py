@@ -10,9 +10,10 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from explaindebug import plotting, wording
+from explaindebug.paper.published import Experiment
+from explaindebug.paper.tables import PaperTable, paper_table
 from explaindebug.report.further import Asked, Detecting, asked, detecting
 from explaindebug.report.pictures import Album, album, fit
-from explaindebug.report.tables import PaperTable, paper_table
 from explaindebug.results import Gallery, TestResult
 from explaindebug.scores import Key
 from explaindebug.summaries import Summary, summarise
@@ -56,8 +57,13 @@ def section(
     drawn: Mapping[str, Figure],
     budget: float,
     further: Sequence[Verdict],
+    experiment: Experiment | None = None,
 ) -> Section:
-    """A test made ready for the page, each gallery's maps within `budget` bytes."""
+    """A test made ready for the page, each gallery's maps within `budget` bytes.
+
+    Where it is one of the paper's experiments, the paper's numbers stand beside its own.
+    """
+    own = experiment if experiment and experiment.test == test.name else None
     verdicts = {m: cells[test.name, m] for m in names if (test.name, m) in cells}
     place = f"test-{test.name}"
     summaries = {Key(*line[:5]): line for line in summarise(test.scores.select(test=test.name))}
@@ -73,7 +79,7 @@ def section(
         effects=effects(verdicts, names, drawn.get("effects"), place),
         cascade=cascade(test, drawn.get(headline.similarity), place),
         figures={name: f"figures/{test.name}_{name}" for name in drawn},
-        paper=paper_table(test, names),
+        paper=paper_table(test, names, own),
         albums=[
             album(g, names, fit(g, budget), start=_start(test, g)) for g in test.galleries if g.maps
         ],

@@ -1,0 +1,1 @@
+"""Runs beside the paper that they follow: its numbers, its tables, and whether its claims hold."""

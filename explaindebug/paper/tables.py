@@ -1,0 +1,264 @@
+"""The paper's tables with what they lack: the no-bug control and the matched nulls beside."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from explaindebug.nulls import NULLS
+from explaindebug.paper.published import METHODS, Comparison, Experiment
+from explaindebug.results import TestResult
+from explaindebug.scores import Key, Scores
+from explaindebug.summaries import Summary, summarise
+
+SIMILARITIES = {"ssim": "SSIM", "spearman": "Rank correlation"}  # those of the paper
+ONLY = {"spurious": ("ssim",)}  # tests of which the paper has fewer
+CONDITIONS = {"gt1": "GT-1", "gt2": "GT-2"}
+CAPTIONS = {
+    "spurious": "As Table 2 of the paper: SSIM of maps to the background (GT-1), and to the part "
+    "of the scene's own map that lies on the background (GT-2)",
+    "ood": "As Table 3 of the paper: similarity of maps to those of the inputs' own network",
+    "reinit": "As Figure 7 of the paper: similarity of maps to those of the trained network, when "
+    "its layers lose their weights, stage by stage",
+}
+PAPER, OURS, BUG, CONTROL = "Paper", "Ours", "Bug", "Control"
+SHOWN = {"gaussian": "Null: noise", "shuffled": "Null: shuffled"}  # these, or the first there is
+
+
+class Number(NamedTuple):
+    """A mean over inputs; NaN where something of it is not known."""
+
+    mean: float
+    sem: float = math.nan
+    low: float = math.nan  # 95 % interval
+    high: float = math.nan
+    n: int = 0
+    missing: int = 0  # inputs without a score
+
+    @classmethod
+    def of(cls, summary: Summary) -> "Number":
+        """What a table needs of a summary."""
+        return cls(*(getattr(summary, name) for name in cls._fields))
+
+
+class Column(NamedTuple):
+    """A column of a table: which comparison, and which arm of it."""
+
+    name: str  # "GT-1, SSIM"
+    arm: str  # "Paper", "Ours", "Control", "Null: noise"
+    comparison: Comparison  # condition and similarity
+    first: bool  # of its comparison
+
+    @property
+    def beside(self) -> bool:
+        """Whether it only helps to read the others."""
+        return self.arm not in (PAPER, OURS, BUG)
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """Means ± standard errors: a line per method, for each comparison the arms side by side."""
+
+    caption: str
+    columns: Sequence[Column]
+    rows: Mapping[str, Sequence[Number | None]]  # by method, a cell per column
+    printed: Mapping[Column, tuple[float, float]] = field(default_factory=dict)  # ranges of paper
+    words: Mapping[str, str] = field(default_factory=dict)  # method -> what the paper says of it
+
+    @property
+    def comparisons(self) -> Mapping[str, int]:
+        """Each comparison's name, and how many columns it has."""
+        counts: dict[str, int] = defaultdict(int)
+        for column in self.columns:
+            counts[column.name] += 1
+        return counts
+
+    @property
+    def arms(self) -> Sequence[str]:
+        """The arm of each column."""
+        return [column.arm for column in self.columns]
+
+    @property
+    def ranges(self) -> list[tuple[float, float] | None]:
+        """The lowest and the highest mean of all methods, a pair per column."""
+        return [self._range(k, column) for k, column in enumerate(self.columns)]
+
+    def _range(self, k: int, column: Column) -> tuple[float, float] | None:
+        if column in self.printed:
+            return self.printed[column]
+        means = [row[k].mean for row in self.rows.values() if row[k] is not None]  # type: ignore[union-attr]
+        means = [mean for mean in means if not math.isnan(mean)]
+        return (min(means), max(means)) if means else None
+
+    def column(self, arm: str, comparison: Comparison) -> dict[str, Number]:
+        """One arm of one comparison, by method; empty where it is not there."""
+        places = [
+            k for k, c in enumerate(self.columns) if (c.arm, c.comparison) == (arm, comparison)
+        ]
+        return {m: row[k] for k in places for m, row in self.rows.items() if row[k] is not None}  # type: ignore[misc]
+
+
+def paper_table(
+    test: TestResult, names: Mapping[str, str], experiment: Experiment | None = None
+) -> PaperTable | None:
+    """The test's table, beside the numbers of an experiment of the paper where one is given.
+
+    None where nothing of it was measured. Several networks of one arm are averaged input by input.
+    """
+    compared = staged(test) | comparisons(test)
+    if not compared:
+        return None
+    wanted = Scores()
+    for key, column in pooled(test.scores.select(test=test.name)):
+        if (key.condition, key.similarity) in compared:
+            wanted.add(key, *column)
+    found = {Key(*line[:5]): Number.of(line) for line in summarise(wanted)}
+    roles = _roles(wanted, OURS if experiment else BUG)
+    columns, cells = list(_columns(compared, roles, experiment, test.stages)), {}
+    for method in _order(wanted, names, experiment):
+        own = names[method]
+        cells[method] = [
+            _printed(experiment, column.comparison, own)
+            if column.arm == PAPER
+            else found.get(_key(test, method, column, roles))
+            for column in columns
+        ]
+    ranges = experiment.ranges if experiment else {}
+    words = experiment.words if experiment else {}
+    return PaperTable(
+        CAPTIONS.get(test.name, "Similarity of maps as in the paper's tables"),
+        columns,
+        cells,
+        {
+            column: ranges[_plain(column.comparison)]
+            for column in columns
+            if column.arm == PAPER and _plain(column.comparison) in ranges
+        },
+        {method: words.get(names[method], "") for method in cells} if words else {},
+    )
+
+
+def comparisons(test: TestResult) -> dict[Comparison, str]:
+    """(condition, similarity) -> its name in the table: the paper's, but for a cascade's stages."""
+    wanted = ONLY.get(test.name, tuple(SIMILARITIES))
+    own = test.scores.select(test=test.name, role="bug")
+    keys = [key for key, _ in own if key.condition not in test.stages]
+    conditions = list(dict.fromkeys(key.condition for key in keys))
+    found = {}
+    for condition, name in product(conditions, wanted):
+        for key in keys:
+            if (key.condition, key.similarity.partition("(")[0]) == (condition, name):
+                label = SIMILARITIES[name] + key.similarity.removeprefix(name)
+                several = len(conditions) > 1 or bool(test.stages)
+                where = f"{CONDITIONS.get(condition, condition)}, " * several
+                found[condition, key.similarity] = where + label
+    return found
+
+
+def staged(test: TestResult) -> dict[Comparison, str]:
+    """The same of a cascade: at its first stage, where half of the layers are lost, and all."""
+    stages = list(test.stages)
+    if not stages:
+        return {}
+    marks = dict.fromkeys((stages[0], half(stages), stages[-1]))
+    similarities = dict.fromkeys(
+        key.similarity
+        for name in SIMILARITIES
+        for key, _ in test.scores.select(test=test.name, role="bug")
+        if key.condition in marks and key.similarity.partition("(")[0].partition("_")[0] == name
+    )
+    return {
+        (stage, similarity): f"{_similarity(similarity)}, {stages.index(stage) + 1} of "
+        f"{len(stages)} stages lost"
+        for similarity in similarities
+        for stage in marks
+    }
+
+
+def half(stages: Sequence[str]) -> str:
+    """The stage at which half of the layers are lost: the higher ones, from the top down."""
+    return stages[(len(stages) + 1) // 2 - 1]
+
+
+def pooled(scores: Scores) -> Scores:
+    """Each arm's models as one ("control" and "control: 2"): the mean of an input's scores."""
+    models = defaultdict(list)
+    for key, column in scores:
+        null = key.role.startswith("null")
+        role = key.role if null else key.role.partition(":")[0]
+        models[key._replace(role=role)].append(column)
+    whole = Scores()
+    for key, columns in models.items():
+        rows = reduce(np.intersect1d, [column.rows for column in columns])
+        values = [column.values[np.isin(column.rows, rows)] for column in columns]
+        whole.add(key, rows, np.mean(values, axis=0))
+    return whole
+
+
+def _similarity(name: str) -> str:
+    plain = next(s for s in SIMILARITIES if name.startswith(s))
+    return SIMILARITIES[plain] + name.removeprefix(plain).replace("_", " ")
+
+
+def _roles(scores: Scores, bug: str) -> dict[str, str]:
+    """Role in scores -> arm in tables."""
+    nulls = [role for role in scores.unique("role") if role.startswith("null: ")]
+    kinds = [role.removeprefix("null: ") for role in nulls]
+    known = [kind for kind in SHOWN if kind in kinds]
+    known = known or [k for k in kinds if k not in NULLS or NULLS[k].matched][:1]
+    shown = {f"null: {kind}": SHOWN.get(kind, f"Null: {kind}") for kind in known}
+    return {"bug": bug, "control": CONTROL} | shown
+
+
+def _columns(
+    compared: Mapping[Comparison, str],
+    roles: Mapping[str, str],
+    experiment: Experiment | None,
+    stages: Sequence[str],
+) -> Iterator[Column]:
+    """Of a cascade control and nulls stand once for each similarity, where half is lost."""
+    for comparison, name in compared.items():
+        apart = comparison[0] in stages and comparison[0] != half(stages)
+        own = list(roles.values())[: 1 if apart else None]
+        arms = [PAPER] * _prints(experiment, comparison) + own
+        for k, arm in enumerate(arms):
+            yield Column(name, arm, comparison, first=k == 0)
+
+
+def _order(scores: Scores, names: Mapping[str, str], experiment: Experiment | None) -> list[str]:
+    """The methods as the paper has them, and those that it has not behind; else as they come."""
+    own = [m for m in names if m in scores.unique("method")]
+    if experiment is None:
+        return own
+    return sorted(own, key=lambda m: METHODS.index(names[m]) if names[m] in METHODS else 99)
+
+
+def _key(test: TestResult, method: str, column: Column, roles: Mapping[str, str]) -> Key:
+    role = next(role for role, arm in roles.items() if arm == column.arm)
+    condition, similarity = column.comparison
+    return Key(test.name, method, condition, role, similarity)
+
+
+def _printed(experiment: Experiment | None, comparison: Comparison, label: str) -> Number | None:
+    numbers = experiment.numbers.get(_plain(comparison), {}) if experiment else {}
+    if label not in numbers:
+        return None
+    mean, sem = numbers[label]
+    return Number(mean, math.nan if sem is None else sem)
+
+
+def _prints(experiment: Experiment | None, comparison: Comparison) -> bool:
+    """Whether the paper has numbers, or a range, of a comparison."""
+    plain = _plain(comparison)
+    return experiment is not None and (plain in experiment.numbers or plain in experiment.ranges)
+
+
+def _plain(comparison: Comparison) -> Comparison:
+    """Without the similarity's options, of which the paper says nothing."""
+    condition, similarity = comparison
+    return condition, similarity.partition("(")[0]
