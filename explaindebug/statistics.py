@@ -8,6 +8,7 @@ random. Values are then their totals, and `sizes` (n,) how many inputs each has:
 """
 
 from functools import lru_cache
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -70,6 +71,22 @@ def bootstrap_interval(
     means = (x - centre * own) @ weights.T / (weights @ own)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=-1)
     return centre[..., 0] + low, centre[..., 0] + high
+
+
+def wilson_interval(share: float, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Ends of the interval that holds a probability, `share` of n tries having come out.
+
+    Unlike mean ± error it stays within [0, 1] and is of some width where all or none came out.
+
+    Source: Wilson: Probable inference, 1927.
+    """
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    centre, half = (
+        share + z * z / (2 * n),
+        z * np.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2),
+    )
+    low, high = (float((centre + side * half) / (1 + z * z / n)) for side in (-1, 1))
+    return max(0.0, low), min(1.0, high)
 
 
 def sign_flip_test(values: npt.ArrayLike, *, flips: int = FLIPS, seed: int = 0) -> Floats:

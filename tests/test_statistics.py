@@ -12,6 +12,7 @@ from explaindebug.statistics import (
     mean_sem,
     sign_flip_test,
     totals,
+    wilson_interval,
 )
 
 
@@ -39,6 +40,12 @@ def test_bootstrap_interval_equals_scipys_percentiles() -> None:
         (x,), np.mean, n_resamples=20000, method="percentile", rng=np.random.default_rng(0)
     ).confidence_interval
     np.testing.assert_allclose(bootstrap_interval(x, resamples=20000), theirs, atol=0.01)
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 10), (97, 100), (200, 200), (1, 3)])
+def test_interval_of_a_share_equals_scipys(hits: int, n: int) -> None:
+    theirs = stats.binomtest(hits, n).proportion_ci(0.95, method="wilson")
+    np.testing.assert_allclose(wilson_interval(hits / n, n), theirs, atol=1e-12)
 
 
 @pytest.mark.parametrize(("n", "covered"), [(10, 0.90), (64, 0.94), (190, 0.95)])

@@ -1,0 +1,89 @@
+"""A run as an entry of the paper's tables: its test, its verdicts, its table."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from explaindebug.paper.kinds import experiment_of
+from explaindebug.paper.published import Comparison, Experiment
+from explaindebug.paper.tables import BUG, OURS, Number, PaperTable, paper_table
+from explaindebug.results import TestResult
+from explaindebug.runs import Run
+from explaindebug.verdicts import Verdict, verdicts
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One run beside one table or figure of the paper."""
+
+    run: Run
+    experiment: Experiment
+
+    @classmethod
+    def of(cls, run: Run, name: str | None = None) -> "Entry":
+        """The run beside the experiment of that name, or of the name that it has itself.
+
+        Raises:
+            ConfigError, DataError: see `experiment_of`.
+        """
+        return cls(run, experiment_of(run, name))
+
+    @property
+    def test(self) -> TestResult:
+        """The run's test that the experiment is about."""
+        return next(t for t in self.run.result.tests if t.name == self.experiment.test)
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Name in configs -> name in tables."""
+        return self.run.result.methods
+
+    @property
+    def void(self) -> bool:
+        """Whether a gate failed, so that the test says nothing."""
+        return not all(gate.passed for gate in self.test.gates)
+
+    @cached_property
+    def table(self) -> PaperTable | None:
+        """The paper's table with the run's numbers; None where nothing of it was measured."""
+        return paper_table(self.test, self.names, self.experiment)
+
+    @cached_property
+    def verdicts(self) -> Mapping[str, Verdict]:
+        """By method, whether it shows the bug: those of the run itself, over all of its tests."""
+        margin, level = (float(self.run.settings[name]) for name in ("margin", "level"))
+        own = verdicts(self.run.result.tests, margin=margin, level=level)
+        return {v.method: v for v in own if v.test == self.test.name}
+
+    def numbers(self, condition: str, similarity: str, arm: str = OURS) -> dict[str, Number]:
+        """One arm of one comparison by the paper's names of methods; empty where not measured."""
+        if self.table is None:
+            return {}
+        found = self.table.column(arm, self.comparison(condition, similarity))
+        return {self.names[method]: number for method, number in found.items()}
+
+    def comparison(self, condition: str, similarity: str) -> Comparison:
+        """The condition, and the similarity as the run calls it: with its options."""
+        columns = self.table.columns if self.table else ()
+        for column in columns:
+            own, called = column.comparison
+            if own == condition and called.startswith(similarity) and column.arm in (OURS, BUG):
+                return column.comparison
+        return condition, similarity
+
+    def accuracy(self, network: str, what: str) -> float | None:
+        """One line of the run's table of accuracies."""
+        found = [
+            x for name, data, x in self.run.result.accuracies if (name, data) == (network, what)
+        ]
+        return found[0] if found else None
+
+    def struck(self, name: str, split: str) -> int | None:
+        """How many pictures of a split the bug struck, by the run's records; None without one."""
+        path = self.run.folder / "records" / f"{name}.json"
+        try:
+            found = {part["split"]: len(part["rows"]) for part in json.loads(path.read_text())}
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        return found.get(split)
