@@ -36,7 +36,7 @@ def layer_default(layer: nn.Module, generator: Generator) -> list[str]:
             reset = getattr(module, "reset_parameters", getattr(module, "_reset_parameters", None))
             if reset is not None:
                 reset()
-    return [name for name, tensor in _floats(layer) if tensor.isnan().any()]
+    return [name for name, tensor in _floats(layer) if tensor.sum().isnan()]
 
 
 def glorot(layer: nn.Module, generator: Generator) -> list[str]:

@@ -110,7 +110,7 @@ def fresh(
                 left.append(full_name)
                 continue
             like = tensor_of(owned[name].module, own_name).detach()
-            tensors[full_name] = torch.empty_like(like).copy_(tensor_of(stand_in, own_name))
+            tensors[full_name] = _placed(tensor_of(stand_in, own_name).detach(), like)
     name = init if isinstance(init, str) else getattr(init, "__name__", repr(init))
     report = Report(tuple(tensors), tuple(left), seed, draw, name)
     return Fresh(tensors, _by_layer(owned, chosen, model, tensors), report)
@@ -137,11 +137,10 @@ def reinitialised(model: nn.Module, names: Collection[str], **how: Any) -> Itera
 
 
 @contextmanager
-def exchanged(model: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[list[Tensor]]:
+def exchanged(model: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[None]:
     """Inside, the model's tensors of those names hold other values, without any copying.
 
-    Parameters and buffers stay the same objects, so that whoever holds one sees the new values;
-    those that differ are given.
+    Parameters and buffers stay the same objects, so that whoever holds one sees the new values.
     """
     known = tensors_of(model)
     own = {name: known[name] for name in tensors}
@@ -149,10 +148,17 @@ def exchanged(model: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[list[
     try:
         for name, tensor in own.items():
             tensor.data = tensors[name]
-        yield list(own.values())
+        yield
     finally:
         for name, tensor in own.items():
             tensor.data = before[name]
+
+
+def _placed(values: Tensor, like: Tensor) -> Tensor:
+    """The values as the other tensor lies: the same tensor where it lies so already."""
+    values = values.to(like)
+    same = values.stride() == like.stride()
+    return values if same else torch.empty_like(like).copy_(values)
 
 
 def _chosen(owned: dict[str, Owned], names: Collection[str]) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 import torch
@@ -28,10 +29,18 @@ class State(NamedTuple):
     tensors: Mapping[str, Tensor]  # full name -> the other values
 
     @contextmanager
-    def of(self, model: nn.Module) -> Iterator[list[Tensor]]:
-        """Inside, the model is in this state; gives its tensors that differ."""
-        with exchanged(model, self.tensors) as changed:
-            yield changed
+    def of(self, model: nn.Module) -> Iterator[None]:
+        """Inside, the model is in this state."""
+        with exchanged(model, self.tensors):
+            yield
+
+    def unlike(self, other: "State") -> set[str]:
+        """Names of the tensors that have other values than in that state.
+
+        States of one draw share what they have drawn, so it is enough to ask which tensors are one.
+        """
+        mine, others = self.tensors, other.tensors
+        return {name for name in {*mine, *others} if mine.get(name) is not others.get(name)}
 
 
 TRAINED = State("trained", 0, {})
@@ -106,6 +115,7 @@ class InAllStates:
     states: Sequence[State]
     smoothing: Smoothing | None
     room: int  # bytes to keep of what states share; 0: every state computes all of it
+    chunk: int = 32  # images that are passed at once at most: several noisy copies of few
 
     @property
     def rows(self) -> slice:
@@ -126,19 +136,21 @@ class InAllStates:
         if self._plain:
             return self._once(model, self.works)
         total: list[Maps] = [{} for _ in self.states]
-        for works in self._noisy():
+        for copies, works in self._noisy():
             for sums, found in zip(total, self._once(model, works), strict=True):
                 for name, maps in found.items():
-                    sums[name] = sums[name].add_(maps) if name in sums else maps.clone()
+                    added = maps.reshape(copies, -1, *maps.shape[1:]).sum(0)
+                    sums[name] = sums[name] + added if name in sums else added
         return [{name: maps / self._copies for name, maps in sums.items()} for sums in total]
 
     def _once(self, model: nn.Module, works: Sequence[Work]) -> list[Maps]:
         known = tensors_of(model)
         always = [known[name] for name in self._always]
-        replay = Replay(model, always=always, room=self.room)
+        replay = Replay(model, always=always, room=self.room if len(works) > 1 else 0)
         found = []
         for state, work in zip(self.states, works, strict=True):
-            with state.of(model) as changed, replay.run(changed):
+            changed = [known[name] for name in state.unlike(self.states[0])]
+            with state.of(model), replay.run(changed):
                 found.append(work(model))
             if self._plain and passes_images(work):
                 found[-1][LOGITS] = replay.output
@@ -146,8 +158,10 @@ class InAllStates:
 
     @cached_property
     def _always(self) -> set[str]:
-        """Names of the tensors that differ in every state but the first."""
-        return set.intersection(*(set(state.tensors) for state in self.states[1:] or self.states))
+        """Names of the tensors that every state has other than the first."""
+        first, *others = self.states
+        unlike = [state.unlike(first) for state in others]
+        return set.intersection(*unlike) if unlike else set()
 
     @property
     def _plain(self) -> bool:
@@ -157,12 +171,15 @@ class InAllStates:
     def _copies(self) -> int:
         return 1 if self.smoothing is None else self.smoothing.copies
 
-    def _noisy(self) -> Iterator[Sequence[Work]]:
+    def _noisy(self) -> Iterator[tuple[int, Sequence[Work]]]:
+        """How many noisy copies at a time, and the works on all of them."""
         assert self.smoothing is not None
         first = self.works[0]
         assert isinstance(first, Job)
-        for images in self.smoothing(first.images[self.rows]):
-            yield [_on(work, images) for work in self.works]
+        images = first.images[self.rows]
+        copies = self.smoothing(images)
+        while some := list(islice(copies, max(1, self.chunk // len(images)))):
+            yield len(some), [_on(work, some) for work in self.works]
 
 
 def passes_images(work: Work) -> bool:
@@ -170,7 +187,8 @@ def passes_images(work: Work) -> bool:
     return isinstance(work, Job) and all(isinstance(passes, Backward) for passes in work.group)
 
 
-def _on(work: Work, images: Tensor) -> Job:
+def _on(work: Work, copies: Sequence[Tensor]) -> Job:
+    """The same work on noisy copies (n, c, h, w) of its images, one after another."""
     assert isinstance(work, Job)
-    whole = slice(0, len(images))
-    return replace(work, images=images, targets=work.targets[work.rows], rows=whole)
+    images, targets = torch.cat(list(copies)), work.targets[work.rows].repeat(len(copies))
+    return replace(work, images=images, targets=targets, rows=slice(0, len(images)))

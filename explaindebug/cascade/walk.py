@@ -110,14 +110,17 @@ class _Run:
     def do(self, works: Sequence[Sequence[Work]], progress: Progress | None) -> None:
         """Every piece of work in all states."""
         walk = self.walk
-        jobs = [InAllStates(group, walk.states, walk.smoothing, walk.room) for group in works]
-        device = self.images.device
-        workers, threads = division(walk.workers, len(jobs), self.chunk, self.network, device)
+        pieces = [(group, part) for group in works for part in self._parts(len(works))]
+        jobs = [
+            InAllStates(group[part], walk.states[part], walk.smoothing, walk.room, self.chunk)
+            for group, part in pieces
+        ]
+        workers, threads = self._division(len(jobs))
         costs = [job.cost for job in jobs]
         made: list[float] = []
 
         def done(i: int, found: list[Maps]) -> None:
-            self._add(jobs[i].rows, found)
+            self._add(jobs[i].rows, pieces[i][1], found)
             made.append(costs[i])
             if progress:
                 progress(jobs[i].names, sum(made), sum(costs))
@@ -125,8 +128,21 @@ class _Run:
         with intra_op_threads(threads):
             run_jobs(walk.model, jobs, workers, done)
 
-    def _add(self, rows: slice, found: list[Maps]) -> None:
-        for whole, part in zip(self.found, found, strict=True):
+    def _parts(self, works: int) -> list[slice]:
+        """The states in as many parts as give every core some, where there is little other work.
+
+        A part's first state is what its others take from, so that hardly anything is done twice.
+        """
+        states = len(self.walk.states)
+        parts = max(1, self._division(works * states)[0] // works)
+        size = -(-states // parts)
+        return [slice(i, i + size) for i in range(0, states, size)]
+
+    def _division(self, jobs: int) -> tuple[int, int | None]:
+        return division(self.walk.workers, jobs, self.chunk, self.network, self.images.device)
+
+    def _add(self, rows: slice, states: slice, found: list[Maps]) -> None:
+        for whole, part in zip(self.found[states], found, strict=True):
             for name, values in part.items():
                 if name not in whole:
                     whole[name] = values.new_zeros(len(self.images), *values.shape[1:])

@@ -39,10 +39,21 @@ def test_a_model_is_in_a_state_for_a_while():
     model = network("plain")
     state = State("fc3", 0, fresh(model, ["fc3"], seed=0).tensors)
     before = model.fc3.weight.clone()
-    with state.of(model) as changed:
-        assert changed[0] is model.fc3.weight
+    with state.of(model):
         assert torch.equal(model.fc3.weight, state.tensors["fc3.weight"])
     assert torch.equal(model.fc3.weight, before)
+
+
+def test_what_two_states_have_not_in_common():
+    model = network("plain")
+    first, other = (fresh(model, ["fc2", "fc3"], seed=0, draw=draw) for draw in (0, 1))
+    one = State("fc3", 0, first.of(["fc3"]))
+    two = State("fc2", 0, first.of(["fc2", "fc3"]))
+    both = {"fc2.weight", "fc2.bias", "fc3.weight", "fc3.bias"}
+    assert two.unlike(TRAINED) == TRAINED.unlike(two) == both
+    assert two.unlike(one) == one.unlike(two) == {"fc2.weight", "fc2.bias"}
+    assert two.unlike(two) == set()
+    assert State("fc2", 1, other.of(["fc2", "fc3"])).unlike(two) == both
 
 
 @pytest.mark.parametrize("smoothing", [None, Smoothing(3, 0.1)])

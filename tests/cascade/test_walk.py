@@ -176,6 +176,25 @@ def test_workers_are_the_same_to_the_last_bit():
         assert all(torch.equal(a.maps[m], b.maps[m]) for m in a.maps)
 
 
+@pytest.mark.parametrize("order", ["top_down", "bottom_up", "independent"])
+def test_states_are_divided_among_workers_where_images_are_few(order):
+    model = network("residual")
+    runs = [
+        walked(model, METHODS, Cascade(order, draws=2), workers=workers)[1] for workers in (1, 4)
+    ]
+    for a, b in zip(*runs, strict=True):
+        assert torch.equal(a.logits, b.logits)
+        assert all(torch.equal(a.maps[m], b.maps[m]) for m in a.maps)
+
+
+@pytest.mark.parametrize("chunk", [1, 5, 10, 32])  # copies that are passed at once: 1, 1, 2, all
+def test_smooth_maps_do_not_depend_on_how_many_copies_go_together(chunk):
+    model, how = network("plain"), Cascade(smoothing=Smoothing(3))
+    for a, b in zip(walked(model, how=how, chunk=chunk)[1], walked(model, how=how)[1], strict=True):
+        for method in a.maps:
+            close(a.maps[method], b.maps[method])
+
+
 def test_an_inputs_maps_depend_on_it_alone():
     model = network("plain")
     prepared, steps = walked(model, how=Cascade(smoothing=Smoothing(2)))
