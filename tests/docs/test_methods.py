@@ -1,18 +1,15 @@
 """The page of methods says what the code says, and what tests have shown."""
 
-import importlib.util
 import re
 from dataclasses import fields
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
+from docs_scripts import ROOT, script
 
 from explaindebug.attributions import ATTRIBUTIONS
 from explaindebug.models import BVDCNN
 
-ROOT = Path(__file__).parents[2]
 LIBRARIES = {  # as the page calls them, and as Python does
     "captum": "captum",
     "zennit": "zennit",
@@ -20,16 +17,6 @@ LIBRARIES = {  # as the page calls them, and as Python does
     "lime package": "lime",
     "scikit-learn": "sklearn",
 }
-
-
-def script(name: str) -> ModuleType:
-    """A script of the docs folder, imported."""
-    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / f"docs/{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 methods = script("methods")

@@ -1,0 +1,93 @@
+"""How a run was made, and what of it is otherwise than in the paper."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import PurePath
+
+from explaindebug import wording
+from explaindebug.paper.entries import Entry
+from explaindebug.paper.published import METHODS
+
+MINE = re.compile(r"(output|store|threads|workers|logger|hydra\.\S+)=|--config-(dir|path)")
+NETWORKS = {"figure7": "vgg16", "table3_vgg16": "vgg16"}  # else BVD-CNN
+PAPERS_INPUTS = 190
+
+
+def facts(entry: Entry) -> Iterator[tuple[str, str]]:
+    """What somebody needs to make the same again, and how good its networks are."""
+    made, settings = entry.run.result.made, entry.run.settings
+    yield "command", f"`{command(made.get('command', 'unknown'))}`"
+    yield "seed", str(settings.get("seed", "unknown"))
+    yield "took", f"{made.get('time', 'unknown')}, finished {made.get('finished', 'unknown')}"
+    yield "data", ", ".join(_data(entry))
+    yield "inputs", f"{_inputs(entry)} of {settings.get('probe')} asked for"
+    accuracies = entry.run.result.accuracies
+    yield "accuracies", "; ".join(f"{m}, {d}: {wording.num(x, 3)}" for m, d, x in accuracies)
+    for gate in entry.test.gates:
+        yield "gate", f"{wording.gate(gate)}: {'passed' if gate.passed else 'FAILED, so void'}"
+    for name, value in entry.test.facts.items():
+        yield name, str(value)
+    versions = made.get("versions", "unknown").split(", ")
+    yield "versions", ", ".join(v for v in versions if not v.startswith("platform"))
+
+
+def differs(entry: Entry) -> Iterator[str]:
+    """What is otherwise than in the paper: in this run, and in any of ours."""
+    settings = entry.run.settings
+    network = NETWORKS.get(entry.experiment.name, "bvd_cnn")
+    own = settings.get("model.name", "unknown")
+    if own != network:
+        yield f"The network is `{own}`, where the paper has {network}."
+    size = settings.get("data.size", "unknown")
+    yield f"Pictures of {size} px, by `{_module(entry, 'data')}`; the paper does not say its own."
+    inputs = _inputs(entry)
+    if inputs != PAPERS_INPUTS:
+        yield f"{inputs} inputs in place of {PAPERS_INPUTS}."
+    absent = [m for m in METHODS if m not in entry.names.values()]
+    if absent:
+        yield f"Without {wording.listed(absent, 16)}."
+    post = {k: settings.get(f"postprocessing.{k}") for k in ("sign", "normalise")}
+    if post != {"sign": "signed", "normalise": "minmax"}:
+        said = ", ".join(f"{key} {value}" for key, value in post.items())
+        yield f"Maps are post-processed otherwise: {said}."
+    yield from entry.experiment.differs
+
+
+def command(line: str) -> str:
+    """A command line without what belongs to one machine alone."""
+    words, kept = shlex.split(line), []
+    skip = False
+    for word in words:
+        if skip:
+            skip = False
+        elif match := MINE.match(word):
+            skip = match[0].startswith("--") and "=" not in word
+        else:
+            kept.append(_without_folders(word))
+    return shlex.join(kept).replace("'", "")
+
+
+def _without_folders(word: str) -> str:
+    """`data.root=/home/me/photos` as `data.root=.../photos`."""
+    key, sign, value = word.rpartition("=")
+    if not PurePath(value).is_absolute():
+        return word
+    return f"{key}{sign}.../{PurePath(value).name}" if sign else PurePath(value).name
+
+
+def _data(entry: Entry) -> Iterator[str]:
+    settings = entry.run.settings
+    counts = [str(settings.get(f"data.{part}")) for part in ("train", "val", "test")]
+    yield f"`{_module(entry, 'data')}` at {settings.get('data.size')} px"
+    yield f"train, val, test: {', '.join(counts)}"
+    if entry.test.name == "ood":
+        yield f"inputs of `{_module(entry, 'foreign')}`"
+
+
+def _module(entry: Entry, domain: str) -> str:
+    return str(entry.run.settings.get(f"{domain}._target_", "unknown")).rpartition(".")[2]
+
+
+def _inputs(entry: Entry) -> int:
+    return max((v.n + v.missing for v in entry.verdicts.values()), default=0)
