@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from browser import CHROMIUM, chromium
 
+from explaindebug import followup
 from explaindebug.attributions import ATTRIBUTIONS
 from explaindebug.report import write_report
 from explaindebug.results import Gallery, Headline, RunResult, TestResult
@@ -116,7 +117,8 @@ def main() -> None:
         bench.note("making the run")
         made = run(24 if options.quick else options.inputs, options.size)
         start = time.perf_counter()
-        path = write_report(made, verdicts(made.tests), folder)
+        further = [v for t in made.tests for v in followup.answers(t, margin=0.1, level=0.05)]
+        path = write_report(made, verdicts(made.tests), folder, further=further)
         bench.compare("seconds to write it and its pictures", time.perf_counter() - start, {})
         size = path.stat().st_size / 1e6
         bench.compare("megabytes", size, {"goal": MEGABYTES}, 1.0)

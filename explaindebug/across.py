@@ -1,17 +1,21 @@
 """Several runs as one result: which belong together, and what their seeds say together."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations, pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from explaindebug.errors import DataError
+from explaindebug.followup import answers, repeated_answers
 from explaindebug.results import TestResult
 from explaindebug.runs import Run
 from explaindebug.verdicts import Verdict, repeated_verdicts, verdicts
+from explaindebug.wording import is_void
+
+K = TypeVar("K")
 
 # What all runs must share, or their numbers mean different things.
 SAME = ("attributions", "similarities", "postprocessing", "nulls", "probe", "margin", "level")
@@ -24,8 +28,13 @@ class Variant(NamedTuple):
     """One test under one setting: a run for each seed."""
 
     test: str
-    setting: str  # in what it differs from the others: "bug.labels.rate=0.2"; empty for nothing
+    values: Mapping[str, Any]  # the settings in which variants of the test differ
     runs: tuple[Run, ...]
+
+    @property
+    def setting(self) -> str:
+        """In what it differs from the others: `bug.labels.rate=0.2`; empty for nothing."""
+        return ", ".join(f"{key}={value}" for key, value in self.values.items())
 
     @property
     def results(self) -> list[TestResult]:
@@ -34,9 +43,14 @@ class Variant(NamedTuple):
 
     @property
     def title(self) -> str:
-        """`Out of distribution (model.name=resnet18)`."""
+        """`Mislabelled training examples (rate=0.2)`."""
         title = self.results[0].title
-        return f"{title} ({self.setting})" if self.setting else title
+        values = ", ".join(f"{self.short(key)}={value}" for key, value in self.values.items())
+        return f"{title} ({values})" if values else title
+
+    def short(self, key: str) -> str:
+        """A setting's name beside the test's: `rate` for `bug.labels.rate`."""
+        return key.removeprefix(f"bug.{self.test}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +61,8 @@ class Across:
     variants: Sequence[Variant]
     alone: Sequence[Mapping[str, list[Verdict]]]  # for each variant: method -> a verdict per run
     together: Sequence[Mapping[str, Verdict]]  # for each variant: method -> verdict
+    asked_alone: Sequence[Mapping[tuple[str, str], list[Verdict]]]  # (condition, method) -> per run
+    asked: Sequence[Sequence[Verdict]]  # for each variant: answers to its further questions
 
     @property
     def methods(self) -> Mapping[str, str]:
@@ -55,10 +71,12 @@ class Across:
 
 
 class Line(NamedTuple):
-    """One method under one variant, over its runs."""
+    """One method under one variant, over its runs: the verdict, or a further question's answer."""
 
     test: str
     setting: str
+    condition: str  # "share"; of further questions "gt1", "ccm", "fam", ...
+    similarity: str
     method: str
     runs: int  # that could be judged
     void: int  # whose gate failed
@@ -93,9 +111,17 @@ def across(runs: Sequence[Run]) -> Across:
     settings = runs[0].settings
     options = {"margin": settings["margin"], "level": settings["level"]}
     own = {run: verdicts(run.result.tests, **options) for run in runs}
-    alone = [_by_method(v for run in x.runs for v in own[run] if v.test == x.test) for x in found]
+    alone = [
+        _grouped((v for run in x.runs for v in own[run] if v.test == x.test), _method)
+        for x in found
+    ]
     joint = repeated_verdicts([variant.results for variant in found], **options)
-    return Across(runs, found, alone, [{v.method: v for v in group} for group in joint])
+    asked_alone = [
+        _grouped((v for test in x.results for v in answers(test, **options)), _asked) for x in found
+    ]
+    asked = [repeated_answers(variant.results, **options) for variant in found]
+    together = [{v.method: v for v in group} for group in joint]
+    return Across(runs, found, alone, together, asked_alone, asked)
 
 
 def lines(result: Across) -> Iterator[Line]:
@@ -103,47 +129,69 @@ def lines(result: Across) -> Iterator[Line]:
     for variant, alone, together in zip(
         result.variants, result.alone, result.together, strict=True
     ):
-        void = sum(not all(gate.passed for gate in test.gates) for test in variant.results)
-        for method, v in together.items():
-            answers = [one.answer for one in alone[method]]
-            yield Line(
-                variant.test,
-                variant.setting,
-                method,
-                len(variant.runs) - void,
-                void,
-                answers.count("shows"),
-                answers.count("doesn't"),
-                answers.count("can't tell"),
-                v.effect,
-                spread(result, variant, method),
-                v.low,
-                v.high,
-                v.p,
-                v.p_adjusted,
-                v.p_absent,
-                v.p_absent_adjusted,
-                v.answer,
-                v.n,
-                v.reason,
-            )
+        for method, verdict in together.items():
+            yield _line(variant, verdict, alone[method])
 
 
-def spread(result: Across, variant: Variant, method: str) -> float:
-    """Standard deviation between runs of a method's effect; NaN for fewer than two."""
-    alone = result.alone[result.variants.index(variant)][method]
+def further_lines(result: Across) -> Iterator[Line]:
+    """A `Line` for each variant, further question and method."""
+    for variant, alone, asked in zip(
+        result.variants, result.asked_alone, result.asked, strict=True
+    ):
+        for verdict in asked:
+            yield _line(variant, verdict, alone[_asked(verdict)])
+
+
+def _line(variant: Variant, v: Verdict, each: Sequence[Verdict]) -> Line:
+    void = sum(map(is_void, variant.results))
+    own = [one.answer for one in each]
+    return Line(
+        test=variant.test,
+        setting=variant.setting,
+        condition=v.condition,
+        similarity=v.similarity,
+        method=v.method,
+        runs=len(variant.runs) - void,
+        void=void,
+        shows=own.count("shows"),
+        doesnt=own.count("doesn't"),
+        cant_tell=own.count("can't tell"),
+        effect=v.effect,
+        sd=_spread(variant, each),
+        low=v.low,
+        high=v.high,
+        p=v.p,
+        p_adjusted=v.p_adjusted,
+        p_absent=v.p_absent,
+        p_absent_adjusted=v.p_absent_adjusted,
+        answer=v.answer,
+        n=v.n,
+        reason=v.reason,
+    )
+
+
+def _spread(variant: Variant, each: Sequence[Verdict]) -> float:
+    """Standard deviation of the effect between runs that are not void; NaN for fewer than two."""
     effects = [
         verdict.effect
-        for verdict, test in zip(alone, variant.results, strict=True)
-        if all(gate.passed for gate in test.gates) and not np.isnan(verdict.effect)
+        for verdict, test in zip(each, variant.results, strict=True)
+        if not (is_void(test) or np.isnan(verdict.effect))
     ]
     return float(np.std(effects, ddof=1)) if len(effects) > 1 else float("nan")
 
 
-def _by_method(found: Iterator[Verdict]) -> dict[str, list[Verdict]]:
-    grouped: dict[str, list[Verdict]] = {}
+def _method(verdict: Verdict) -> str:
+    return verdict.method
+
+
+def _asked(verdict: Verdict) -> tuple[str, str]:
+    return verdict.condition, verdict.method
+
+
+def _grouped(found: Iterable[Verdict], by: Callable[[Verdict], K]) -> dict[K, list[Verdict]]:
+    grouped: dict[K, list[Verdict]] = {}
     for verdict in found:
-        grouped.setdefault(verdict.method, []).append(verdict)
+        grouped.setdefault(by(verdict), []).append(verdict)
     return grouped
 
 
@@ -175,13 +223,29 @@ def _variants(runs: Sequence[Run]) -> Iterator[Variant]:
     for name in names:
         having = [run for run in runs if name in (test.name for test in run.result.tests)]
         keys = _differing(having, partial(_matters, name))
-        groups: dict[str, list[Run]] = {}
+        groups: dict[str, Variant] = {}
         for run in having:
-            setting = ", ".join(f"{key}={run.settings.get(key)}" for key in keys)
-            groups.setdefault(setting, []).append(run)
-        for setting, group in groups.items():
-            first = {run.settings["seed"]: run for run in reversed(group)}
-            yield Variant(name, setting, tuple(run for run in group if run in first.values()))
+            values = {key: run.settings.get(key) for key in keys}
+            one = Variant(name, values, (run,))
+            known = groups.setdefault(one.setting, one._replace(runs=()))
+            groups[one.setting] = known._replace(runs=(*known.runs, run))
+        for variant in _ordered(list(groups.values())):
+            first = {run.settings["seed"]: run for run in reversed(variant.runs)}
+            counted = tuple(run for run in variant.runs if run in first.values())
+            yield variant._replace(runs=counted)
+
+
+def _ordered(variants: Sequence[Variant]) -> list[Variant]:
+    """Numbers upwards, everything else in the order in which it comes."""
+
+    def places(key: str) -> dict[str, int]:
+        values = {str(v.values[key]): v.values[key] for v in variants}
+        numbers = all(isinstance(value, int | float) for value in values.values())
+        ordered = sorted(values, key=lambda name: values[name]) if numbers else values
+        return {name: i for i, name in enumerate(ordered)}
+
+    found = {key: places(key) for key in variants[0].values}
+    return sorted(variants, key=lambda v: [found[key][str(v.values[key])] for key in found])
 
 
 def _refuse_twins(runs: Sequence[Run]) -> None:

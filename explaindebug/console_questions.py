@@ -19,9 +19,15 @@ def print_questions(
 ) -> None:
     """Print methods × questions of each test that asks any, `answers` as `followup` gives them."""
     console = console or Console()
+    said: set[str] = set()  # several settings of one test ask the same
     for test in result.tests:
         own = {(v.condition, v.method): v for v in answers if v.test == test.name}
         if test.questions and own:
+            new = [q.question for q in test.questions if q.question not in said]
+            said.update(new)
+            console.print()
+            for question in new:
+                console.print(question, soft_wrap=True)
             _print(result, test, own, console)
 
 
@@ -36,9 +42,6 @@ def _print(
     for method, name in result.methods.items():
         cells = [_cell(own.get((q.condition, method)), plain) for q in test.questions]
         table.add_row(Text(name), *cells)
-    console.print()
-    for question in test.questions:
-        console.print(question.question, soft_wrap=True)
     console.print(table)
 
 

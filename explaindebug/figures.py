@@ -67,7 +67,7 @@ def effects(
         means.set_xlabel(" / ".join(dict.fromkeys(v.similarity for v in verdicts)))
         effect.set_xlabel("effect, with its interval")
         for axes in (means, effect):
-            _quiet(axes)
+            quiet(axes)
             axes.spines["left"].set_visible(False)
             axes.locator_params(axis="x", nbins=5)
         found = [{**style, "label": a} for a, style in MARKS.items() if a in answers]
@@ -87,22 +87,22 @@ def cascade(test: TestResult, names: Mapping[str, str], *, similarity: str = "")
     staged = test.scores.select(similarity=similarity, role="bug")
     known = {key.method for key, _ in staged if key.condition in test.stages}
     methods = [name for name in names if name in known]
-    columns = _columns(len(methods))
-    rows = max(1, -(-len(methods) // columns))
+    wide = columns(len(methods))
+    rows = max(1, -(-len(methods) // wide))
     curves = {m: curve(test, m, similarity, "bug")[0] for m in methods}
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(2.05 * columns, 0.6 + 1.45 * rows), layout="constrained")
-        panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+        figure = Figure(figsize=(2.05 * wide, 0.6 + 1.45 * rows), layout="constrained")
+        panels = figure.subplots(rows, wide, sharex=True, sharey=True, squeeze=False).ravel()
         for axes, method in zip(panels, methods, strict=False):
             for other in curves.values():
                 axes.plot(other, color=FAINT, alpha=0.55, linewidth=0.6)
             _curve(axes, test, method, similarity)
             axes.set_title(short(names[method]), loc="left", color=INK, fontweight="bold")
             axes.set_gid(BELONGS + method)
-            _quiet(axes)
+            quiet(axes)
         for axes in panels[len(methods) :]:
             axes.set_visible(False)
-        for axes in panels[max(0, len(methods) - columns) : len(methods)]:
+        for axes in panels[max(0, len(methods) - wide) : len(methods)]:
             _stage_ticks(axes, test.stages)
         figure.supylabel(similarity, color=MUTED, fontsize=8.5)
         legend(figure, list(LINES.values()))
@@ -143,12 +143,13 @@ def _curve(axes: Axes, test: TestResult, method: str, similarity: str) -> None:
             axes.plot(x, curve(test, method, similarity, role)[0], **LINES[role.partition(":")[0]])
 
 
-def _columns(panels: int) -> int:
+def columns(panels: int) -> int:
     """So many columns that few places stay empty."""
     return panels if 0 < panels < 3 else min((4, 3, 5), key=lambda c: -panels % c)
 
 
-def _quiet(axes: Axes) -> None:
+def quiet(axes: Axes) -> None:
+    """Lines across, and no ticks."""
     axes.grid(axis="y", color=RULE, linewidth=0.5)
     axes.tick_params(length=0)
 

@@ -1,43 +1,72 @@
 """Several runs as one run, so that tables, figures and the page of a run show them, too."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from explaindebug import wording
 from explaindebug.across import Across, Variant
+from explaindebug.detectors_across import Repeated, detectors_across
 from explaindebug.results import RunResult, TestResult
 from explaindebug.scores import Key, Scores
+from explaindebug.sweeps import Sweep, sweeps
 from explaindebug.verdicts import Verdict
 
 
-def merged(result: Across, made: Mapping[str, str]) -> tuple[RunResult, list[Verdict]]:
+class Merged(NamedTuple):
+    """Several runs as one."""
+
+    result: RunResult
+    verdicts: list[Verdict]
+    further: list[Verdict]  # answers to further questions
+
+
+@dataclass(frozen=True)
+class Several:
+    """What a page of several runs has beside that of one, by the merged tests' names."""
+
+    verdicts: Mapping[tuple[str, str], Sequence[Verdict]] = field(default_factory=dict)
+    answers: Mapping[tuple[str, str, str], Sequence[Verdict]] = field(default_factory=dict)
+    detectors: Mapping[str, Sequence[Repeated]] = field(default_factory=dict)
+    sweeps: Sequence[Sweep] = ()
+
+
+def merged(result: Across, made: Mapping[str, str]) -> Merged:
     """A run with one test for each variant, its scores the means over seeds, and the verdicts.
 
     An input that has no score in one of the runs has none here. A run whose gate failed is left
     out of its variant, with a warning, unless all have failed.
     """
-    tests, judged = [], []
-    names = _names(result.variants)
-    for name, variant, verdicts in zip(names, result.variants, result.together, strict=True):
+    tests, judged, further = [], [], []
+    for i, (name, variant) in enumerate(zip(_names(result.variants), result.variants, strict=True)):
         tests.append(_test(variant, name))
-        judged += [replace(verdict, test=name) for verdict in verdicts.values()]
+        judged += _renamed(result.together[i].values(), name)
+        further += _renamed(result.asked[i], name)
     rows = [
         (f"{run.name}: {model}", data, accuracy)
         for run in result.runs
         for model, data, accuracy in run.result.accuracies
     ]
-    return RunResult(tests, result.methods, rows, made), judged
+    return Merged(RunResult(tests, result.methods, rows, made), judged, further)
 
 
-def repeats(result: Across) -> dict[tuple[str, str], list[Verdict]]:
-    """Each run's own verdicts, by the merged test's name and the method."""
-    return {
-        (name, method): each
-        for name, alone in zip(_names(result.variants), result.alone, strict=True)
-        for method, each in alone.items()
-    }
+def several(result: Across) -> Several:
+    """Each run's own verdicts and answers, its detectors, and what was swept."""
+    names = list(_names(result.variants))
+    own = zip(names, result.alone, strict=True)
+    asked = zip(names, result.asked_alone, strict=True)
+    return Several(
+        {(name, method): each for name, alone in own for method, each in alone.items()},
+        {(name, *question): each for name, alone in asked for question, each in alone.items()},
+        dict(zip(names, detectors_across(result), strict=True)),
+        sweeps(result),
+    )
+
+
+def _renamed(found: Iterable[Verdict], test: str) -> list[Verdict]:
+    return [replace(verdict, test=test) for verdict in found]
 
 
 def _names(variants: Sequence[Variant]) -> Iterator[str]:
@@ -71,6 +100,7 @@ def _test(variant: Variant, name: str) -> TestResult:
         stages=first.stages,
         facts={"runs": len(told), **_common(told)},
         clusters=first.clusters,
+        questions=first.questions,
         warnings=[*left_out, *dict.fromkeys(said for test in told for said in test.warnings)],
     )
 

@@ -65,6 +65,7 @@ MARKS = {  # told apart by shape and filling, not by colour alone
         "markerfacecolor": PAPER,
     },
 }
+VOID = {**_POINT, "marker": "x", "color": FAINT, "label": "void: not learned"}
 LINES: dict[str, dict[str, Any]] = {
     "bug": {"color": ACCENT, "linewidth": 1.8, "label": "with the bug, ± 1 sd over inputs"},
     "control": {"color": MUTED, "linewidth": 1.1, "linestyle": (0, (5, 2)), "label": "control"},

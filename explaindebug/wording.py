@@ -112,6 +112,11 @@ def signed(value: float, digits: int = 2) -> str:
     return text if text[0] in "−–" or float(text) == 0 else f"+{text}"
 
 
+def mean_sd(mean: float, sd: float) -> str:
+    """`0.93 ± 0.02`, or the mean alone where nothing was repeated."""
+    return num(mean) if math.isnan(sd) else f"{num(mean)} ±{NO_BREAK}{num(sd)}"
+
+
 def interval(ends: tuple[float, float], digits: int = 2) -> str:
     """`[0.36, 0.47]`."""
     return f"[{num(ends[0], digits)}, {num(ends[1], digits)}]"

@@ -8,10 +8,11 @@ from fake_run import METHODS, fake_run
 from rich.console import Console
 from run_folders import SETTINGS, shaken, write
 
-from explaindebug.across import Line, across, lines
+from explaindebug.across import Line, across, further_lines, lines
 from explaindebug.console_across import print_across
 from explaindebug.errors import DataError
-from explaindebug.merging import mean_scores, merged, repeats
+from explaindebug.followup import answers
+from explaindebug.merging import mean_scores, merged, several
 from explaindebug.runs import read_run
 from explaindebug.scores import Key, Scores
 from explaindebug.verdicts import repeated_verdicts, verdicts
@@ -58,6 +59,17 @@ def test_a_line_counts_what_runs_say_by_themselves_and_how_much_they_differ(seed
     assert line.shows == sum(v.answer == "shows" for v in own)
     assert line.effect == pytest.approx(np.mean([v.effect for v in own]))
     assert line.sd == pytest.approx(np.std([v.effect for v in own], ddof=1))
+
+
+def test_further_questions_are_answered_by_all_runs_together_and_by_each(seeds) -> None:
+    found = list(further_lines(across(seeds)))
+    assert [(line.condition, line.method) for line in found] == [("gt1", m) for m in METHODS]
+    alone = [answers(run.result.tests[0], margin=0.1, level=0.05) for run in seeds]
+    line = next(line for line in found if line.method == "sgradsq")
+    own = [v for run in alone for v in run if v.method == "sgradsq"]
+    assert line.effect == pytest.approx(np.mean([v.effect for v in own]))
+    assert line.sd == pytest.approx(np.std([v.effect for v in own], ddof=1))
+    assert line.runs == line.shows + line.doesnt + line.cant_tell == 3
 
 
 def test_void_runs_are_counted_and_left_out(seeds) -> None:
@@ -144,10 +156,12 @@ def test_merged_scores_are_means_and_keep_what_is_missing() -> None:
 
 def test_a_merged_run_has_a_test_for_each_variant_and_its_verdicts(rates) -> None:
     found = across(rates)
-    run, judged = merged(found, {})
+    run, judged, further = merged(found, {})
     names = ["spurious", "labels-2", "labels-3", "reinit", "ood"]
     assert [test.name for test in run.tests] == names
     assert {v.test for v in judged} == set(names)
+    assert [len(test.questions) for test in run.tests] == [1, 0, 0, 0, 0]
+    assert {(v.test, v.condition) for v in further} == {("spurious", "gt1")}
     for test in run.tests:
         assert set(test.scores.unique("test")) == {test.name}
     assert len(run.tests[0].gates) == 4  # two runs have two each
@@ -159,8 +173,10 @@ def test_a_merged_run_has_a_test_for_each_variant_and_its_verdicts(rates) -> Non
 
 def test_each_runs_verdicts_stand_beside_the_merged_ones(rates) -> None:
     found = across(rates)
-    _, judged = merged(found, {})
-    each = repeats(found)
+    _, judged, further = merged(found, {})
+    beside = several(found)
+    each = beside.verdicts
+    assert beside.answers.keys() == {(v.test, v.condition, v.method) for v in further}
     assert each.keys() == {(v.test, v.method) for v in judged}
     assert len(each["labels-3", "vgrad"]) == len(found.variants[2].runs)
     assert each["labels-3", "vgrad"] == found.alone[2]["vgrad"]

@@ -7,13 +7,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from explaindebug.across import Across, Line, across, lines
+from explaindebug.across import Across, Line, across, further_lines, lines
 from explaindebug.app.environment import versions
 from explaindebug.app.progress import console, say
-from explaindebug.console_across import print_across
+from explaindebug.console_across import print_across, print_detectors_across
+from explaindebug.console_questions import print_questions
+from explaindebug.detectors_across import write_detectors_across
 from explaindebug.errors import ConfigError
 from explaindebug.files import replacing, writable_folder
-from explaindebug.merging import merged, repeats
+from explaindebug.merging import merged, several
 from explaindebug.report import write_report
 from explaindebug.runs import read_run
 
@@ -40,10 +42,16 @@ def main(arguments: Sequence[str]) -> Across:
         "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
         "versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
     }
-    whole, verdicts = merged(result, made)
+    whole, verdicts, further = merged(result, made)
+    beside = several(result)
+    found = [detector for test in beside.detectors.values() for detector in test]
+    write_detectors_across(found, folder / "detectors.csv")
     level = result.runs[0].settings["level"]
-    report = write_report(whole, verdicts, folder, level=level, repeats=repeats(result))
+    report = write_report(whole, verdicts, folder, level=level, further=further, several=beside)
     print_across(result, console)
+    print_questions(whole, further, console)
+    for test in whole.tests:
+        print_detectors_across(test.title, beside.detectors[test.name], whole.methods, console)
     say(f"\neverything is in {folder}; open {report}")
     return result
 
@@ -67,11 +75,14 @@ def claim(folder: Path) -> Path:
 
 
 def write_lines(result: Across, path: Path) -> None:
-    """Write a line per test, setting and method as CSV, all or nothing."""
+    """Write a line per test, setting, question and method as CSV, all or nothing.
+
+    The headline's come first, then those of further questions, told apart by their condition.
+    """
     with replacing(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(Line._fields)
-        writer.writerows(lines(result))
+        writer.writerows([*lines(result), *further_lines(result)])
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -37,6 +37,7 @@ class Blur(SpuriousSignal):
     source: ClassVar[str] = "Adebayo et al. 2022, section 3"
     needs: ClassVar[tuple[str, ...]] = ("masks",)
     visible: ClassVar[bool] = False
+    plainer: ClassVar[str] = "strength"
 
     aligned: str | None = None  # the class that carries it, the first one where not given
     strength: float = 0.04

@@ -62,6 +62,7 @@ class Tag(Mark):
     name: ClassVar[str] = "tag"
     label: ClassVar[str] = "Spurious tag"
     source: ClassVar[str] = "Adebayo et al. 2022, section 3"
+    plainer: ClassVar[str] = "size"
 
     size: float = 0.18  # its side, as a share of the picture's
     corner: Corner = "bottom_right"
@@ -99,6 +100,7 @@ class Stripes(Mark):
     name: ClassVar[str] = "stripes"
     label: ClassVar[str] = "Spurious stripes"
     source: ClassVar[str] = "Adebayo et al. 2022, section 3"
+    plainer: ClassVar[str] = "width"
 
     count: int = 4
     width: float = 0.02  # of one, as a share of the side; at least a pixel

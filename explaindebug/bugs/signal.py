@@ -41,6 +41,7 @@ class SpuriousSignal(DataBug):
     """
 
     visible: ClassVar[bool] = True  # False for a signal that nobody would call one
+    plainer: ClassVar[str] = ""  # the option that makes it plainer where it is larger
 
     fraction: float = 1.0
     seed: int = 0

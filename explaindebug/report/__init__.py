@@ -4,10 +4,8 @@ import base64
 import hashlib
 import math
 import re
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -18,20 +16,24 @@ from explaindebug.cascade import Cascaded
 from explaindebug.cascade.figure import figure7
 from explaindebug.files import write_atomically
 from explaindebug.mapfigures import map_grid
+from explaindebug.merging import Several
 from explaindebug.palettes import NOT_A_NUMBER
 from explaindebug.paper.kinds import MADE, beside
 from explaindebug.paper.tables import Number
 from explaindebug.report.page import section
 from explaindebug.report.pictures import save_pictures, scales, share
+from explaindebug.report.repeats import answer, spread, sweep_files, swept
 from explaindebug.results import RunResult, TestResult
 from explaindebug.summaries import Summary
+from explaindebug.sweepfigure import sweep_figure
 from explaindebug.verdicts import Verdict
 
-Repeats = Mapping[tuple[str, str], Sequence[Verdict]]  # (test, method) -> each run's own verdict
+ONE = Several()  # of one run there is nothing of the kind
 SPREAD = (
     "Several runs are put together here. “sd” is the standard deviation between runs of the "
     "effect; after it stands how many runs say by themselves what all say together."
 )
+LONG = 16  # characters of a word that fits into a column's heading
 RANK = {"doesn't": 0, "can't tell": 1, "shows": 2}
 
 
@@ -42,22 +44,25 @@ def write_report(
     *,
     level: float = 0.05,
     further: Sequence[Verdict] = (),
-    repeats: Repeats = MappingProxyType({}),
+    several: Several = ONE,
 ) -> Path:
     """The path of `folder`/report.html, a page that needs nothing beside it.
 
     `level` is the rate of false claims that the verdicts were made with; `further` are the answers
-    to the tests' further questions (see `followup`). Where the result is that
-    of several runs, `repeats` has each run's own verdicts, to show how far they spread. Next to the
+    to the tests' further questions (see `followup`). Where the result is that of
+    several runs, `several` has what each says by itself, and sweeps. Next to the
     page come pictures/ (PNG, a strip per test and input) and figures/ (PNG and PDF). It is written
     last and as a whole: where it exists, it is complete.
     """
-    drawn = {test.name: draw(test, verdicts, result.methods, repeats) for test in result.tests}
+    drawn = {test.name: draw(test, verdicts, result.methods, several) for test in result.tests}
     for test, figures_of_test in drawn.items():
         for name, figure in figures_of_test.items():
             plotting.save(figure, folder / "figures" / f"{test}_{name}")
+    curves = [sweep_figure(sweep, result.methods) for sweep in several.sweeps]
+    for name, figure in zip(sweep_files(several), curves, strict=True):
+        plotting.save(figure, folder / name)
     save_pictures(result, folder / "pictures")
-    page = render(result, verdicts, drawn, level, further, repeats)
+    page = render(result, verdicts, drawn, level, further, several, curves)
     return write_atomically(folder / "report.html", page)
 
 
@@ -65,11 +70,11 @@ def draw(
     test: TestResult,
     verdicts: Sequence[Verdict],
     names: Mapping[str, str],
-    repeats: Repeats = MappingProxyType({}),
+    several: Several = ONE,
 ) -> dict[str, Figure]:
     """The figures of one test by name: "effects", "maps", and a similarity's curves over stages."""
     own = [v for m in names for v in verdicts if (v.test, v.method) == (test.name, m)]
-    drawn = {"effects": figures.effects(own, names, repeats)} if own else {}
+    drawn = {"effects": figures.effects(own, names, several.verdicts)} if own else {}
     staged = [key.similarity for key, _ in test.scores if key.condition in test.stages]
     for similarity in dict.fromkeys(staged):
         drawn[similarity] = figures.cascade(test, names, similarity=similarity)
@@ -88,37 +93,33 @@ def render(
     drawn: Mapping[str, Mapping[str, Figure]],
     level: float = 0.05,
     further: Sequence[Verdict] = (),
-    repeats: Repeats = MappingProxyType({}),
+    several: Several = ONE,
+    curves: Sequence[Figure] = (),
 ) -> str:
-    """The page as HTML; `drawn` has each test's figures. All text from users is escaped."""
+    """The page as HTML; `drawn` has each test's figures, `curves` those of the sweeps.
+
+    All text from users is escaped.
+    """
     names, cells, budget = result.methods, wording.by_cell(verdicts), share(result)
     experiment = beside(result.made.get(MADE))
     return fill(
         "report.html.jinja",
         result=result,
         methods=names,
-        answer=wording.answer(result, verdicts),
+        answer=answer(result, verdicts, several),
         remark=wording.remark(result),
-        reading=[*wording.reading(verdicts, level), *[SPREAD] * bool(repeats)],
-        spreads={cell: spread(cells[cell], each) for cell, each in repeats.items()},
+        reading=[*wording.reading(verdicts, level), *[SPREAD] * bool(several.verdicts)],
+        spreads={cell: spread(cells[cell], each) for cell, each in several.verdicts.items()},
+        sweeps=swept(several, names, curves),
         interval="95%",
         level=level,
         sections=[
-            section(test, names, cells, drawn[test.name], budget, further, experiment)
+            section(test, names, cells, drawn[test.name], budget, further, several, experiment)
             for test in result.tests
         ],
         not_a_number="#" + bytes(NOT_A_NUMBER).hex(),
         **scales(),
     )
-
-
-def spread(together: Verdict, each: Sequence[Verdict]) -> str:
-    """`sd 0.03, 2 of 3 runs`: between runs, and how many say by themselves what all say."""
-    effects = [v.effect for v in each if not math.isnan(v.effect)]
-    sd = [f"sd {wording.num(statistics.stdev(effects))}"] if len(effects) > 1 else []
-    alike = sum(v.answer == together.answer for v in each)
-    parts = [*sd, f"{alike} of {len(each)} run{'s' * (len(each) > 1)}"]
-    return ", ".join(part.replace(" ", wording.NO_BREAK) for part in parts)
 
 
 def fill(template: str, **values: object) -> str:
@@ -149,6 +150,7 @@ def _environment() -> Environment:
         "sentence": wording.sentence,
         "order": lambda v: RANK[v.answer] * 1000 + (0 if math.isnan(v.effect) else v.effect),
         "mean_sem": _mean_sem,
+        "mean_sd": lambda pair: wording.mean_sd(*pair),
         "breakable": _breakable,
     }
     return environment
@@ -162,5 +164,10 @@ def _mean_sem(cell: Summary | Number | None) -> str:
 
 
 def _breakable(text: str) -> Markup:
-    """The text with places where a line may end, as in `bug.labels.rate=0.1`."""
-    return Markup("<wbr>").join(re.split(r"(?<=[.=/])(?=[a-z0-9])", text))
+    """The text with places where a line may end in long words, as in `bug.labels.rate=0.1`."""
+    places = [re.split(r"(?<=[=/])(?=\w)|(?<=\.)(?=[a-z])", word) for word in text.split(" ")]
+    wide = [
+        Markup("<wbr>").join(word) if len("".join(word)) > LONG else "".join(word)
+        for word in places
+    ]
+    return Markup(" ").join(wide)

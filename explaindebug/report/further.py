@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from explaindebug import wording
 from explaindebug.detectors import Detector, best_of_maps, of_maps
 from explaindebug.followup import SHORT
+from explaindebug.merging import Several
+from explaindebug.report.repeats import spread
 from explaindebug.results import TestResult
 from explaindebug.verdicts import Verdict
 
@@ -31,6 +33,7 @@ class Asked:
     name: str  # "K-SSD"
     question: str
     verdicts: Mapping[str, Verdict]  # by method
+    spreads: Mapping[str, str]  # by method, of several runs
 
 
 def detecting(test: TestResult, names: Mapping[str, str]) -> Detecting | None:
@@ -61,7 +64,9 @@ def detecting(test: TestResult, names: Mapping[str, str]) -> Detecting | None:
     )
 
 
-def asked(test: TestResult, names: Mapping[str, str], further: Sequence[Verdict]) -> list[Asked]:
+def asked(
+    test: TestResult, names: Mapping[str, str], further: Sequence[Verdict], several: Several
+) -> list[Asked]:
     """The test's further questions that have answers among those of all tests, `further`."""
     own = {(v.condition, v.method): v for v in further if v.test == test.name}
     found = {
@@ -69,7 +74,16 @@ def asked(test: TestResult, names: Mapping[str, str], further: Sequence[Verdict]
         for q in test.questions
     }
     return [
-        Asked(SHORT.get(q.condition, q.condition), q.question, answers)
+        Asked(
+            SHORT.get(q.condition, q.condition),
+            q.question,
+            answers,
+            {
+                m: spread(v, several.answers[test.name, q.condition, m])
+                for m, v in answers.items()
+                if (test.name, q.condition, m) in several.answers
+            },
+        )
         for q, answers in found.items()
         if answers
     ]

@@ -10,10 +10,12 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from explaindebug import plotting, wording
+from explaindebug.merging import Several
 from explaindebug.paper.published import Experiment
 from explaindebug.paper.tables import PaperTable, paper_table
 from explaindebug.report.further import Asked, Detecting, asked, detecting
 from explaindebug.report.pictures import Album, album, fit
+from explaindebug.report.repeats import DetectingAcross, detecting_across
 from explaindebug.results import Gallery, TestResult
 from explaindebug.scores import Key
 from explaindebug.summaries import Summary, summarise
@@ -46,6 +48,7 @@ class Section:
     albums: Sequence[Album]
     asked: Sequence[Asked]
     detecting: Detecting | None
+    across: DetectingAcross | None  # of several runs
     broken: bool  # a map has pixels that are not numbers
     measurements: Sequence[Measurement]
 
@@ -57,6 +60,7 @@ def section(
     drawn: Mapping[str, Figure],
     budget: float,
     further: Sequence[Verdict],
+    several: Several,
     experiment: Experiment | None = None,
 ) -> Section:
     """A test made ready for the page, each gallery's maps within `budget` bytes.
@@ -83,8 +87,9 @@ def section(
         albums=[
             album(g, names, fit(g, budget), start=_start(test, g)) for g in test.galleries if g.maps
         ],
-        asked=asked(test, names, further),
+        asked=asked(test, names, further, several),
         detecting=detecting(test, names),
+        across=detecting_across(several.detectors.get(test.name, ()), names),
         broken=any(np.isnan(maps).any() for maps in _maps(test)),
         measurements=measurements(summaries, test, names),
     )

@@ -4,7 +4,7 @@ import csv
 from functools import partial
 
 import pytest
-from run_folders import write
+from run_folders import SETTINGS, write
 
 from explaindebug.across import Line
 
@@ -29,6 +29,36 @@ def test_table_and_page_of_a_sweep(compare, tmp_path) -> None:
     assert "sweep/0, sweep/1, sweep/10" in page
     assert (tmp_path / "all" / "figures" / "spurious_effects.png").is_file()
     assert compare("sweep/0", "sweep/1", "--output", "all")[0] == 0  # made again
+
+
+def test_detectors_and_further_questions_of_all_runs(compare, tmp_path) -> None:
+    for seed in (0, 1):
+        write(tmp_path / str(seed), seed=seed)
+    status, out, _ = compare("0", "1", "--output", "all")
+    assert status == 0
+    assert "Mislabelled examples: flipped labels found by" in out
+    assert "K-SSD: is a signal that is known seen in the map?" in out
+    with open(tmp_path / "all" / "comparison.csv", newline="") as file:
+        assert {line["condition"] for line in csv.DictReader(file)} >= {"background", "gt1"}
+    with open(tmp_path / "all" / "detectors.csv", newline="") as file:
+        (loss,) = [line for line in csv.DictReader(file) if line["statistic"] == "loss"]
+    assert (loss["test"], loss["runs"], loss["beyond"]) == ("labels", "2", "2")
+    page = (tmp_path / "all" / "report.html").read_text()
+    assert "Found one by one?" in page
+    assert "2 of 2 runs" in page
+    assert "Further questions" in page
+
+
+def test_a_sweep_has_its_curve(compare, tmp_path) -> None:
+    for i, rate in enumerate((0.4, 0.1, 0.2)):
+        bug = SETTINGS["bug"] | {"labels": {"rate": rate}}
+        write(tmp_path / str(i), seed=0, bug=bug)
+    assert compare("0", "1", "2", "--output", "all")[0] == 0
+    for kind in ("png", "pdf"):
+        assert (tmp_path / "all" / "figures" / f"sweep_labels.{kind}").is_file()
+    page = (tmp_path / "all" / "report.html").read_text()
+    assert "Mislabelled examples over rate" in page
+    assert page.index("(rate=0.1)") < page.index("(rate=0.2)") < page.index("(rate=0.4)")
 
 
 def test_what_is_wrong_is_one_sentence(compare, tmp_path) -> None:

@@ -35,6 +35,8 @@ def test_a_signal_by_name_or_with_options(
     assert record["bug"] in signal
     assert len(set(record["truth"])) == classes
     (gate,) = results["gates"]
+    assert "train longer (trainer.max_epochs)" in gate["meaning"]
+    assert ("a larger strength of blur" in gate["meaning"]) == (signal == "blur")
     expected = "accuracy on scenes alone" if signal == "background" else "spurious score"
     assert gate["name"] == expected
 

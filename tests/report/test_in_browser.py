@@ -1,8 +1,12 @@
 import pytest
 from browser import CHROMIUM, Browser, chromium
 from fake_run import METHODS, fake_run, fake_verdicts
+from run_folders import SETTINGS, write
 
+from explaindebug.across import across
+from explaindebug.merging import merged, several
 from explaindebug.report import write_report
+from explaindebug.runs import read_run
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium on the PATH")
 
@@ -16,6 +20,39 @@ def page(tmp_path_factory):
         yield browser
         assert browser.complaints() == []  # nor has any of the tests caused one
         assert browser.requests() == [path.as_uri()]
+
+
+@pytest.fixture(scope="module")
+def of_several(tmp_path_factory):
+    """The page of a sweep over three rates."""
+    folder = tmp_path_factory.mktemp("sweep")
+    rates = [SETTINGS["bug"] | {"labels": {"rate": rate}} for rate in (0.1, 0.2, 0.4)]
+    folders = [write(folder / str(i), bug=bug) for i, bug in enumerate(rates)]
+    found = across([read_run(path) for path in folders])
+    whole, judged, further = merged(found, {})
+    path = write_report(whole, judged, folder, further=further, several=several(found))
+    with chromium() as browser:
+        browser.open(path)
+        yield browser
+        assert browser.complaints() == []
+        assert browser.requests() == [path.as_uri()]
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_the_page_of_several_runs_fits_every_width(of_several, width) -> None:
+    screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    of_several("Emulation.setDeviceMetricsOverride", **screen)
+    assert of_several.run("document.documentElement.scrollWidth") <= width
+    of_several("Emulation.clearDeviceMetricsOverride")
+
+
+def test_the_filter_dims_a_method_in_a_sweeps_curve(of_several) -> None:
+    dimmed = """[...document.querySelectorAll('#sweep-1 svg [data-m]')]
+        .filter(g => getComputedStyle(g).opacity < 1).map(g => g.dataset.m)"""
+    assert of_several.run(dimmed) == []
+    of_several.run("document.querySelector('.filter input[value=gbp]').click()")
+    assert of_several.run(dimmed) == ["gbp"]
+    of_several.run("document.querySelector('.filter input[value=gbp]').click()")
 
 
 def column(page: Browser, k: int) -> list[str]:

@@ -12,6 +12,7 @@ from PIL import Image
 import explaindebug.report as report
 from explaindebug.followup import answers
 from explaindebug.heatmaps import colour
+from explaindebug.merging import Several
 from explaindebug.report import draw, render, write_report
 from explaindebug.report.pictures import GAP, LEAST, LEVELS, Fit, album, fit, share
 from explaindebug.results import Gallery, Gate, Headline, RunResult, TestResult
@@ -191,7 +192,7 @@ def test_several_runs_show_their_spread(tmp_path) -> None:
         for v in VERDICTS
     }
     each["spurious", "grad"][0] = replace(each["spurious", "grad"][0], answer="can't tell")
-    path = write_report(RUN, VERDICTS, tmp_path, repeats=each)
+    path = write_report(RUN, VERDICTS, tmp_path, several=Several(each))
     page = Page(path.read_text(encoding="utf-8"))
     assert [t for a, t in page.all("span") if a.get("class") == "spread"][:2] == [
         "sd 0.10, 2 of 3 runs",

@@ -24,7 +24,6 @@ from explaindebug.spuriousscore import SpuriousScore, spurious_score
 
 SCENE_GATE = 0.9  # share of scenes that must be classified without any object
 SCORE_GATE = 0.85  # share of pictures that a signal must flip (Adebayo et al. 2022)
-NOT_LEARNED = "the network has not learned the signal, so no map should show that it has"
 
 
 @dataclass(frozen=True)
@@ -129,10 +128,22 @@ class Spurious(BugTest):
                 for want in (self._trained, CLEAN)
             )
             facts["clean network's accuracy on scenes alone"] = round(clean, 3)
-            gate = Gate("accuracy on scenes alone", alone, SCENE_GATE, NOT_LEARNED)
+            gate = Gate("accuracy on scenes alone", alone, SCENE_GATE, self._unlearned)
         else:
-            gate = Gate("spurious score", scores[self._trained].value, SCORE_GATE, NOT_LEARNED)
+            score = scores[self._trained].value
+            gate = Gate("spurious score", score, SCORE_GATE, self._unlearned)
         return gate, facts
+
+    @property
+    def _unlearned(self) -> str:
+        """What it means that the gate failed, and what would help."""
+        ways = ["train longer (trainer.max_epochs)"]
+        if self.fraction < 1:
+            ways.append("put it into more pictures (bug.spurious.fraction)")
+        if self._bug.plainer:
+            ways.append(f"make it plainer (a larger {self._bug.plainer} of {self._bug.name})")
+        how = " or ".join(ways)
+        return f"the network has not learned the signal, so no map should show it: {how}"
 
     def _score(self, bench: Workbench, want: Wanted) -> SpuriousScore:
         """How often the signal flips what the network says of clean test pictures."""
