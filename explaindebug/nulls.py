@@ -62,8 +62,7 @@ def other(inputs: Inputs) -> Tensor:
     """The candidate map of the input with the next higher row; the last input gets the first's.
 
     It keeps what all maps of a method share, such as weight on the centre. The partner depends on
-    which inputs are there: score a whole probe at once, or each part with the input that follows it
-    (callbacks do).
+    which inputs are there: score a whole probe at once, or in `blocks`.
     """
     if len(inputs.rows) < 2:
         return torch.full_like(inputs.candidate, torch.nan)
@@ -103,3 +102,20 @@ def null(name: str) -> Null:
         known = ", ".join(NULLS)
         raise ConfigError(f"unknown null {name!r}.{nearest(name, list(NULLS))} Known: {known}.")
     return NULLS[name]
+
+
+def blocks(rows: npt.ArrayLike, count: int) -> list[tuple[Rows, Rows]]:
+    """The places of inputs `rows` (n,) in so many blocks, each with the place that follows it.
+
+    Blocks follow the order of rows, so that what an input has to do with the one of the next row
+    (the last with the first) can be found out from a block and its follower alone. One block of
+    all, and a block without any input, need no follower.
+    """
+    order = np.argsort(np.asarray(rows, np.int64), kind="stable")
+    parts = np.array_split(order, count)
+    ends = np.cumsum([len(part) for part in parts]) % max(1, len(order))
+    alone = count == 1 or len(order) == 1
+    return [
+        (part, order[end : end + (0 if alone or not len(part) else 1)])
+        for part, end in zip(parts, ends, strict=True)
+    ]

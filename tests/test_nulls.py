@@ -4,7 +4,7 @@ import torch
 from skimage.filters import sobel_h, sobel_v
 
 from explaindebug.errors import ConfigError
-from explaindebug.nulls import NULLS, Inputs, null
+from explaindebug.nulls import NULLS, Inputs, blocks, null
 
 ROWS = np.array([12, 4, 9])
 
@@ -83,3 +83,18 @@ def test_edges_need_the_images() -> None:
 def test_an_unknown_null_is_refused() -> None:
     with pytest.raises(ConfigError, match="Did you mean 'shuffled'"):
         null("shufled")
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 7])
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_blocks_cover_the_inputs_and_end_with_the_next_one(n: int, count: int) -> None:
+    rows = np.random.default_rng(n).permutation(n) * 3
+    found = blocks(rows, count)
+    mine = [rows[part].tolist() for part, _ in found]
+    assert [x for part in mine for x in part] == sorted(rows.tolist())
+    after = {x: (sorted(rows.tolist()) * 2)[i + 1] for i, x in enumerate(sorted(rows.tolist()))}
+    for part, (_, more) in zip(mine, found, strict=True):
+        if part and count > 1 and n > 1:
+            assert rows[more].tolist() == [after[part[-1]]]
+        else:
+            assert not len(more)

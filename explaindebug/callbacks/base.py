@@ -27,7 +27,6 @@ from explaindebug.callbacks.probe import (
     Probe,
     Share,
     Unpack,
-    block,
     joined,
     length,
     unpack,
@@ -35,6 +34,7 @@ from explaindebug.callbacks.probe import (
 from explaindebug.callbacks.ranks import equalise, gathered, processes, together
 from explaindebug.errors import AttributionError, ConfigError, UnsupportedModelError
 from explaindebug.heatmaps import stretched
+from explaindebug.nulls import blocks
 from explaindebug.results import Gallery
 from explaindebug.scores import Scores
 from explaindebug.watching import private_copy, undisturbed
@@ -48,9 +48,9 @@ class AttributionCallback(Callback):
     Works in `fit`, `validate` and `test` of any LightningModule, on any number of processes, and
     changes nothing: training with it is bit for bit what it is without it.
 
-    Logs `debug/<test>/<method>/<similarity>/<condition>` (means over the probe), those of the no-bug
-    control under `.../control/<condition>`, and `debug/<test>/seconds`, to the callback metrics and
-    so to every logger; one strip of heat maps per method, and a table of scores, to
+    Logs `debug/<test>/<method>/<similarity>/<condition>` (means over the probe), those of the
+    no-bug control under `.../control/<condition>`, and `debug/<test>/seconds`, to the callback
+    metrics and so to every logger; one strip of heat maps per method, and a table of scores, to
     loggers that take them. With no logger they go to files. Each input's scores stay in `scores`.
 
     In `fit` it prints once what a measurement will take, from timing a few inputs, and once what it
@@ -317,7 +317,7 @@ class AttributionCallback(Callback):
         """What this process measures on its share of the probe, or on the first `few` of it."""
         assert self._probe is not None
         probe, rank, world = self._probe, trainer.global_rank, trainer.world_size
-        mine, more = block(probe.row, rank, world)
+        mine, more = map(torch.from_numpy, blocks(probe.row.numpy(), world)[rank])
         if not len(mine) or not self.plan.methods:
             return Measured()
         chunk = self.chunk if few is None else -(-few // -(-len(mine) // self.chunk))

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from explaindebug.callbacks.comparing import ComparingCallback, Others, arms
@@ -98,7 +99,7 @@ class ReinitCascade(ComparingCallback):
             yield Measured(part.scores, part.warnings)
             if part.shown is not None:
                 name, maps = part.shown
-                some = probe.select(slice(part.start, part.start + len(next(iter(maps.values())))))
+                some = probe.select(torch.from_numpy(part.places))
                 yield self._show(name, some, some.image, maps)
 
     @property

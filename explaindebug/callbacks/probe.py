@@ -162,21 +162,6 @@ def _stacked(parts: Sequence[Probe]) -> Probe:
     return Probe(*(None if c[0] is None else torch.cat(c) for c in columns))  # type: ignore[arg-type]
 
 
-def block(rows: Tensor, rank: int, world: int) -> tuple[Tensor, Tensor]:
-    """Which inputs (k,) a process explains, and the one (1,) or none (0,) that comes after them.
-
-    Blocks follow the order of rows, so that what an input has to do with the one of the next row
-    (the last with the first) can be found out by one process alone.
-    """
-    order = torch.argsort(rows, stable=True)
-    blocks = torch.tensor_split(order, world)
-    mine = blocks[rank]
-    if world == 1 or not len(mine) or len(order) == 1:
-        return mine, order[:0]
-    end = sum(map(len, blocks[: rank + 1])) % len(order)
-    return mine, order[end : end + 1]
-
-
 def length(trainer: Any) -> int | None:
     """How many inputs there are in the first data set that is being validated, where known."""
     loaders: Any = trainer.test_dataloaders if trainer.testing else trainer.val_dataloaders

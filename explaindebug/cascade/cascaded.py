@@ -165,13 +165,13 @@ class _Shown:
 
     def add(self, part: Part) -> None:
         """Those of the images that are to be shown."""
-        left = max(0, len(self.images) - part.start)
-        if part.shown is None or not left:
+        wanted = (part.places < len(self.images)).nonzero()[0]
+        if part.shown is None or not len(wanted):
             return
         name, maps = part.shown
         for method, raw in maps.items():
             found = self._maps.setdefault(name, {}).setdefault(method, [])
-            found.append(display(raw[:left]))
+            found.append(display(raw[wanted]))
 
     def gallery(
         self, picture: Callable[[Tensor], Tensor], captions: Sequence[str]

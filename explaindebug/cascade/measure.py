@@ -20,10 +20,10 @@ from explaindebug.cascade.states import TRAINED
 from explaindebug.cascade.walk import Step
 from explaindebug.comparisons import Comparison, Reference
 from explaindebug.errors import ConfigError
-from explaindebug.nulls import null
+from explaindebug.nulls import blocks, null
 from explaindebug.scores import Key, Scores
 
-MEMORY = 2**30  # bytes that maps of all states may take at a time
+MEMORY = 2**31  # bytes that maps of all states may take at a time
 NONE = "none"  # the condition under which nothing is re-initialised
 TWIN = "twin"  # the condition of a network that was trained with another seed
 COMPLEXITY, DRIFT = "complexity", "drift"
@@ -42,7 +42,7 @@ class Part:
     scores: Scores = field(default_factory=Scores)
     warnings: list[str] = field(default_factory=list)
     shown: tuple[str, Maps] | None = None  # stage or "trained", and its maps
-    start: int = 0  # the first of the images that these are maps of
+    places: Rows = field(default_factory=lambda: np.empty(0, np.int64))  # of which images they are
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,10 +85,13 @@ class Measurement:
         yield Part(warnings=own.notes)
         none = Cascade(most=0, smoothing=self.how.smoothing, retake=self.how.retake)
         others = [self._ready(none, twin, images) for twin in twins]
-        tell = _Told(self.progress, len(images))
-        for part in self._parts(images, len(own.walk.states)):
-            block = _Block(self, own, images[part], rows[part], part.start, tell)
-            yield from block(None if targets is None else targets[part], others)
+        parts = self._parts(images, rows, len(own.walk.states))
+        tell = _Told(self.progress, sum(len(mine) + len(more) for mine, more in parts))
+        for mine, more in parts:
+            taken = np.r_[mine, more]
+            block = _Block(self, own, images[taken], rows[taken], tell)
+            for part in block(None if targets is None else targets[taken], others):
+                yield _of(part, rows, mine)
 
     def _ready(self, how: Cascade, model: nn.Module, images: Tensor) -> Prepared:
         return how(
@@ -100,15 +103,26 @@ class Measurement:
             workers=self.workers,
         )
 
-    def _parts(self, images: Tensor, states: int) -> list[slice]:
-        """So many images at a time as all of whose maps can be kept."""
-        n = len(images)
+    def _parts(self, images: Tensor, rows: Rows, states: int) -> list[tuple[Rows, Rows]]:
+        """Places of so many images at a time as all of whose maps can be kept.
+
+        With each those that are explained for the sake of a null that looks at the next input.
+        """
         each = 4 * images[:1].numel() * len(self.plan.methods) * states
         most = max(1, MEMORY // max(1, each))
+        parts = blocks(rows, -(-len(images) // most))
         if any(null(name).of_neighbour for name in self.comparison.nulls):
-            most = n  # that null needs to see all of them
-        size = -(-n // -(-n // most))
-        return [slice(i, i + size) for i in range(0, n, size)]
+            return parts
+        return [(mine, mine[:0]) for mine, _ in parts]
+
+
+def _of(part: Part, rows: Rows, mine: Rows) -> Part:
+    """Of a part only what was found of some of its images, the first ones."""
+    part.scores, part.places = part.scores.of(rows[mine]), mine
+    if part.shown is not None:
+        name, maps = part.shown
+        part.shown = name, {method: raw[: len(mine)] for method, raw in maps.items()}
+    return part
 
 
 class _Block:
@@ -120,16 +134,15 @@ class _Block:
         own: Prepared,
         images: Tensor,
         rows: Rows,
-        start: int,
         tell: "_Told",
     ) -> None:
         self.m, self.own, self.tell = measurement, own, tell
-        self.images, self.rows, self.start = images, rows, start
+        self.images, self.rows = images, rows
 
     def __call__(self, targets: Tensor | None, twins: Iterable[Prepared]) -> Iterator[Part]:
         n, walk, still = len(self.images), self.own.walk, self.own.still
         self.trained, *steps = walk(self.images, targets, self.tell(n * len(walk.states)))
-        yield Part(shown=(TRAINED.stage, self.trained.maps), start=self.start)
+        yield Part(shown=(TRAINED.stage, self.trained.maps))
         if targets is None:
             targets = predicted(self.trained.logits)
         targets = targets.to(self.images.device)
@@ -148,7 +161,7 @@ class _Block:
         stage, draw = step.state.stage, step.state.draw
         part = self._compared(stage, role("bug", draw), step)
         if draw == 0:
-            part.shown, part.start = (stage, step.maps), self.start
+            part.shown = stage, step.maps
         return part
 
     @property

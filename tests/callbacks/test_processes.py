@@ -22,7 +22,6 @@ from explaindebug.callbacks import (
     SpuriousSimilarity,
 )
 from explaindebug.callbacks.cost import Cost
-from explaindebug.callbacks.probe import block
 from explaindebug.callbacks.ranks import together
 from explaindebug.errors import AttributionError
 from explaindebug.nulls import NULLS
@@ -139,20 +138,6 @@ class TestScores:
         assert torch.equal(first[mean], second[mean])
         assert torch.equal(first[mean], watched[0]["weights"][mean])
         assert_same_scores(watched[0]["scores"], watched[1]["scores"])
-
-    @pytest.mark.parametrize("n", [1, 2, 5, 7])
-    @pytest.mark.parametrize("world", [1, 2, 3, 4])
-    def test_blocks_cover_the_probe_and_end_with_the_next_input(self, n: int, world: int) -> None:
-        rows = torch.randperm(n, generator=torch.Generator().manual_seed(n)) * 3
-        blocks = [block(rows, rank, world) for rank in range(world)]
-        mine = [rows[part].tolist() for part, _ in blocks]
-        assert [x for part in mine for x in part] == sorted(rows.tolist())
-        after = {x: (sorted(rows.tolist()) * 2)[i + 1] for i, x in enumerate(sorted(rows.tolist()))}
-        for part, (_, more) in zip(mine, blocks, strict=True):
-            if part and world > 1 and n > 1:
-                assert rows[more].tolist() == [after[part[-1]]]
-            else:
-                assert not len(more)
 
 
 class Explained(HeatmapLogger):
