@@ -1,7 +1,8 @@
 """Detectors of several runs: how well each finds the examples, and how much that differs."""
 
 import csv
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -77,25 +78,33 @@ def write_detectors_across(found: Sequence[Repeated], path: Path | str) -> None:
 def _repeated(group: Sequence[Detector], test: str, setting: str, level: float) -> Repeated:
     told = [detector for detector in group if not detector.trouble]
     areas = [detector.auroc for detector in told]
+    precisions = [detector.precision for detector in told]
+    passed = [detector.fpr95 for detector in told]
     first = group[0]
     return Repeated(
-        test,
-        setting,
-        first.finds,
-        first.method,
-        first.statistic,
-        len(told),
-        sum(detector.p <= level for detector in told),
-        *_mean_sd(areas),
-        min(areas, default=float("nan")),
-        max(areas, default=float("nan")),
-        first.rate,
-        *_mean_sd([detector.precision for detector in told]),
-        *_mean_sd([detector.fpr95 for detector in told]),
-        next((detector.trouble for detector in group if detector.trouble), ""),
+        test=test,
+        setting=setting,
+        finds=first.finds,
+        method=first.method,
+        statistic=first.statistic,
+        runs=len(told),
+        beyond=sum(detector.p <= level for detector in told),
+        auroc=_mean(areas),
+        auroc_sd=_sd(areas),
+        auroc_least=min(areas, default=math.nan),
+        auroc_most=max(areas, default=math.nan),
+        rate=first.rate,
+        precision=_mean(precisions),
+        precision_sd=_sd(precisions),
+        fpr95=_mean(passed),
+        fpr95_sd=_sd(passed),
+        trouble=next((detector.trouble for detector in group if detector.trouble), ""),
     )
 
 
-def _mean_sd(values: Sequence[float]) -> Iterator[float]:
-    yield float(np.mean(values)) if values else float("nan")
-    yield float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else math.nan
+
+
+def _sd(values: Sequence[float]) -> float:
+    return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan

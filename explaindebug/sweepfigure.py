@@ -1,5 +1,6 @@
 """A sweep as a figure: how large the effect is at each level, a panel per method."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import matplotlib
@@ -97,7 +98,7 @@ def _gate(axes: Axes, sweep: Sweep) -> None:
     measured = [(level.value, [g.value for g in level.gates]) for level in sweep.levels]
     for value, found in measured:
         axes.plot([value] * len(found), found, **{**EACH, "marker": "_"})
-    means = [np.mean(found) if found else np.nan for _, found in measured]
+    means = [sum(found) / len(found) if found else math.nan for _, found in measured]
     axes.plot([value for value, _ in measured], means, color=MUTED, linewidth=1.1)
     gate = next(gate for level in sweep.levels for gate in level.gates)
     axes.axhline(gate.least, **{k: v for k, v in LINES["control"].items() if k != "label"})

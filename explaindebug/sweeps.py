@@ -61,7 +61,7 @@ class Sweep:
         last = self.levels[-1].value
         if not levels:
             return f"{self.title}: no method shows it at {self.setting} {last:g}."
-        parts = []
+        parts: list[str] = []
         for value in levels:
             who = [names[m] for m, least in from_where.items() if least == value]
             verb = "" if parts else f" show{'s' * (len(who) == 1)} it"
