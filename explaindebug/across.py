@@ -263,7 +263,7 @@ def _matters(test: str, key: str) -> bool:
     group = _group(key)
     if group == "bug":
         return key.startswith(f"bug.{test}.")
-    if group == "foreign":
+    if group in ("foreign", "foreign_model"):
         return test == NEEDS_FOREIGN
     return group not in ("seed", *STORED, *TECHNICAL)
 

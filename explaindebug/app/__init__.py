@@ -20,9 +20,14 @@ def main() -> None:
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra hands errors on, instead of printing them
     failed = False
+    here, typed, path = os.getpid(), list(sys.argv), list(sys.path)
 
     def job(config: Any) -> None:
         nonlocal failed
+        elsewhere = os.getpid() != here  # a launcher of Hydra's has put it into another process
+        if elsewhere:
+            sys.argv[:] = typed
+            sys.path += [place for place in path if place not in sys.path]
         # Imported late: torch takes seconds, and `--help` needs none of it.
         try:
             from explaindebug.app.run import run
@@ -31,6 +36,8 @@ def main() -> None:
         except Exception as error:
             _complain(error, full)
             failed = True
+            if elsewhere:
+                raise  # what is set here is not seen there
 
     try:
         hydra.main("pkg://explaindebug.configs", "train", version_base="1.3")(job)()

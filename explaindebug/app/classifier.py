@@ -32,7 +32,8 @@ class Classifier(pl.LightningModule):
         """The loss of one batch."""
         images, labels, *_ = batch
         loss = cross_entropy(self(images), labels)
-        self.log(f"{self.name}/train_loss", loss, on_step=False, on_epoch=True)
+        # Equal shares, so that means of processes are the whole's (docs/scale.md says what it pads)
+        self.log(f"{self.name}/train_loss", loss, on_step=False, on_epoch=True, sync_dist=True)
         self.log("loss", loss, prog_bar=True, logger=False)
         return loss
 
@@ -51,9 +52,10 @@ class Classifier(pl.LightningModule):
         if int(labels.max()) >= max(2, logits.flatten(1).shape[1]):
             return  # foreign inputs, of classes that the network does not have
         right = (predicted(logits) == labels).float().mean()
-        self.log(f"{self.name}/{split}_loss", cross_entropy(logits, labels), batch_size=n)
-        self.log(f"{self.name}/{split}_accuracy", right, batch_size=n)
-        self.log("accuracy", right, prog_bar=True, logger=False, batch_size=n)
+        told: Any = {"batch_size": n, "sync_dist": True}
+        self.log(f"{self.name}/{split}_loss", cross_entropy(logits, labels), **told)
+        self.log(f"{self.name}/{split}_accuracy", right, **told)
+        self.log("accuracy", right, prog_bar=True, logger=False, **told)
 
     def configure_optimizers(self) -> Any:
         """Adam under one cycle of the learning rate, which makes few epochs reach a stable end."""

@@ -5,16 +5,33 @@ import netrc
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
+from hydra.utils import instantiate
+
 from explaindebug._lightning import pl
+from explaindebug.app.progress import say
 from explaindebug.errors import ConfigError
 
 USERS_DATA_DIR = os.environ.get("WANDB_DATA_DIR")
 MODES = (None, "online", "offline", "disabled")
+
+
+def started(nodes: Mapping[str, Any], folder: Path, name: str) -> list[Any]:
+    """The loggers, for a run called `name`; one that can't be started is told of and left out."""
+    made: list[Any] = []
+    for key, node in nodes.items():
+        try:
+            made.append(guarded(instantiate(node, folder=str(folder), name=name)))
+        except Exception as error:
+            cause = error.__cause__ or error
+            if isinstance(cause, ConfigError):
+                raise
+            say(f"the logger {key} can't be started, and the run goes on without it: {cause}")
+    return made
 
 
 def wandb_logger(

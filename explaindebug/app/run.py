@@ -18,7 +18,7 @@ from torch import nn
 from explaindebug import __version__, followup
 from explaindebug.app.bugtests import BugTest
 from explaindebug.app.environment import versions
-from explaindebug.app.loggers import guarded
+from explaindebug.app.loggers import started
 from explaindebug.app.progress import Bar, console, say
 from explaindebug.app.settings import Settings, settings
 from explaindebug.app.tables import log_tables
@@ -55,7 +55,7 @@ def run(config: DictConfig) -> RunResult:
     check(bench, tests)
     write_json(folder / "run.json", note(checked))
     OmegaConf.save(config, folder / "config.yaml", resolve=True)
-    bench.loggers = loggers(checked, folder)
+    bench.loggers = started(checked.logger, folder, folder.name)
     bench.train(list(dict.fromkeys(w for test in tests for w in test.networks())))
     results = measured(bench, tests)
     made = how_made(checked, time.perf_counter() - start)
@@ -102,20 +102,6 @@ def note(checked: Settings) -> dict[str, Any]:
     return {"version": __version__, "command": command(), "settings": identity}
 
 
-def loggers(checked: Settings, folder: Path) -> list[Any]:
-    """The loggers; one that can't be started is told of and left out."""
-    made: list[Any] = []
-    for name, node in checked.logger.items():
-        try:
-            made.append(guarded(instantiate(node, folder=str(folder), name=folder.name)))
-        except Exception as error:
-            cause = error.__cause__ or error
-            if isinstance(cause, ConfigError):
-                raise
-            say(f"the logger {name} can't be started, and the run goes on without it: {cause}")
-    return made
-
-
 def check(bench: Workbench, tests: Sequence[BugTest]) -> None:
     """Everything that can be refused before training: data, networks, methods."""
     say(f"output: {bench.folder}")
@@ -128,8 +114,8 @@ def check(bench: Workbench, tests: Sequence[BugTest]) -> None:
         test.check(bench)
     for domain in domains:
         bench.check_methods(domain)
-    if not bench.as_given:
-        check_disk(bench, wanted)
+    if to_train := [want for want in wanted if bench.to_train(want)]:
+        check_disk(bench, to_train)
 
 
 def check_disk(bench: Workbench, networks: Sequence[Wanted]) -> None:

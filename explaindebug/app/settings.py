@@ -41,6 +41,7 @@ class Settings:
     trainer: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)
+    foreign_model: Any = None  # a group like `model`; None: the foreign domain's is the same
 
     def __post_init__(self) -> None:
         for name, least in (("probe", 2), ("pictures", 0), ("chunk", 1), ("seed", 0)):
@@ -73,9 +74,25 @@ def settings(config: DictConfig) -> Settings:
             raise ConfigError(f"unknown key {key!r}.{nearest(str(key), known)}")
     checked = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Settings), plain))
     assert isinstance(checked, Settings)
-    for group in ("data", "foreign", "model", "bug", "trainer", "logger", "callbacks"):
+    for group in ("data", "foreign", "bug", "trainer", "logger", "callbacks"):
         check_node(getattr(checked, group), group)
+    for group in ("model", "foreign_model"):
+        check_network(getattr(checked, group), group)
     return checked
+
+
+def check_network(node: Any, where: str) -> None:
+    """Check what builds a network; `train`, which says what becomes of it, is not for its builder.
+
+    Raises:
+        ConfigError: for an option that the builder has not, or a value of a wrong type.
+    """
+    if node is None:
+        return
+    if not isinstance(node, Mapping):
+        raise ConfigError(f"{where} is {node!r}: choose a model, model@{where}=bvd_cnn, or null.")
+    _check_type(node.get("train", True), bool, f"{where}.train")
+    check_node({key: value for key, value in node.items() if key != "train"}, where)
 
 
 def check_node(node: Any, where: str) -> None:

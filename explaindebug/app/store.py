@@ -3,16 +3,19 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from torch import nn
 
 from explaindebug._lightning import pl
 from explaindebug.app.classifier import Classifier
+from explaindebug.app.progress import say
 from explaindebug.errors import ConfigError
 from explaindebug.files import writable_folder, write_json
 
@@ -56,47 +59,65 @@ class Store:
         folder = self.folder / recipe.key
         return (folder / "done.json").is_file() and (folder / "last.ckpt").is_file()
 
-    def get(
+    @contextmanager
+    def turn(self, recipe: Recipe) -> Iterator[None]:
+        """Inside, no other run on this store trains the same network; waits until it is our turn.
+
+        The lock goes with the process that holds it, however that ends. Where the file system has
+        none, that is said, and the block is entered all the same.
+        """
+        lock = FileLock(writable_folder(self.folder / recipe.key) / "lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            say(f"  another run trains it at the moment, in {self.folder / recipe.key}: waiting")
+            lock.acquire()
+        except (NotImplementedError, OSError) as error:
+            say(f"  {self.folder} has no locks ({error}): let no other run use it at the same time")
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def fit(
         self,
         recipe: Recipe,
         build: Callable[[], nn.Module],
         data: pl.LightningDataModule,
         trainer: Callable[..., pl.Trainer],
-    ) -> Trained:
-        """The trained network: loaded when finished, continued when cut, else trained.
+    ) -> None:
+        """Train the network, or go on where that was cut; the state after the last epoch is kept.
 
-        `trainer` makes a Trainer from the extra callbacks that it is given; the network is the
-        state after the last epoch.
+        `trainer` makes a Trainer from the extra callbacks that it is given. Several processes may
+        do this together.
         """
         folder = writable_folder(self.folder / recipe.key)
         pl.seed_everything(recipe.seed, workers=True, verbose=False)
-        lr = float(recipe.training["lr"])
-        module = Classifier(build(), lr=lr, name=recipe.name)
-        if self.has(recipe):
-            return self._load(module, folder)
+        module = Classifier(build(), lr=float(recipe.training["lr"]), name=recipe.name)
         start = time.perf_counter()
         keep = pl.callbacks.ModelCheckpoint(
             dirpath=folder, filename="last", save_top_k=1, enable_version_counter=False
         )
         last = folder / "last.ckpt"
         module.train()
-        trainer(callbacks=[keep]).fit(
-            module, datamodule=data, ckpt_path=str(last) if last.is_file() else None
-        )
+        runner = trainer(callbacks=[keep])
+        runner.fit(module, datamodule=data, ckpt_path=str(last) if last.is_file() else None)
         seconds = time.perf_counter() - start
         if not last.is_file():
             raise ConfigError(
                 f"training {recipe.name!r} left no checkpoint, so nothing was trained. Take "
                 "options like fast_dev_run, or limits of zero batches, out of trainer."
             )
-        write_json(folder / "recipe.json", {**recipe.__dict__, "key": recipe.key})
-        write_json(
-            folder / "done.json", {"seconds": round(seconds, 2), "epochs": module.current_epoch}
-        )
-        return Trained(module.network.eval(), folder, seconds, reused=False)
+        if runner.is_global_zero:
+            write_json(folder / "recipe.json", {**recipe.__dict__, "key": recipe.key})
+            done = {"seconds": round(seconds, 2), "epochs": module.current_epoch}
+            write_json(folder / "done.json", done)
 
-    def _load(self, module: Classifier, folder: Path) -> Trained:
+    def load(self, recipe: Recipe, network: nn.Module, *, reused: bool) -> Trained:
+        """The network, freshly built, with the weights of its finished training."""
+        folder = self.folder / recipe.key
+        module = Classifier(network, name=recipe.name)
         state = torch.load(folder / "last.ckpt", map_location="cpu", weights_only=True)
         module.load_state_dict(state["state_dict"])
         done = json.loads((folder / "done.json").read_text())
-        return Trained(module.network.eval(), folder, float(done["seconds"]), reused=True)
+        return Trained(module.network.eval(), folder, float(done["seconds"]), reused)

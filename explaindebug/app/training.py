@@ -2,10 +2,14 @@
 
 import logging
 import warnings
+from importlib import import_module
 from typing import Any
 
 from explaindebug._lightning import pl
 
+LightningEnvironment: Any = import_module(
+    f"{pl.__name__}.plugins.environments"
+).LightningEnvironment
 CHATTER = (
     ".*does not have many workers.*",
     ".*`Trainer.fit` stopped.*",
@@ -16,6 +20,7 @@ CHATTER = (
     "explaindebug: (?!.*the run goes on).*",  # the table and the report say it
     ".*anonymous setting has no effect.*",
     ".*in the `DataLoader` will.*",
+    ".*It is recommended to use .self.log.*sync_dist=True.*",  # callbacks log one number everywhere
     ".*You defined a `validation_step` but have no `val_dataloader`.*",
 )
 
@@ -37,7 +42,11 @@ def trainer(
     enable_progress_bar: bool = True,
     **options: Any,
 ) -> pl.Trainer:
-    """A Lightning Trainer with a rich progress bar; `options` are the others of `Trainer`."""
+    """A Lightning Trainer with a rich progress bar; `options` are the others of `Trainer`.
+
+    A scheduler's variables don't decide how many processes train: a job may be one of them.
+    """
+    options.setdefault("plugins", [LightningEnvironment()])
     options.setdefault("enable_model_summary", False)
     options.setdefault("num_sanity_val_steps", 0)
     options.setdefault("log_every_n_steps", 10)

@@ -1,24 +1,27 @@
 """What all debugging tests of a run share: data, trained networks, and a place to measure."""
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from hydra.utils import instantiate
 from torch import Tensor, nn
 
 from explaindebug._lightning import pl
+from explaindebug.app.architecture import Architecture, Domain
 from explaindebug.app.classifier import Classifier, accuracy, predictions
+from explaindebug.app.loggers import started
 from explaindebug.app.progress import Bar, counting, say
 from explaindebug.app.settings import Settings
 from explaindebug.app.store import Recipe, Store, Trained
-from explaindebug.app.training import quiet, trainer
+from explaindebug.app.team import Team
+from explaindebug.app.training import LightningEnvironment, quiet, trainer
 from explaindebug.attributions.plan import Plan
 from explaindebug.bugs.databug import DataBug
 from explaindebug.callbacks import AttributionCallback
@@ -27,13 +30,22 @@ from explaindebug.data import ImageSet
 from explaindebug.data.imageset import Labels
 from explaindebug.errors import ConfigError, DataError, UnsupportedModelError
 from explaindebug.files import write_json
-from explaindebug.models.heads import head_outputs
 from explaindebug.postprocessing import PostProcessing
 from explaindebug.watching import watch
 
-Domain = Literal["data", "foreign"]
 # Options of the trainer that decide nothing about the weights.
 IRRELEVANT = ("_target_", "enable_progress_bar", "enable_model_summary", "log_every_n_steps")
+STRATEGIES = (
+    "auto",
+    "ddp",
+    "ddp_find_unused_parameters_true",
+    "ddp_find_unused_parameters_false",
+)
+REMEDY = {  # where weights are taken as they are, and a test needs more networks
+    "data": "Weights are taken as they are by bug=reinit with bug.reinit.twin=false and by bug=ood "
+    "with bug.ood.twin=false.",
+    "foreign": "Choose what is trained on the foreign pictures: model@foreign_model=bvd_cnn.",
+}
 
 
 @dataclass(frozen=True)
@@ -88,70 +100,84 @@ class Workbench:
         module = self.modules[domain]
         return module if bug is None else module.with_bug(bug)
 
+    def architecture(self, domain: Domain) -> Architecture:
+        """Of which kind a domain's networks are, and whether they are trained."""
+        return Architecture.of(self.settings, domain)
+
     def build(self, domain: Domain) -> nn.Module:
-        """A fresh network for a domain's classes: one logit for two classes, else one for each."""
-        clean: ImageSet = self.modules[domain].clean.train
-        channels, height, _ = clean.size
-        classes = len(clean.classes)
-        options = dict(self.settings.model)
-        if options.get("name") == "bvd_cnn":
-            options.setdefault("channels", channels)
-            if domain == "foreign":
-                options["weights"] = None  # a file of the other domain's classes
-        outputs = 1 if classes == 2 else classes
-        network: nn.Module = instantiate(options, outputs=outputs, size=height)
-        return network
+        """A fresh network for a domain's classes."""
+        return self.architecture(domain).build(self.modules[domain].clean.train)
 
     def recipe(self, wanted: Wanted) -> Recipe:
         """What decides the network's weights."""
         module = self.data(wanted.domain, wanted.bug)
+        architecture = self.architecture(wanted.domain)
         own = {k: v for k, v in self.settings.trainer.items() if k not in IRRELEVANT}
+        if self.processes > 1:
+            own |= {"devices": None, "processes": self.processes}  # which ones are no matter
         training = {
             **own,
             "lr": self.settings.lr,
             "batch_size": module.batch_size,
             "augment": getattr(module, "augment", None),
+            **architecture.identity,
         }
         seed = 1000 * self.settings.seed + wanted.twin
-        weights = self.settings.model.get("weights")
-        if weights is not None and Path(weights).is_file():
-            training["weights"] = hashlib.sha256(Path(weights).read_bytes()).hexdigest()
-        return Recipe(
-            wanted.name, seed, self.settings.model, training, module.data.train.fingerprint()
-        )
+        data = module.data.train.fingerprint()
+        return Recipe(wanted.name, seed, architecture.options, training, data)
+
+    @cached_property
+    def processes(self) -> int:
+        """How many train a network together."""
+        return self._trainer([]).world_size
 
     def train(self, wanted: Sequence[Wanted]) -> None:
         """Train what is not yet trained, and measure its accuracy on held-out data."""
-        for i, want in enumerate(wanted):
-            say(f"network {i + 1} of {len(wanted)}: {want.name}")
-            done = self.trained[want] = self._trained(want)
-            found = self.accuracy(want, "test", self.data(want.domain, want.bug).data.test)
-            how = "reused" if done.reused else f"trained in {done.seconds:.0f} s"
-            how = "with its weights as they are" if self.as_given else how
-            say(f"  accuracy {found:.3f} on test pictures, {how}")
+        with ExitStack() as stack:
+            team = cache(lambda: stack.enter_context(self._team()))
+            for i, want in enumerate(wanted):
+                say(f"network {i + 1} of {len(wanted)}: {want.name}")
+                done = self.trained[want] = self._trained(want, team)
+                found = self.accuracy(want, "test", self.data(want.domain, want.bug).data.test)
+                how = "reused" if done.reused else f"trained in {done.seconds:.0f} s"
+                how = how if self.to_train(want) else "with its weights as they are"
+                say(f"  accuracy {found:.3f} on test pictures, {how}")
 
-    @property
-    def as_given(self) -> bool:
-        """Nothing is trained: the network's weights are taken as they are."""
-        return self.settings.trainer.get("max_epochs") == 0
+    def to_train(self, wanted: Wanted) -> bool:
+        """Whether the network is trained, and its weights are not taken as they are."""
+        return self.architecture(wanted.domain).train
 
-    def _trained(self, want: Wanted) -> Trained:
-        if self.as_given:
+    def _trained(self, want: Wanted, team: Callable[[], Team]) -> Trained:
+        if not self.to_train(want):
             return Trained(self.build(want.domain).eval(), self.folder, 0.0, reused=True)
         recipe = self.recipe(want)
-        module = self.data(want.domain, want.bug).with_seed(recipe.seed)
-        extra = [] if self.store.has(recipe) else self._callbacks(want.name)
-        done = self.store.get(
+        missing = not self.store.has(recipe)
+        if missing:
+            with self.store.turn(recipe):
+                missing = not self.store.has(recipe)  # another run may have trained it meanwhile
+                if missing:
+                    said = self.fit(want) if self.processes == 1 else team()(want)[0]
+                    self.warnings += [w for w in said if w not in self.warnings]
+        done = self.store.load(recipe, self.build(want.domain), reused=not missing)
+        self._copy(want, done)
+        return done
+
+    def fit(self, want: Wanted) -> list[str]:
+        """Train a network into the store, or do this process's part of it; what callbacks said."""
+        recipe = self.recipe(want)
+        extra = self._callbacks(want.name)
+        self.store.fit(
             recipe,
             lambda: self.build(want.domain),
-            module,
+            self.data(want.domain, want.bug).with_seed(recipe.seed),
             lambda callbacks: self._trainer([*callbacks, *extra]),
         )
-        self._copy(want, done)
-        for callback in extra:
-            said = callback.reported if isinstance(callback, AttributionCallback) else ()
-            self.warnings += [w for w in said if w not in self.warnings]
-        return done
+        return [w for x in extra if isinstance(x, AttributionCallback) for w in x.reported]
+
+    def _team(self) -> Team:
+        say(f"  {self.processes} processes start, each with data and networks of its own")
+        make = Member(self.settings, self.folder)
+        return Team(self.processes, make, threads=self.settings.threads)
 
     def network(self, wanted: Wanted) -> nn.Module:
         """The trained network, in eval mode."""
@@ -181,10 +207,11 @@ class Workbench:
         """Run a callback on a network and a fixed probe, as a user's own `trainer.test` would."""
         quiet()
         self.probed.setdefault(name, {}).update(classes_of(loader.dataset))
-        where = ("accelerator", "devices", "strategy", "precision")
-        options = {k: v for k, v in self.settings.trainer.items() if k in where}
+        where = ("accelerator", "devices", "precision")
+        options = {k: v for k, v in self._alone().items() if k in where}
         runner = pl.Trainer(
             **options,
+            plugins=[LightningEnvironment()],
             logger=list(self.loggers) or False,
             callbacks=[callback],
             default_root_dir=self.folder,
@@ -223,8 +250,18 @@ class Workbench:
 
     @cached_property
     def device(self) -> torch.device:
-        """Where the trainer of the run puts networks."""
-        return self._trainer([]).strategy.root_device
+        """Where the networks are put that are explained."""
+        return trainer(**self._alone()).strategy.root_device
+
+    def _alone(self) -> dict[str, Any]:
+        """The trainer's options with one device, the first of those that train."""
+        options = {
+            k: v for k, v in self.settings.trainer.items() if k not in ("_target_", "strategy")
+        }
+        devices = options.get("devices")
+        if isinstance(devices, str) and "," in devices:
+            devices = [int(one) for one in devices.split(",") if one.strip()]
+        return options | {"devices": devices[:1] if isinstance(devices, list) else 1}
 
     def references(self, domain: Domain) -> Tensor:
         """Training pictures for methods that need some."""
@@ -246,17 +283,24 @@ class Workbench:
             made = self._trainer([])
         except Exception as error:
             raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
-        endless = made.max_epochs == -1 and made.max_steps == -1
-        if made.world_size > 1:
+        if (made.max_epochs == -1 and made.max_steps == -1) or 0 in (
+            made.max_epochs,
+            made.max_steps,
+        ):
             raise ConfigError(
-                f"trainer.devices={self.settings.trainer.get('devices')}: a run trains small "
-                "networks one after another, each on one device. Set trainer.devices=1; for many "
-                "runs at once use a sweep."
+                f"trainer.max_epochs must be at least 1, got {made.max_epochs} (max_steps: "
+                f"{made.max_steps}). Weights are taken as they are by model.train=false."
             )
-        if endless or made.max_steps == 0:
+        strategy = self.settings.trainer.get("strategy", "auto")
+        if made.num_nodes > 1:
             raise ConfigError(
-                f"trainer.max_epochs must be at least 1, got {made.max_epochs} "
-                f"(max_steps: {made.max_steps})."
+                f"trainer.num_nodes={made.num_nodes}: the processes of a run are on one machine. "
+                "Many machines take a sweep, a run each: docs/scale.md."
+            )
+        if made.world_size > 1 and strategy not in STRATEGIES:
+            raise ConfigError(
+                f"trainer.strategy={strategy} on {made.world_size} devices: a run's processes "
+                f"each have a whole network. Take one of {', '.join(STRATEGIES)}."
             )
 
     def check_given(self, wanted: Sequence[Wanted]) -> None:
@@ -265,27 +309,17 @@ class Workbench:
         Raises:
             ConfigError: with what else would do.
         """
-        if not self.as_given:
-            return
-        if self.settings.model.get("weights") is None:
-            raise ConfigError(
-                "trainer.max_epochs=0 takes the network's weights as they are, but there are none: "
-                "give model.weights, a file or IMAGENET1K_V1, or set it to at least 1."
-            )
-        trained = list(dict.fromkeys(w.name for w in wanted if w != Wanted(w.name)))
-        if trained:
-            raise ConfigError(
-                f"trainer.max_epochs=0 trains nothing, but {', '.join(trained)} must be trained. "
-                "Weights are taken as they are by bug=reinit with bug.reinit.twin=false."
-            )
-        classes = len(self.modules["data"].classes)
-        own = head_outputs(instantiate(dict(self.settings.model)))
-        if own != (1 if classes == 2 else classes):
-            raise ConfigError(
-                f"trainer.max_epochs=0 takes the network's weights as they are, which have {own} "
-                f"outputs, but the data has {classes} classes. Take the data that they were made "
-                "for (data=imagenet), or set trainer.max_epochs to at least 1."
-            )
+        given = [want for want in wanted if not self.to_train(want)]
+        for domain in dict.fromkeys(want.domain for want in given):
+            architecture = self.architecture(domain)
+            mine = [want for want in given if want.domain == domain]
+            trained = list(dict.fromkeys(w.name for w in mine if w.bug is not None or w.twin))
+            if trained:
+                raise ConfigError(
+                    f"{architecture.key}.train=false takes weights as they are, but "
+                    f"{', '.join(trained)} must be trained. {REMEDY[domain]}"
+                )
+            architecture.check_weights(self.modules[domain].clean.train)
 
     def check_methods(self, domain: Domain) -> None:
         """Refuse methods that the network's layers don't allow, and networks that give no logits.
@@ -320,8 +354,7 @@ class Workbench:
 
     def _trainer(self, callbacks: Sequence[Any]) -> pl.Trainer:
         options = {k: v for k, v in self.settings.trainer.items() if k != "_target_"}
-        build: Callable[..., pl.Trainer] = trainer
-        return build(
+        return trainer(
             **options,
             callbacks=list(callbacks),
             logger=list(self.loggers) or False,
@@ -350,6 +383,21 @@ class Workbench:
             os.link(done.folder / "last.ckpt", target)  # no second copy on the disk
         except OSError:
             shutil.copyfile(done.folder / "last.ckpt", target)
+
+
+@dataclass(frozen=True)
+class Member:
+    """What makes, in each of the processes that train together, the function that trains."""
+
+    settings: Settings
+    folder: Path
+
+    def __call__(self, rank: int) -> Callable[[Wanted], list[str]]:
+        bench = Workbench(self.settings, self.folder)
+        if rank == 0:  # beside the run's own, which belong to the process that started us
+            name = f"{self.folder.name}, training"
+            bench.loggers = started(self.settings.logger, self.folder, name)
+        return bench.fit
 
 
 def classes_of(inputs: Any) -> dict[int, str]:

@@ -6,26 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_runs import SMALL
 
 from explaindebug.app import main
 
-SMALL = (
-    "data.size=32",
-    "foreign.size=32",
-    "data.train=80",
-    "data.val=20",
-    "data.test=40",
-    "foreign.train=80",
-    "foreign.val=20",
-    "foreign.test=40",
-    "trainer.max_epochs=1",
-    "trainer.enable_progress_bar=false",
-    "probe=6",
-    "pictures=2",
-    "attributions=[grad,gbp]",
-    "logger=none",
-    "callbacks=none",
-)
 Command = Callable[..., tuple[int, str, str]]
 Run = Callable[..., tuple[int, str]]
 

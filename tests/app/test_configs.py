@@ -33,7 +33,7 @@ def test_composes_and_fits(choice: str) -> None:
         overrides.append("data.root=somewhere")
     if choice.startswith("experiment="):
         overrides.append("data.root=somewhere")
-    if choice == "experiment=table3":
+    if choice.startswith("experiment=table3"):
         overrides.append("foreign.root=elsewhere")
     if choice == "callbacks=reference":
         overrides.append("callbacks.reference.reference=some.ckpt")

@@ -1,9 +1,13 @@
 """The paper's experiments by name, on whatever data there is; weights taken as they are."""
 
 import csv
+import json
+import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import official_layouts as make
 import pytest
 import torch
@@ -87,15 +91,111 @@ def test_weights_that_can_not_be_taken_as_they_are(
     """Without weights, where another network must be trained, or for other classes."""
     root, small = f"data.root={imagenet}", ("data.train=6", "data.val=4", "data.test=8", *QUICK)
     own = ("model.name=squeezenet1_0", f"model.weights={tmp_path / 'weights.pt'}")
-    named = f"model.weights={tmp_path / 'weights.pt'}"
+    foreign = "data@foreign=figures foreign.size=32 foreign.train=40 foreign.val=10 foreign.test=20"
+    ood = ("experiment=table3", "data=imagenet", "model=torchvision", "model.train=false", root)
+    ood = (*ood, *foreign.split(), *own)
     for options, expected in (
-        ((root, "model.weights=null", *small), "but there are none: give model.weights"),
-        ((root, "bug.reinit.twin=true", *own, *small), "clean twin must be trained"),
-        (("data=embedded", own[0], named, *small), "have 1000 outputs, but the data has 2 classes"),
+        ((root, "model.weights=null"), "but there are none: give model.weights"),
+        ((root, "bug.reinit.twin=true", *own), "clean twin must be trained"),
+        (("data=embedded", *own), "have 1000 outputs, but the data has 2 classes"),
+        (
+            (*ood, "bug.ood.twin=true"),
+            "clean twin must be trained. Weights are taken as they are by",
+        ),
+        (
+            (*ood, "bug.ood.twin=false"),
+            "in-domain twin must be trained. Choose what is trained on the foreign",
+        ),
+        ((root, *own, "model.train=perhaps"), "model.train is 'perhaps'"),
+        ((root, *own, "+foreign_model=bvd_cnn"), "choose a model, model@foreign_model=bvd_cnn"),
     ):
-        status, said = run("experiment=figure7", *options, "output=out", small=False)
+        name = [] if options[:4] == ood[:4] else ["experiment=figure7"]
+        status, said = run(*name, *options, *small, "output=out", small=False)
         assert status == 1
         assert expected in said
+
+
+def fashion_mnist(root: Path) -> Path:
+    """Sixty pictures and forty, each class a square of another grey."""
+    root.mkdir()
+    for stem, n in (("train", 60), ("t10k", 40)):
+        labels = (np.arange(n) % 10).astype("u1")
+        images = np.zeros((n, 28, 28), "u1")
+        images[:, 8:20, 8:20] = 20 * (labels + 1)[:, None, None]
+        for name, a in (("images-idx3", images), ("labels-idx1", labels)):
+            head = bytes([0, 0, 8, a.ndim]) + struct.pack(f">{a.ndim}I", *a.shape)
+            (root / f"{stem}-{name}-ubyte").write_bytes(head + a.tobytes())
+    return root
+
+
+def table3(imagenet: Path, weights: Path | str, tmp_path: Path) -> tuple[str, ...]:
+    few = ("data.train=6", "data.val=4", "data.test=8", "bug.ood.detect=8", "trainer.max_epochs=1")
+    foreign = ("foreign.train=40", "foreign.val=10", "foreign.test=20")
+    tiny = ("+foreign_model.widths=[4,4]", "+foreign_model.hidden=[8]")
+    return (
+        "experiment=table3_vgg16",
+        f"data.root={imagenet}",
+        f"foreign.root={fashion_mnist(tmp_path / 'fashion')}",
+        "model.name=squeezenet1_0",
+        f"model.weights={weights}",
+        f"store={tmp_path / 'store'}",
+        *few,
+        *foreign,
+        *tiny,
+        *QUICK,
+    )
+
+
+def test_a_network_as_it_is_before_pictures_of_another_domain(
+    run: Run, imagenet: Path, tmp_path: Path
+) -> None:
+    """Table 3's last network: not trained, of another kind than those of the pictures' domain."""
+    options = table3(imagenet, tmp_path / "weights.pt", tmp_path)
+    status, said = run(*options, "output=out", small=False)
+    assert status == 0, said
+    recipes = [json.loads(path.read_text()) for path in tmp_path.glob("store/*/recipe.json")]
+    assert sorted(recipe["name"] for recipe in recipes) == ["in-domain", "in-domain twin"]
+    assert {recipe["model"]["name"] for recipe in recipes} == {"bvd_cnn"}
+    scores = rows(tmp_path / "out/scores.csv")
+    assert {row["role"] for row in scores} == {"bug", "control", "null: gaussian"}
+    note = json.loads((tmp_path / "out/run.json").read_text())["settings"]
+    assert (note["model"]["name"], note["foreign_model"]["name"]) == ("squeezenet1_0", "bvd_cnn")
+    facts = json.loads((tmp_path / "out/results.json").read_text())["facts"]["ood"]
+    assert facts["network to debug"].startswith("squeezenet1_0 with the weights of")
+    assert facts["network of the inputs' domain"] == "bvd_cnn, trained"
+
+
+def test_the_network_of_the_pictures_domain_has_a_recipe_of_its_own(
+    run: Run, imagenet: Path, tmp_path: Path
+) -> None:
+    """Another kind of it is trained anew, other weights of the one to debug change nothing."""
+    options = table3(imagenet, tmp_path / "weights.pt", tmp_path)
+    stored = []
+    torch.manual_seed(1)
+    torch.save(squeezenet1_0(weights=None).state_dict(), tmp_path / "others.pt")
+    for i, more in enumerate(
+        ([], [f"model.weights={tmp_path / 'others.pt'}"], ["foreign_model.hidden=[6]"])
+    ):
+        status, said = run(*options, *more, f"output=out{i}", small=False)
+        assert status == 0, said
+        stored.append(len(list((tmp_path / "store").iterdir())))
+    assert stored == [2, 2, 4]
+
+
+REAL = Path(os.environ.get("EXPLAINDEBUG_DATA", Path(__file__).parents[3] / "shared/data"))
+WEIGHTS = REAL / "squeezenet_imagenet/squeezenet1_0_torchvision_norm_fp16.pt"
+
+
+@pytest.mark.skipif(not WEIGHTS.is_file(), reason=f"SqueezeNet's weights are not at {WEIGHTS}")
+def test_squeezenet_with_imagenets_weights_before_foreign_pictures(
+    run: Run, tmp_path: Path
+) -> None:
+    """It knows what it sees of its own domain; half of the precision is enough for that."""
+    options = table3(REAL / "imagenet_sample", WEIGHTS, tmp_path)
+    status, said = run(*options, "data.size=112", "data.test=100", "output=out", small=False)
+    assert status == 0, said
+    found = json.loads((tmp_path / "out/results.json").read_text())["accuracies"]
+    assert {f"{model} {data}": x for model, data, x in found}["clean test"] > 0.3
 
 
 def test_the_command_line_wins_over_an_experiment() -> None:

@@ -200,7 +200,6 @@ class TestBadInput:
             ),
             ("bug.reinit.layers=30", "8 layers"),
             ("bug.labels.rate=2", "rate"),
-            ("trainer.devices=2", "trainer.devices=1"),
             ("foreign.size=40", "size"),
             ("data=photos", "data.root"),
             ("data=photos data.root=/nowhere/at/all", "/nowhere/at/all"),

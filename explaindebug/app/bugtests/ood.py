@@ -33,6 +33,7 @@ class Ood(BugTest):
     title: ClassVar[str] = "Out of distribution"
 
     foreign: bool = True  # False: the network is one of the inputs' own domain, so there is no bug
+    twin: bool = True  # a second network to debug: says how much such networks differ
     detect: int = 64  # inputs, half of them foreign, that detectors must tell apart
 
     def __post_init__(self) -> None:
@@ -48,9 +49,10 @@ class Ood(BugTest):
 
     @property
     def _bugs(self) -> tuple[Wanted, ...]:
-        """Two networks to debug: it costs no training, and says how much such networks differ."""
-        other = replace(self._reference, name="in-domain third", twin=2)
-        return (CLEAN, TWIN) if self.foreign else (other,)
+        """The networks to debug; one of the inputs' own domain where there is to be no bug."""
+        if not self.foreign:
+            return (replace(self._reference, name="in-domain third", twin=2),)
+        return (CLEAN, TWIN) if self.twin else (CLEAN,)
 
     def check(self, bench: Workbench) -> None:
         """Both domains' networks must take both domains' inputs."""
@@ -85,7 +87,12 @@ class Ood(BugTest):
             "down",
             "Are maps less like those of the inputs' own network than its twin's are?",
         )
-        return self.result(callback, headline, detectors=self._detectors(bench, bar))
+        facts = {
+            "network to debug": bench.architecture(self._bugs[0].domain).words,
+            "network of the inputs' domain": bench.architecture("foreign").words,
+        }
+        found = self._detectors(bench, bar)
+        return self.result(callback, headline, facts=facts, detectors=found)
 
     def _inputs(self, bench: Workbench) -> tuple[Tensor, npt.NDArray[np.bool_]]:
         """Test inputs (n, c, h, w), half of them foreign to the network that is debugged.

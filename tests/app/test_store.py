@@ -1,0 +1,118 @@
+"""Trained networks that several runs want at once: trained by one of them, read by all."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+
+from explaindebug.app.store import Recipe, Store
+from explaindebug.models import BVDCNN
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+import torch
+from explaindebug.app.store import Store, Recipe
+recipe = Recipe("clean", 0, {}, {"lr": 1e-3}, "data")
+store, mine, enough = Store(Path("store")), Path(sys.argv[1]), Path(sys.argv[2])
+with store.turn(recipe):
+    if store.has(recipe):
+        print("found")
+    else:
+        mine.touch()
+        while not enough.exists():
+            time.sleep(0.05)
+        (store.folder / recipe.key / "last.ckpt").write_text("weights")
+        (store.folder / recipe.key / "done.json").write_text("{}")
+        print("made")
+"""
+
+
+@contextmanager
+def started(tmp_path: Path, name: str, enough: str) -> Iterator["subprocess.Popen[str]"]:
+    """A process that makes the network, unless it is there, until the file `enough` is."""
+    line = [sys.executable, "-u", "-c", SCRIPT, name, enough]
+    with subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def first_line(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def until(path: Path) -> None:
+    end = time.monotonic() + 120
+    while not path.exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_of_two_runs_that_want_one_network_one_trains_and_the_other_waits(tmp_path: Path) -> None:
+    with started(tmp_path, "a", "enough") as a:
+        until(tmp_path / "a")
+        with started(tmp_path, "b", "enough") as b:
+            assert "another run trains it at the moment" in first_line(b)
+            (tmp_path / "enough").touch()
+            assert a.communicate()[0].split() == ["made"]
+            assert b.communicate()[0].split() == ["found"]
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_run_that_is_killed_holds_nobody_up(tmp_path: Path) -> None:
+    with started(tmp_path, "a", "never") as a:
+        until(tmp_path / "a")
+        with started(tmp_path, "b", ".") as b:
+            assert "waiting" in first_line(b)
+            os.kill(a.pid, signal.SIGKILL)
+            assert b.communicate(timeout=120)[0].split() == ["made"]
+
+
+def test_a_file_system_without_locks_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from explaindebug.app import store
+
+    def none(*_: object, **__: object) -> None:
+        raise NotImplementedError("no flock")
+
+    monkeypatch.setattr(store.FileLock, "acquire", none)
+    with Store(tmp_path).turn(Recipe("clean", 0, {}, {}, "data")):
+        pass
+    assert "let no other run use it" in capsys.readouterr().out
+
+
+def test_recipes_differ_by_all_that_decides_weights_and_by_nothing_else() -> None:
+    same = Recipe("clean", 0, {"name": "bvd_cnn"}, {"lr": 1}, "data")
+    assert Recipe("twin", 0, {"name": "bvd_cnn"}, {"lr": 1}, "data").key == same.key
+    others = [
+        Recipe("clean", 1, {"name": "bvd_cnn"}, {"lr": 1}, "data"),
+        Recipe("clean", 0, {"name": "vgg16"}, {"lr": 1}, "data"),
+        Recipe("clean", 0, {"name": "bvd_cnn"}, {"lr": 1, "processes": 2}, "data"),
+        Recipe("clean", 0, {"name": "bvd_cnn"}, {"lr": 1}, "other"),
+    ]
+    assert len({recipe.key for recipe in [same, *others]}) == 5
+
+
+def test_what_is_loaded_is_in_eval_mode(tmp_path: Path) -> None:
+    recipe = Recipe("clean", 0, {}, {"lr": 1e-3}, "data")
+    network = BVDCNN(1, 8, 3, widths=(2,), hidden=(2,))
+    folder = tmp_path / recipe.key
+    folder.mkdir()
+    weights = {f"network.{name}": value for name, value in network.state_dict().items()}
+    torch.save({"state_dict": weights}, folder / "last.ckpt")
+    (folder / "done.json").write_text('{"seconds": 2.0}')
+    fresh = BVDCNN(1, 8, 3, widths=(2,), hidden=(2,)).train()
+    loaded = Store(tmp_path).load(recipe, fresh, reused=True)
+    assert not loaded.network.training
+    assert torch.equal(loaded.network.conv1.weight, network.conv1.weight)
