@@ -12,26 +12,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from explaindebug.errors import ExplainDebugError
-from explaindebug.files import write_atomically
 from explaindebug.paper.entries import Entry
-from explaindebug.paper.files import small_picture
+from explaindebug.paper.files import write_results
 from explaindebug.paper.kinds import NAMES
-from explaindebug.paper.page import page
 from explaindebug.runs import read_run
 
 PAGE = Path(__file__).with_name("results.md")
-ORDER = ("table2", "mislabelled", "figure7", "table3")
-MAPS = "figures/reinit_maps.png"  # as reports call it
 
 
 def main(arguments: Sequence[str] | None = None) -> Path:
     """The page, written."""
     asked = _parser().parse_args(arguments)
-    target = Path(asked.page)
-    entries = sorted(map(entry, asked.runs), key=place)
-    pictures = {e: drawn for e in entries if (drawn := picture(e, target))}
-    text = page(entries, pictures, command="python docs/results.py RUN ...", title="Results")
-    return write_atomically(target, text)
+    entries = [entry(named) for named in asked.runs]
+    command = "python docs/results.py RUN ..."
+    return write_results(entries, Path(asked.page), command=command, title="Results")
 
 
 def entry(named: str) -> Entry:
@@ -40,21 +34,6 @@ def entry(named: str) -> Entry:
     if sign and name in NAMES:
         return Entry.of(read_run(folder), name)
     return Entry.of(read_run(named))
-
-
-def place(one: Entry) -> tuple[int, str, str]:
-    """Where a run's section stands: in the paper's order."""
-    name = one.experiment.name
-    return next(k for k, o in enumerate(ORDER) if name.startswith(o)), name, one.run.name
-
-
-def picture(one: Entry, target: Path) -> str | None:
-    """Path, from the page, of a small copy of the run's Figure 7; None for other runs."""
-    source = one.run.folder / MAPS
-    if one.experiment.name != "figure7" or not source.is_file():
-        return None
-    small = small_picture(source, target.parent / "pictures" / f"{one.run.folder.name}.png")
-    return str(small.relative_to(target.parent))
 
 
 def _parser() -> argparse.ArgumentParser:

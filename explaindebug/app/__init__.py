@@ -30,9 +30,9 @@ def main() -> None:
             sys.path += [place for place in path if place not in sys.path]
         # Imported late: torch takes seconds, and `--help` needs none of it.
         try:
-            from explaindebug.app.run import run
+            from explaindebug.app.suite import start
 
-            run(config)
+            start(config)
         except Exception as error:
             _complain(error, full)
             failed = True

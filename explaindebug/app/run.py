@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from explaindebug import __version__, followup
+from explaindebug.app.beside import named, put_beside
 from explaindebug.app.bugtests import BugTest
 from explaindebug.app.environment import versions
 from explaindebug.app.loggers import started
@@ -43,22 +44,39 @@ def run(config: DictConfig) -> RunResult:
 
     All that can be wrong with the configuration and the data is found before anything is trained.
     """
-    start = time.perf_counter()
+    return carried_out(*prepared(config, Path(HydraConfig.get().runtime.output_dir)))
+
+
+def prepared(config: DictConfig, folder: Path) -> tuple[Workbench, list[BugTest], DictConfig]:
+    """The run checked and ready to start in its folder; nothing is written but the folder."""
     checked = settings(config)
     if checked.threads is not None:
         torch.set_num_threads(checked.threads)
     tests: list[BugTest] = [instantiate(node) for node in checked.bug.values()]
-    methods = {key: method.label for key, method in Plan(checked.attributions).methods.items()}
-    folder = claim(Path(HydraConfig.get().runtime.output_dir), checked)
-    bench = Workbench(checked, folder)
+    _ = Plan(checked.attributions)  # what can't be is told before there is a folder
+    bench = Workbench(checked, claim(folder, checked))
     _ = bench.comparison
     check(bench, tests)
-    write_json(folder / "run.json", note(checked))
+    return bench, tests, config
+
+
+def carried_out(
+    bench: Workbench, tests: Sequence[BugTest], config: DictConfig, typed: str | None = None
+) -> RunResult:
+    """What a prepared run found, all of it written into its folder.
+
+    `typed` is the command that makes this run, where it is not the one that was given.
+    """
+    typed = typed or command()
+    start = time.perf_counter()
+    checked, folder = bench.settings, bench.folder
+    methods = {key: method.label for key, method in Plan(checked.attributions).methods.items()}
+    write_json(folder / "run.json", note(checked, typed))
     OmegaConf.save(config, folder / "config.yaml", resolve=True)
     bench.loggers = started(checked.logger, folder, folder.name)
     bench.train(list(dict.fromkeys(w for test in tests for w in test.networks())))
     results = measured(bench, tests)
-    made = how_made(checked, time.perf_counter() - start)
+    made = how_made(checked, typed, time.perf_counter() - start)
     result = RunResult(results, methods, bench.accuracies, made, bench.warnings)
     finish(result, bench)
     refuse_broken_maps(result)
@@ -73,8 +91,8 @@ def claim(folder: Path, checked: Settings) -> Path:
     """
     found = folder / "run.json"
     if found.is_file():
-        before = read_note(found)
-        if before.get("settings") != json.loads(json.dumps(note(checked)["settings"], default=str)):
+        before, own = read_note(found), note(checked, "")["settings"]
+        if before.get("settings") != json.loads(json.dumps(own, default=str)):
             raise ConfigError(
                 f"{folder} holds another run ({before.get('command', 'command unknown')}). "
                 "Give this one a folder of its own with output=..., or remove that one."
@@ -96,10 +114,11 @@ def read_note(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def note(checked: Settings) -> dict[str, Any]:
+def note(checked: Settings, typed: str) -> dict[str, Any]:
     """What makes the folder this run's; written when all is checked, so that typos leave none."""
     identity = asdict(checked) | {"output": None, "store": None, "logger": None, "workers": None}
-    return {"version": __version__, "command": command(), "settings": identity}
+    paper = identity.pop("paper")  # what a run is put beside changes nothing of it
+    return {"version": __version__, "command": typed, "paper": paper, "settings": identity}
 
 
 def check(bench: Workbench, tests: Sequence[BugTest]) -> None:
@@ -158,15 +177,16 @@ def measured(bench: Workbench, tests: Sequence[BugTest]) -> list[TestResult]:
     return results
 
 
-def how_made(checked: Settings, seconds: float) -> dict[str, str]:
+def how_made(checked: Settings, typed: str, seconds: float) -> dict[str, str]:
     """What somebody needs to make the same again."""
     return {
-        "command": command(),
+        "command": typed,
         "seed": str(checked.seed),
         "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
         "time": f"{seconds // 60:.0f} min {seconds % 60:.0f} s",
         "versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
         "config": OmegaConf.to_yaml(OmegaConf.create(asdict(checked))),
+        **named(checked),
     }
 
 
@@ -189,6 +209,7 @@ def finish(result: RunResult, bench: Workbench) -> None:
     print_table(result, answers, console)
     print_questions(result, further, console)
     print_detectors(result, console)
+    put_beside(result, folder, checked)
     say(f"\neverything is in {folder}; open {report}")
     for line in bench.upload_lines():
         say(f"upload with: {line}")

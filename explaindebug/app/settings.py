@@ -11,6 +11,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from explaindebug.errors import ConfigError
+from explaindebug.paper.kinds import resolved
 from explaindebug.registry import nearest
 
 
@@ -42,6 +43,7 @@ class Settings:
     logger: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)
     foreign_model: Any = None  # a group like `model`; None: the foreign domain's is the same
+    paper: str | None = None  # the table of the paper that the run is put beside
 
     def __post_init__(self) -> None:
         for name, least in (("probe", 2), ("pictures", 0), ("chunk", 1), ("seed", 0)):
@@ -58,6 +60,7 @@ class Settings:
             raise ConfigError(f"threads must be at least 1, or null, got {self.threads}.")
         if self.lr <= 0:
             raise ConfigError(f"lr must be above 0, got {self.lr}.")
+        resolved(self.paper, str(self.data.get("_target_", "")))
 
 
 def settings(config: DictConfig) -> Settings:

@@ -3,19 +3,21 @@
 import csv
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from explaindebug.files import replacing, write_atomically
 from explaindebug.paper.entries import Entry
-from explaindebug.paper.page import section
+from explaindebug.paper.page import page, section
 from explaindebug.paper.tables import PAPER, Number
 
 HEADER = ("method", "condition", "similarity", "arm", "mean", "sem", "low", "high", "n", "missing")
 LARGEST = 300_000  # bytes of a picture in a page of documentation
 COLOURS = 64
+ORDER = ("table2", "mislabelled", "figure7", "table3")
+MAPS = "figures/reinit_maps.png"  # as reports call it
 
 
 def write_paper(entry: Entry, folder: Path) -> None:
@@ -35,6 +37,28 @@ def _lines(entry: Entry) -> Iterator[tuple[object, ...]]:
             if x is not None:
                 where = (entry.names[method], *column.comparison, column.arm)
                 yield (*where, *_plain(x, column.arm))
+
+
+def write_results(entries: Sequence[Entry], target: Path, *, command: str, title: str) -> Path:
+    """Write the page of all runs, in the paper's order, and small pictures beside it."""
+    ordered = sorted(entries, key=place)
+    pictures = {entry: drawn for entry in ordered if (drawn := picture(entry, target))}
+    return write_atomically(target, page(ordered, pictures, command=command, title=title))
+
+
+def place(entry: Entry) -> tuple[int, str, str]:
+    """Where a run's section stands."""
+    name = entry.experiment.name
+    return next(k for k, o in enumerate(ORDER) if name.startswith(o)), name, entry.run.name
+
+
+def picture(entry: Entry, target: Path) -> str | None:
+    """Path, from the page, of a small copy of the run's Figure 7; None for other runs."""
+    source = entry.run.folder / MAPS
+    if entry.experiment.name != "figure7" or not source.is_file():
+        return None
+    small = small_picture(source, target.parent / "pictures" / f"{entry.run.folder.name}.png")
+    return str(small.relative_to(target.parent))
 
 
 def _plain(x: Number, arm: str) -> list[object]:

@@ -11,6 +11,7 @@ from paper_runs import all_alike, folder
 from PIL import Image
 
 from explaindebug.errors import ConfigError, DataError
+from explaindebug.paper.files import MAPS
 from explaindebug.paper.kinds import resolved
 from explaindebug.paper.published import EXPERIMENTS
 
@@ -110,7 +111,7 @@ def test_sections_stand_in_the_papers_order_and_claims_are_judged_by_every_run(
     seven = folder(tmp_path / "seven", "figure7", cascade, stages=("top 1",))
     drawn = np.random.default_rng(0).integers(0, 255, (900, 700, 3), dtype=np.uint8)
     (seven / "figures").mkdir()
-    Image.fromarray(drawn).save(seven / results.MAPS)
+    Image.fromarray(drawn).save(seven / MAPS)
     runs = [seven, table2(tmp_path / "one"), table2(tmp_path / "two")]
     page = results.main([*map(str, runs), "--page", str(tmp_path / "docs/page.md")])
     text = page.read_text()

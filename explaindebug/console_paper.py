@@ -1,0 +1,92 @@
+"""The paper's table in a terminal: theirs, ours, and beside it control and matched null."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from explaindebug import wording
+from explaindebug.console import ASCII, SIGNS, STYLES
+from explaindebug.paper.claims import Finding
+from explaindebug.paper.entries import Entry
+from explaindebug.paper.judging import number
+from explaindebug.paper.tables import OURS, PAPER, Column, Number
+
+HEADS = {PAPER: "paper", OURS: "ours", "Control": "control", "Null: noise": "noise"}
+STYLED = {PAPER: "cyan", OURS: "bold"}
+
+
+def print_paper(entry: Entry, console: Console | None = None) -> None:
+    """Print a table per comparison or pair of them, as wide as the terminal; means alone."""
+    console = console or Console()
+    if console.encoding.startswith("utf"):
+        return _print(entry, console)
+    with console.capture() as printed:
+        _print(entry, console)
+    text = printed.get().translate(ASCII)
+    console.file.write(text.encode(console.encoding, "replace").decode(console.encoding))
+
+
+def print_claims(found: Sequence[Finding], console: Console | None = None) -> None:
+    """Print what each run says of each of the paper's claims."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("", "the paper's claim", "run", "as measured", "against control, null"):
+        table.add_column(name, overflow="fold")
+    before = 0
+    for one in found:
+        new = one.claim.number != before
+        before = one.claim.number
+        run = one.entry.run.folder.name if one.entry else wording.NOTHING
+        start = (str(before), one.claim.statement) if new else ("", "")
+        table.add_row(*start, run, one.measured.answer, one.beyond.answer)
+    (console or Console()).print(table)
+
+
+def _print(entry: Entry, console: Console) -> None:
+    if entry.table is None:
+        return
+    console.print(Text(f"\n{entry.experiment.title}", style="bold"))
+    for name in entry.table.comparisons:
+        columns = [column for column in entry.table.columns if column.name == name]
+        console.print(_table(entry, name, columns))
+    console.print(
+        Text(
+            "paper: as printed. control: the same without the bug. noise, shuffled: maps that know "
+            "nothing of the network, after the same post-processing. With errors: paper.md, "
+            "paper.csv."
+        )
+    )
+
+
+def _table(entry: Entry, name: str, columns: list[Column]) -> Table:
+    assert entry.table is not None
+    table = Table(title=name, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Method", no_wrap=True)
+    for column in columns:
+        head = HEADS.get(column.arm, column.arm.removeprefix("Null: "))
+        table.add_column(head, justify="right", style=STYLED.get(column.arm, "dim"))
+    table.add_column("")
+    places = [entry.table.columns.index(column) for column in columns]
+    for method, row in entry.table.rows.items():
+        cells = [_cell(row[place]) for place in places]
+        table.add_row(entry.names[method], *cells, _verdict(entry, method))
+    ends = [entry.table.ranges[place] for place in places]
+    said = [f"{number(e[0])} to {number(e[1])}" if e else wording.NOTHING for e in ends]
+    table.add_section()
+    table.add_row("all methods", *said)
+    return table
+
+
+def _cell(x: Number | None) -> str:
+    return wording.NOTHING if x is None else number(x.mean)
+
+
+def _verdict(entry: Entry, method: str) -> Text:
+    """The run's verdict as its sign, and what the paper says in words where it does."""
+    said = entry.table.words.get(method, "") if entry.table else ""
+    if method not in entry.verdicts:
+        return Text(said)
+    answer = entry.verdicts[method].answer
+    return Text.assemble((SIGNS[answer], STYLES[answer]), f" {said}" if said else "")
