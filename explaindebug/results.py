@@ -68,6 +68,11 @@ class TestResult:
     questions: Sequence[Headline] = ()  # asked beside the headline: see `followup.answers`
     detectors: Sequence[Detector] = ()  # could one find the examples with the bug, one by one?
 
+    @property
+    def kind(self) -> str:
+        """Which debugging test it is: "spurious", also where variants are called "spurious-2"."""
+        return self.name.partition("-")[0]
+
 
 @dataclass
 class RunResult:

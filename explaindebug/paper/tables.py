@@ -131,7 +131,7 @@ def paper_table(
     ranges = experiment.ranges if experiment else {}
     words = experiment.words if experiment else {}
     return PaperTable(
-        CAPTIONS.get(test.name, "Similarity of maps as in the paper's tables"),
+        CAPTIONS.get(test.kind, "Similarity of maps as in the paper's tables"),
         columns,
         cells,
         {
@@ -145,7 +145,7 @@ def paper_table(
 
 def comparisons(test: TestResult) -> dict[Comparison, str]:
     """(condition, similarity) -> its name in the table: the paper's, but for a cascade's stages."""
-    wanted = ONLY.get(test.name, tuple(SIMILARITIES))
+    wanted = ONLY.get(test.kind, tuple(SIMILARITIES))
     own = test.scores.select(test=test.name, role="bug")
     keys = [key for key, _ in own if key.condition not in test.stages]
     conditions = list(dict.fromkeys(key.condition for key in keys))

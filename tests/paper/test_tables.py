@@ -31,6 +31,15 @@ def test_table_2_is_the_ssim_to_both_ground_truths() -> None:
     assert (ours.n, ours.missing) == (len(values), 0)
 
 
+def test_a_sweeps_variants_have_the_tables_of_their_test() -> None:
+    scores = Scores()
+    for key, column in SPURIOUS.scores:
+        scores.add(key._replace(test="spurious-2"), *column)
+    table = paper_table(replace(SPURIOUS, name="spurious-2", scores=scores), METHODS)
+    assert table.comparisons == {"GT-1, SSIM": 2, "GT-2, SSIM": 2}
+    assert "Table 2" in table.caption
+
+
 def test_table_3_has_the_null_beside() -> None:
     table = paper_table(OOD, METHODS)
     assert table.arms == ["Bug", "Control", "Null: shuffled"]
