@@ -1,6 +1,6 @@
 """Callbacks that compare maps: each test says which, all that comes after is here."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,9 @@ from explaindebug.scores import Key, Scores
 from explaindebug.watching import private_copy
 
 SHOWN = {"bug": "with the bug", "control": "control (no bug)"}  # arms whose maps are drawn
-References = Mapping[str, Reference]  # method -> what its maps are compared with
+# Method -> what its maps are compared with. A reference keeps what similarities make of it, several
+# times its maps: one that is asked for once is best made then, and forgotten.
+References = Callable[[str], Reference]
 
 
 class ComparingCallback(AttributionCallback):
@@ -67,7 +69,7 @@ class ComparingCallback(AttributionCallback):
         for method, raw in candidates.items():
             key = Key(self.test, method, condition, role, "")
             how = comparison or self.comparison
-            said += how.score(scores, key, references[method], raw, rows, probe.image)
+            said += how.score(scores, key, references(method), raw, rows, probe.image)
         return Measured(scores, said)
 
     def log_more(self, trainer: Any, sinks: Sinks) -> None:
@@ -84,9 +86,9 @@ class ComparingCallback(AttributionCallback):
         sinks.table(f"debug/{self.test}/scores", columns, rows)
 
 
-def references(maps: Maps) -> dict[str, Reference]:
-    """Every method's maps as what others are compared with."""
-    return {method: Reference.of_maps(raw) for method, raw in maps.items()}
+def references(maps: Maps) -> References:
+    """Every method's maps as what several others are compared with."""
+    return {method: Reference.of_maps(raw) for method, raw in maps.items()}.__getitem__
 
 
 Others = nn.Module | Sequence[nn.Module] | None  # one or more networks beside the explained one

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from explaindebug.callbacks.comparing import SHOWN, ComparingCallback, Others, arms, references
+from explaindebug.callbacks.comparing import SHOWN, ComparingCallback, Others, arms
 from explaindebug.callbacks.measuring import Explain, Maps, Measured
 from explaindebug.callbacks.probe import Probe
 from explaindebug.comparisons import Reference
@@ -62,7 +62,7 @@ class SpuriousSimilarity(ComparingCallback):
             good, *others = controls
             for k, maps in enumerate([bug, *others]):
                 role = ("bug", "control")[k] if k < 2 else f"control: {k}"
-                yield self.compare("fam", role, references(good), maps, probe)
+                yield self.compare("fam", role, lambda m: Reference.of_maps(good[m]), maps, probe)
 
     def _arm(
         self, role: str, network: nn.Module, probe: Probe, explain: Explain
@@ -73,11 +73,12 @@ class SpuriousSimilarity(ComparingCallback):
         targets = self.targets(network, probe)
         maps = explain(network, probe.image, targets)
         scene_maps = explain(network, probe.scene, targets)
-        gt1 = {method: Reference.of_mask(signal) for method in maps}
-        gt2 = {m: Reference.of_masked_maps(raw, signal) for m, raw in scene_maps.items()}
-        yield self.compare("gt1", role, gt1, maps, probe)
-        yield self.compare("gt2", role, gt2, maps, probe)
-        yield self.compare("share", role, gt1, maps, probe, comparison=self.share)
+        gt1 = Reference.of_mask(signal)
+        yield self.compare("gt1", role, lambda _: gt1, maps, probe)
+        yield self.compare(
+            "gt2", role, lambda m: Reference.of_masked_maps(scene_maps[m], signal), maps, probe
+        )
+        yield self.compare("share", role, lambda _: gt1, maps, probe, comparison=self.share)
         if role in SHOWN:
             yield self._show(SHOWN[role], probe, probe.image, maps)
         return maps

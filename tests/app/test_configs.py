@@ -1,6 +1,7 @@
 """Every choice of every config group composes, and fits what it builds."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ CHOICES = sorted(
     f"{path.parent.name}={path.stem}"
     for path in ROOT.glob("*/*.yaml")
     if path.parent.name != "hydra"
+    and path.stem != "paper"  # several runs: each of them is composed in test_suite.py
 )
 
 
@@ -84,6 +86,26 @@ def test_presets_differ_where_the_paper_is_not_to_be_followed() -> None:
         assert [getattr(methods[key], option) for methods in (paper, robust)] == values
     assert robust["sgrad"].passes == robust["sgradsq"].passes == robust["vgrad"].passes
     assert robust["lime"].passes.question == robust["kernelshap"].passes.question
+
+
+def test_the_short_preset_differs_in_numbers_of_samples_alone() -> None:
+    long, short = composed("preset=paper2020"), composed("preset=paper2020_short")
+    assert replace(long, attributions=[]) == replace(short, attributions=[])
+    pairs = zip(long.attributions, short.attributions, strict=True)
+    for one, other in pairs:
+        for (name, options), (same, fewer) in zip(named(one), named(other), strict=True):
+            assert name == same
+            kept = options.keys() - {"samples", "steps"}
+            assert options.keys() == fewer.keys()
+            assert {k: options[k] for k in kept} == {k: fewer[k] for k in kept}
+            assert all(fewer[k] < options[k] for k in options.keys() - kept)
+    methods = Plan(short.attributions).methods
+    assert methods["sgrad"].passes == methods["sgradsq"].passes == methods["vgrad"].passes
+
+
+def named(spec: Any) -> list[tuple[str, dict[str, Any]]]:
+    """A method's name with its options."""
+    return [(spec, {})] if isinstance(spec, str) else list(spec.items())
 
 
 def test_the_command_line_wins_over_a_preset_and_that_over_the_defaults() -> None:

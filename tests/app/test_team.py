@@ -76,6 +76,13 @@ def command(*more: str) -> list[str]:
     return [sys.executable, str(script), *few]
 
 
+def running(group: int) -> list[str]:
+    """States of the processes of a group, but for those that only wait to be forgotten."""
+    told = subprocess.run(["ps", "-A", "-o", "pgid=,stat="], capture_output=True, check=True)
+    lines = [line.split() for line in told.stdout.decode().splitlines()]
+    return [state for own, state in lines if int(own) == group and not state.startswith("Z")]
+
+
 @pytest.mark.slow
 def test_two_processes_leave_what_one_does_and_under_another_name(run: Run, tmp_path: Path) -> None:
     """The same files; nothing is said twice; one network of each way in the store."""
@@ -111,8 +118,10 @@ def test_an_interrupted_training_of_two_processes_goes_on(tmp_path: Path) -> Non
     assert cut.returncode == 130
     assert said.count("stopped.") == 1
     assert "Traceback" not in said
-    with pytest.raises(ProcessLookupError):
-        os.killpg(cut.pid, 0)  # nobody is left
+    deadline = time.monotonic() + 30
+    while running(cut.pid) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not running(cut.pid)  # nobody is left
     assert epochs(tmp_path / "store") == {}
     done = subprocess.run(long, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -122,7 +131,7 @@ def test_an_interrupted_training_of_two_processes_goes_on(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("trainer.strategy=fsdp", "Take one of auto, ddp"),
+        ("trainer.strategy=ddp_fork", "Take one of auto, ddp"),
         ("+trainer.num_nodes=2", "are on one machine"),
     ],
 )
