@@ -7,34 +7,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from small_runs import SMALL
+from team_work import Doer
 
 from explaindebug.app.team import Team
 from explaindebug.errors import DataError, ExplainDebugError
 
 Run = Callable[..., tuple[int, str]]
 TWO = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "bug.reinit.twin=false")
-
-
-class Doer:
-    """Does in each process what a task says."""
-
-    def __init__(self, rank: int) -> None:
-        self.rank = rank
-
-    def __call__(self, task: str) -> tuple[int, str]:
-        if task == "fail" and self.rank == 1:
-            raise DataError("the second half is missing.")
-        if task == "break" and self.rank == 1:
-            raise ZeroDivisionError("never")
-        if task == "die" and self.rank == 1:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if task in ("fail", "break", "die"):
-            time.sleep(600)  # as a process does that waits for the one that failed
-        return self.rank, os.environ.get(task, "")
 
 
 def test_every_process_does_every_task_and_knows_which_it_is() -> None:
@@ -108,7 +92,12 @@ def test_an_interrupted_training_of_two_processes_goes_on(tmp_path: Path) -> Non
     """Ctrl-C ends all of them with one sentence; the same command goes on from the checkpoint."""
     long = command("trainer.max_epochs=60")
     with subprocess.Popen(
-        long, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
+        long,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a job may ignore it
     ) as cut:
         while not list(tmp_path.glob("store/*/last.ckpt")):
             assert cut.poll() is None
