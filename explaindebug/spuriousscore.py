@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest  # type: ignore[attr-defined]
+
+from explaindebug.statistics import wilson_interval
 
 Classes = npt.NDArray[np.int64]
 
@@ -39,5 +40,5 @@ def spurious_score(before: Classes, after: Mapping[int, Classes]) -> SpuriousSco
     flipped = sum(int(((before != c) & (then == c)).sum()) for c, then in after.items())
     if not asked:
         return SpuriousScore(np.nan, np.nan, np.nan, 0, 0)
-    ends = binomtest(flipped, asked).proportion_ci(method="wilson")
-    return SpuriousScore(flipped / asked, float(ends.low), float(ends.high), flipped, asked)
+    share = flipped / asked
+    return SpuriousScore(share, *wilson_interval(share, asked), flipped, asked)

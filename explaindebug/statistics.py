@@ -8,11 +8,10 @@ random. Values are then their totals, and `sizes` (n,) how many inputs each has:
 """
 
 from functools import lru_cache
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import false_discovery_control
+from scipy.stats import binomtest, false_discovery_control  # type: ignore[attr-defined]
 
 Floats = npt.NDArray[np.float64]
 RESAMPLES = 2000
@@ -80,13 +79,8 @@ def wilson_interval(share: float, n: int, level: float = 0.95) -> tuple[float, f
 
     Source: Wilson: Probable inference, 1927.
     """
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    centre, half = (
-        share + z * z / (2 * n),
-        z * np.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2),
-    )
-    low, high = (float((centre + side * half) / (1 + z * z / n)) for side in (-1, 1))
-    return max(0.0, low), min(1.0, high)
+    ends = binomtest(round(share * n), n).proportion_ci(level, method="wilson")
+    return float(ends.low), float(ends.high)
 
 
 def sign_flip_test(values: npt.ArrayLike, *, flips: int = FLIPS, seed: int = 0) -> Floats:

@@ -1,8 +1,8 @@
 """One setting of a test at several levels, and from which level on a method shows the bug."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from explaindebug import wording
 from explaindebug.across import Across, Variant
@@ -38,21 +38,17 @@ class Sweep:
 
     def shown_from(self, method: str) -> float | None:
         """The least value at which, and at all larger ones, the method shows the bug."""
-        least = None
-        for level in reversed(self.levels):
-            if method not in level.verdicts or level.verdicts[method].answer != "shows":
-                break
-            least = level.value
-        return least
+        return self._from(
+            lambda level: method in level.verdicts and level.verdicts[method].answer == "shows"
+        )
 
     def learned_from(self) -> float | None:
         """The least value at which, and at all larger ones, the test is not void."""
-        least = None
-        for level in reversed(self.levels):
-            if level.void:
-                break
-            least = level.value
-        return least
+        return self._from(lambda level: not level.void)
+
+    def _from(self, holds: Callable[[Level], bool]) -> float | None:
+        last = list(takewhile(holds, reversed(self.levels)))
+        return last[-1].value if last else None
 
     def sentence(self, names: Mapping[str, str]) -> str:
         """From where on methods show it: `Spurious tag: GBP shows it from fraction 0.1 on`."""

@@ -154,6 +154,14 @@ def wnids(count: int = 1000) -> list[str]:
     return made
 
 
+def imagenet(root: Path) -> None:
+    """A folder of twenty pictures of as many classes, and the list of all 1,000."""
+    order = sorted(wnids())
+    for k in range(20):
+        picture(root / f"{order[50 * k]}_{k}.JPEG", grey=10 * k)
+    lines(root / "classes.txt", order)
+
+
 def imagenet_devkit(root: Path, truth: list[str]) -> None:
     """The development kit of pictures of the given classes; its own numbers are in no order."""
     kit = root / "ILSVRC2012_devkit_t12" / "data"

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,7 +37,7 @@ class Architecture:
             options["weights"] = None  # a file of the other domain's classes
         return cls(options, train, key)
 
-    @property
+    @cached_property
     def identity(self) -> dict[str, Any]:
         """What of it decides trained weights: with the content of a file, not its name alone."""
         weights = self.options.get("weights")

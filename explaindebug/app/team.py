@@ -20,6 +20,7 @@ from typing import Any, Self
 
 import torch
 
+from explaindebug.attributions.workers import cores
 from explaindebug.errors import ExplainDebugError
 
 Work = Callable[[Any], Any]
@@ -45,7 +46,7 @@ class Team:
     def __init__(self, size: int, make: Callable[[int], Work], *, threads: int | None) -> None:
         context = get_context("spawn")
         port = _free_port()
-        share = threads or max(1, _cores() // size)
+        share = threads or max(1, cores() // size)
         self._pipes: list[connection.Connection] = []
         self._processes = []
         for rank in range(size):
@@ -168,12 +169,6 @@ def _silence() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(nowhere, stream)
-
-
-def _cores() -> int:
-    """How many this process may use, which under a scheduler are not all that there are."""
-    known = hasattr(os, "sched_getaffinity")
-    return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
 
 
 def _free_port() -> int:

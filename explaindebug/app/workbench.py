@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from hydra.utils import instantiate
@@ -102,7 +102,11 @@ class Workbench:
 
     def architecture(self, domain: Domain) -> Architecture:
         """Of which kind a domain's networks are, and whether they are trained."""
-        return Architecture.of(self.settings, domain)
+        return self._architectures[domain]
+
+    @cached_property
+    def _architectures(self) -> dict[Domain, Architecture]:
+        return {domain: Architecture.of(self.settings, domain) for domain in get_args(Domain)}
 
     def build(self, domain: Domain) -> nn.Module:
         """A fresh network for a domain's classes."""

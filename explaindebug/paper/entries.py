@@ -11,6 +11,7 @@ from explaindebug.paper.tables import BUG, OURS, Number, PaperTable, paper_table
 from explaindebug.results import TestResult
 from explaindebug.runs import Run
 from explaindebug.verdicts import Verdict, verdicts
+from explaindebug.wording import is_void
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ class Entry:
     @property
     def void(self) -> bool:
         """Whether a gate failed, so that the test says nothing."""
-        return not all(gate.passed for gate in self.test.gates)
+        return is_void(self.test)
 
     @cached_property
     def table(self) -> PaperTable | None:

@@ -7,7 +7,7 @@ from explaindebug import wording
 from explaindebug.detectors import Detector, best_of_maps, of_maps
 from explaindebug.followup import SHORT
 from explaindebug.merging import Several
-from explaindebug.report.repeats import spread
+from explaindebug.report.repeats import by_method, spread
 from explaindebug.results import TestResult
 from explaindebug.verdicts import Verdict
 
@@ -41,8 +41,7 @@ def detecting(test: TestResult, names: Mapping[str, str]) -> Detecting | None:
     if not test.detectors:
         return None
     first = test.detectors[0]
-    found = {(d.method, d.statistic): d for d in test.detectors}
-    statistics = list(dict.fromkeys(d.statistic for d in test.detectors if d.method))
+    statistics, cells = by_method(test.detectors, names)
     rows = {_name(d): d for d in test.detectors if not d.method}
     best = best_of_maps(test.detectors)
     if best:
@@ -56,11 +55,7 @@ def detecting(test: TestResult, names: Mapping[str, str]) -> Detecting | None:
         precision=first.finds != "foreign inputs",
         rows=rows,
         statistics=tuple(map(wording.statistic, statistics)),
-        cells={
-            m: tuple(found.get((m, s)) for s in statistics)
-            for m in names
-            if any((m, s) in found for s in statistics)
-        },
+        cells=cells,
     )
 
 

@@ -4,15 +4,19 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from matplotlib.figure import Figure
 
 from explaindebug import plotting, wording
+from explaindebug.detectors import Detector
 from explaindebug.detectors_across import Repeated, best_of_maps
 from explaindebug.merging import Several
 from explaindebug.results import RunResult
 from explaindebug.sweeps import Sweep
 from explaindebug.verdicts import Verdict
+
+D = TypeVar("D", Detector, Repeated)
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,7 @@ def detecting_across(found: Sequence[Repeated], names: Mapping[str, str]) -> Det
     if not found:
         return None
     first = found[0]
-    by_name = {(d.method, d.statistic): d for d in found}
-    statistics_of_maps = list(dict.fromkeys(d.statistic for d in found if d.method))
+    statistics_of_maps, cells = by_method(found, names)
     rows = {wording.statistic(d.statistic).capitalize(): d for d in found if not d.method}
     best = best_of_maps(found)
     if best:
@@ -96,12 +99,18 @@ def detecting_across(found: Sequence[Repeated], names: Mapping[str, str]) -> Det
         precision=first.finds != "foreign inputs",
         rows=rows,
         statistics=tuple(map(wording.statistic, statistics_of_maps)),
-        cells={
-            m: tuple(by_name.get((m, s)) for s in statistics_of_maps)
-            for m in names
-            if any((m, s) in by_name for s in statistics_of_maps)
-        },
+        cells=cells,
     )
+
+
+def by_method(
+    found: Sequence[D], names: Mapping[str, str]
+) -> tuple[list[str], dict[str, tuple[D | None, ...]]]:
+    """Statistics of maps, and for each method that has any its detectors, one per statistic."""
+    own = {(d.method, d.statistic): d for d in found}
+    statistics_of_maps = list(dict.fromkeys(d.statistic for d in found if d.method))
+    cells = {m: tuple(own.get((m, s)) for s in statistics_of_maps) for m in names}
+    return statistics_of_maps, {m: line for m, line in cells.items() if any(line)}
 
 
 def _swept(sweep: Sweep, place: str, file: str, curve: Figure, names: Mapping[str, str]) -> Swept:

@@ -64,10 +64,7 @@ def test_birds_and_dogs_in_their_official_layouts(
 @pytest.fixture
 def imagenet(tmp_path: Path) -> Path:
     """Twenty pictures of ImageNet's classes, and a network with weights of 1,000 outputs."""
-    order = sorted(make.wnids())
-    for k in range(20):
-        make.picture(tmp_path / "imagenet" / f"{order[50 * k]}_{k}.JPEG", grey=10 * k)
-    make.lines(tmp_path / "imagenet/classes.txt", order)
+    make.imagenet(tmp_path / "imagenet")
     torch.manual_seed(0)
     torch.save(squeezenet1_0(weights=None).state_dict(), tmp_path / "weights.pt")
     return tmp_path / "imagenet"

@@ -35,10 +35,7 @@ def data(tmp_path: Path) -> Path:
     """Birds, dogs and scenes as published; some of ImageNet; a network of 1,000 outputs."""
     for write in (make.cub_2011, make.pets, make.places):
         write(tmp_path / "data")
-    order = sorted(make.wnids())
-    for k in range(20):
-        make.picture(tmp_path / "data/imagenet" / f"{order[50 * k]}_{k}.JPEG", grey=10 * k)
-    make.lines(tmp_path / "data/imagenet/classes.txt", order)
+    make.imagenet(tmp_path / "data/imagenet")
     torch.manual_seed(0)
     torch.save(squeezenet1_0(weights=None).state_dict(), tmp_path / "weights.pt")
     return tmp_path / "data"

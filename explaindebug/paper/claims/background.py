@@ -2,7 +2,7 @@
 
 import math
 
-from explaindebug.paper.claims.claim import Claim, Said, of_verdicts, tallied
+from explaindebug.paper.claims.claim import Claim, Said, of_verdicts, read_beside, tallied
 from explaindebug.paper.entries import Entry
 from explaindebug.paper.judging import (
     FAILS,
@@ -48,18 +48,14 @@ def emphasis(entry: Entry) -> Said:
 
 def more_than_clean(entry: Entry) -> Said:
     """Every method puts more of its map on the background than under clean networks."""
-    beside = ", ".join(
-        f"{word} {spread(entry.numbers('gt2', SSIM, arm))}"
-        for word, arm in (
-            ("clean networks' maps of the same pictures reach", CONTROL),
-            ("the maps' own pixels in random order", SHOWN["shuffled"]),
-        )
-        if entry.numbers("gt2", SSIM, arm)
-    )
+    words = {
+        CONTROL: "clean networks' maps of the same pictures reach",
+        SHOWN["shuffled"]: "the maps' own pixels in random order",
+    }
     return Said(
         every(of_verdicts(entry, HOLDS).values()),
         f"Does more of the map lie on the background than under clean networks? {tallied(entry)}. "
-        f"SSIM to GT-2 does not tell that: {beside or 'no control was scored'}.",
+        f"SSIM to GT-2 does not tell that: {read_beside(entry, 'gt2', words)}.",
     )
 
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from explaindebug import wording
 from explaindebug.paper.entries import Entry
-from explaindebug.paper.judging import FAILS, HOLDS, UNKNOWN, Answer
+from explaindebug.paper.judging import FAILS, HOLDS, UNKNOWN, Answer, spread
+from explaindebug.paper.published import SSIM
 
 
 class Said(NamedTuple):
@@ -71,6 +72,16 @@ def of_verdicts(entry: Entry, shows: Answer) -> dict[str, Answer]:
     doesnt = FAILS if shows == HOLDS else HOLDS
     words: Mapping[str, Answer] = {"shows": shows, "doesn't": doesnt}
     return {entry.names[m]: words.get(v.answer, UNKNOWN) for m, v in entry.verdicts.items()}
+
+
+def read_beside(entry: Entry, where: str, words: Mapping[str, str]) -> str:
+    """`two networks agree by 0.4 (GBP) to 0.9 (LIME), ...`: the SSIM of other arms, by arm.
+
+    Arms that were not scored are left out.
+    """
+    found = {arm: entry.numbers(where, SSIM, arm) for arm in words}
+    said = [f"{words[arm]} {spread(numbers)}" for arm, numbers in found.items() if numbers]
+    return ", ".join(said) or "no control was scored"
 
 
 def tallied(entry: Entry) -> str:

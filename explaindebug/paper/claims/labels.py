@@ -2,7 +2,7 @@
 
 from explaindebug import wording
 from explaindebug.detectors import Detector, best_of_maps
-from explaindebug.paper.claims.claim import Claim, Said, of_verdicts, tallied
+from explaindebug.paper.claims.claim import Claim, Said, of_verdicts, read_beside, tallied
 from explaindebug.paper.entries import Entry
 from explaindebug.paper.judging import FAILS, at_least, counted, every, judged, spread
 from explaindebug.paper.published import SSIM
@@ -24,18 +24,14 @@ def alike(entry: Entry) -> Said:
 
 def no_less_than_a_twin(entry: Entry) -> Said:
     """No method's maps are less alike than those of a second network with the right labels."""
-    beside = ", ".join(
-        f"{word} {spread(entry.numbers(WHERE, SSIM, arm))}"
-        for word, arm in (
-            ("two networks with the right labels agree by", CONTROL),
-            ("the maps' own pixels in random order reach", SHOWN["shuffled"]),
-        )
-        if entry.numbers(WHERE, SSIM, arm)
-    )
+    words = {
+        CONTROL: "two networks with the right labels agree by",
+        SHOWN["shuffled"]: "the maps' own pixels in random order reach",
+    }
     return Said(
         every(of_verdicts(entry, FAILS).values()),
         f"Are maps less alike (rank correlation) than those of two networks with the right labels? "
-        f"{tallied(entry)}. By SSIM, {beside or 'no control was scored'}.{_found(entry)}",
+        f"{tallied(entry)}. By SSIM, {read_beside(entry, WHERE, words)}.{_found(entry)}",
     )
 
 
