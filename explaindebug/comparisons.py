@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from explaindebug.errors import DataError
+from explaindebug.missing import Missing
 from explaindebug.nulls import Inputs, Rows, null
 from explaindebug.postprocessing import ROBUST, PostProcessing
 from explaindebug.scores import Floats, Key, Scores
@@ -123,12 +124,12 @@ class Comparison:
         candidate: Tensor,
         rows: npt.ArrayLike,
         images: Tensor | None = None,
-    ) -> list[str]:
+    ) -> list[Missing]:
         """Add the similarities of raw candidate maps (n, c, h, w) of the inputs `rows` (n,).
 
         They go under `key`, its similarity filled in. Where its role is "bug", each null is scored
         against the same reference, under the role "null: <name>" (`images` (n, c, h, w) are for the
-        null "edges" alone). Returns warnings, a sentence each: a map that is constant or not
+        null "edges" alone). Returns which have no score, and why: a map that is constant or not
         finite, or whose reference is, has nothing to be compared, and its score is NaN.
 
         Raises:
@@ -144,7 +145,9 @@ class Comparison:
                 role = key._replace(role=f"null: {name}")
                 self._add(scores, role, rows, self._null(name, reference, inputs))
         return [
-            _sentence(key, fault, rows, where) for fault, where in faults.items() if where.any()
+            Missing(key, fault, tuple(rows[where].tolist()))
+            for fault, where in faults.items()
+            if where.any()
         ]
 
     def _measure(
@@ -219,11 +222,3 @@ def _faults(maps: Tensor, whose: str) -> dict[str, Bools]:
         f"the {whose} is not finite": broken.cpu().numpy(),
         f"the {whose} is constant": constant.cpu().numpy(),
     }
-
-
-def _sentence(key: Key, fault: str, rows: Rows, where: Bools) -> str:
-    named = ", ".join(map(str, rows[where][:8])) + (", ..." if where.sum() > 8 else "")
-    return (
-        f"{key.method} ({key.test}, {key.condition}, {key.role}): {fault} for {where.sum()} of "
-        f"{len(rows)} inputs (rows {named}); they have no score."
-    )

@@ -112,17 +112,14 @@ def test_a_map_that_is_constant_or_not_finite_has_no_score_and_is_named() -> Non
     candidate, reference = maps(1), maps(0)
     candidate[1], candidate[2, 0, 3, 3], reference[0] = 0.0, torch.inf, 1.0
     scores = Scores()
-    warnings = Comparison().score(scores, KEY, Reference.of_maps(reference), candidate, ROWS)
+    missing = Comparison().score(scores, KEY, Reference.of_maps(reference), candidate, ROWS)
     for name in ("ssim", "spearman"):
         rows, values = scores[KEY._replace(similarity=name)]
         assert rows[np.isnan(values)].tolist() == [3, 7, 10]
-    assert sorted(warnings) == [
-        "grad (reinit, top 1, bug): the map is constant for 1 of 4 inputs (rows 3); "
-        "they have no score.",
-        "grad (reinit, top 1, bug): the map is not finite for 1 of 4 inputs (rows 7); "
-        "they have no score.",
-        "grad (reinit, top 1, bug): the reference is constant for 1 of 4 inputs (rows 10); "
-        "they have no score.",
+    assert sorted(missing) == [
+        (KEY, "the map is constant", (3,)),
+        (KEY, "the map is not finite", (7,)),
+        (KEY, "the reference is constant", (10,)),
     ]
 
 

@@ -34,6 +34,7 @@ from explaindebug.callbacks.probe import (
 from explaindebug.callbacks.ranks import equalise, gathered, processes, together
 from explaindebug.errors import AttributionError, ConfigError, UnsupportedModelError
 from explaindebug.heatmaps import stretched
+from explaindebug.missing import restricted, sentences
 from explaindebug.nulls import blocks
 from explaindebug.results import Gallery
 from explaindebug.scores import Scores
@@ -131,7 +132,7 @@ class AttributionCallback(Callback):
         self.seed, self.strict, self.progress = seed, strict, progress
         self.scores = Scores()  # of the last measurement
         self.galleries: list[Gallery] = []
-        self.warnings: list[str] = []  # maps without a score, each named
+        self.warnings: list[str] = []  # what stays as trained, which maps have no score
         self.seconds = 0.0  # that the last measurement took
         self.history: list[list[Any]] = []  # epoch, key, mean
         self._collector = Collector(probe, unpack)
@@ -259,8 +260,9 @@ class AttributionCallback(Callback):
             return self._fail(f"measured nothing this time: {error}", error)
         if whole is None:
             return
-        self._whole, self.warnings, self.scores = whole, whole.warnings, whole.scores
-        for sentence in whole.warnings:
+        self._whole, self.scores = whole, whole.scores
+        self.warnings = [*whole.warnings, *sentences(whole.missing, whole.scores)]
+        for sentence in self.warnings:
             self._warn(sentence)
         self._log(trainer, pl_module)
 
@@ -333,7 +335,8 @@ class AttributionCallback(Callback):
             )
             share = probe.select(taken).map(lambda x: x.clone().to(device))
             found = self._all(self.measure(network, share, explain))
-        found.scores = found.scores.of(probe.row[mine].numpy())
+        own = probe.row[mine].numpy()
+        found.scores, found.missing = found.scores.of(own), restricted(found.missing, own.tolist())
         return found
 
     def _all(self, measured: Iterator[Measured]) -> Measured:

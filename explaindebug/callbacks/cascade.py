@@ -96,7 +96,7 @@ class ReinitCascade(ComparingCallback):
         targets = probe.label if self.target == "label" else None
         twins = [twin for _, twin in arms("control", self.twin, probe.image.device)]
         for part in self._measurement(explain)(network, probe.image, rows, targets, twins):
-            yield Measured(part.scores, part.warnings)
+            yield Measured(part.scores, part.missing, part.warnings)
             if part.shown is not None:
                 name, maps = part.shown
                 some = probe.select(torch.from_numpy(part.places))

@@ -12,6 +12,7 @@ from explaindebug.callbacks.loggers import Sinks
 from explaindebug.callbacks.measuring import Maps, Measured
 from explaindebug.callbacks.probe import Probe
 from explaindebug.comparisons import Comparison, Reference
+from explaindebug.missing import Missing
 from explaindebug.nulls import null
 from explaindebug.postprocessing import ROBUST, PostProcessing
 from explaindebug.scores import Key, Scores
@@ -64,13 +65,13 @@ class ComparingCallback(AttributionCallback):
         comparison: Comparison | None = None,
     ) -> Measured:
         """The scores of every method's candidate maps against its reference."""
-        scores, said = Scores(), list[str]()
+        scores, missing = Scores(), list[Missing]()
         rows = probe.row.cpu().numpy().astype(np.int64)
         for method, raw in candidates.items():
             key = Key(self.test, method, condition, role, "")
             how = comparison or self.comparison
-            said += how.score(scores, key, references(method), raw, rows, probe.image)
-        return Measured(scores, said)
+            missing += how.score(scores, key, references(method), raw, rows, probe.image)
+        return Measured(scores, missing)
 
     def log_more(self, trainer: Any, sinks: Sinks) -> None:
         """The scores as one tidy table."""

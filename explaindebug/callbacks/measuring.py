@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from explaindebug.attributions.jobs import Progress
 from explaindebug.attributions.plan import Plan
+from explaindebug.missing import Missing
 from explaindebug.scores import Scores
 
 Maps = Mapping[str, Tensor]  # method -> raw maps (n, c, h, w)
@@ -27,6 +28,7 @@ class Measured:
     """What one process found out on its share of the probe; plain enough to be sent."""
 
     scores: Scores = field(default_factory=Scores)
+    missing: list[Missing] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     shown: dict[str, dict[int, Panel]] = field(default_factory=dict)  # model -> input -> panel
 
@@ -86,6 +88,7 @@ def merged(shares: Sequence[Measured]) -> Measured:
     whole = Measured()
     for share in shares:
         whole.scores += share.scores
+        whole.missing += share.missing
         whole.warnings += [w for w in share.warnings if w not in whole.warnings]
         for model, found in share.shown.items():
             whole.shown.setdefault(model, {}).update(found)

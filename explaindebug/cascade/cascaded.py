@@ -17,6 +17,7 @@ from explaindebug.cascade.options import Cascade
 from explaindebug.comparisons import Comparison
 from explaindebug.errors import UnsupportedModelError
 from explaindebug.heatmaps import display, stretched, to_bytes
+from explaindebug.missing import Missing, sentences
 from explaindebug.results import Gallery
 from explaindebug.scores import Floats, Scores
 from explaindebug.watching import private_copy, watch
@@ -119,7 +120,8 @@ def cascade(
     )
     if targets is not None:
         targets = checked_targets(targets, images)
-    scores, said, shown = Scores(), dict[str, None](), _Shown(images[:pictures])
+    scores, said, shown = Scores(), list[str](), _Shown(images[:pictures])
+    missing: list[Missing] = []
     with watch(model, seed=how.seed) as private:
         if refusals := plan.refusals(private, images, references):
             raise UnsupportedModelError("\n".join(map(str, refusals.values())))
@@ -127,9 +129,11 @@ def cascade(
         beside = [private_copy(twin) for twin in twins]
         for part in measure(private, images.clone(), np.arange(len(images)), targets, beside):
             scores += part.scores
-            said |= dict.fromkeys(part.warnings)
+            said += part.warnings
+            missing += part.missing
             shown.add(part)
     names = captions or [f"input {i}" for i in range(len(shown.images))]
+    said += sentences(missing, scores)
     return Cascaded.of(stages, scores, gallery=shown.gallery(picture, names), warnings=tuple(said))
 
 

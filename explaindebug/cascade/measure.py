@@ -20,6 +20,7 @@ from explaindebug.cascade.states import TRAINED
 from explaindebug.cascade.walk import Step
 from explaindebug.comparisons import Comparison, Reference
 from explaindebug.errors import ConfigError
+from explaindebug.missing import Missing, restricted
 from explaindebug.nulls import blocks, null
 from explaindebug.scores import Key, Scores
 
@@ -40,7 +41,8 @@ class Part:
     """
 
     scores: Scores = field(default_factory=Scores)
-    warnings: list[str] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)  # what stays as trained
     shown: tuple[str, Maps] | None = None  # stage or "trained", and its maps
     places: Rows = field(default_factory=lambda: np.empty(0, np.int64))  # of which images they are
 
@@ -119,6 +121,7 @@ class Measurement:
 def _of(part: Part, rows: Rows, mine: Rows) -> Part:
     """Of a part only what was found of some of its images, the first ones."""
     part.scores, part.places = part.scores.of(rows[mine]), mine
+    part.missing = restricted(part.missing, rows[mine].tolist())
     if part.shown is not None:
         name, maps = part.shown
         part.shown = name, {method: raw[: len(mine)] for method, raw in maps.items()}
@@ -176,7 +179,7 @@ class _Block:
         part = Part()
         for method, raw in step.maps.items():
             key = Key(self.m.test, method, condition, role)
-            part.warnings += self.m.comparison.score(
+            part.missing += self.m.comparison.score(
                 part.scores, key, self._references[method], raw, self.rows, self.images
             )
             rises = rise(self._entropies[method], entropy(raw, self.m.bins))
@@ -190,7 +193,7 @@ class _Block:
     def _everywhere(self, role: str, steps: list[Step]) -> Part:
         """Scores of one step under every stage's name: what the stages are compared with."""
         once = self._compared("", role, steps[0])
-        part = Part(warnings=once.warnings)
+        part = Part(missing=once.missing)
         for condition in self.own.stages or (NONE,):
             for key, column in once.scores:
                 part.scores.add(key._replace(condition=condition), *column)
