@@ -1,6 +1,6 @@
 """The paper's table in a terminal: theirs, ours, and beside it control and matched null."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Console
@@ -67,11 +67,14 @@ def _table(entry: Entry, name: str, columns: list[Column]) -> Table:
     for column in columns:
         head = HEADS.get(column.arm, column.arm.removeprefix("Null: "))
         table.add_column(head, justify="right", style=STYLED.get(column.arm, "dim"))
-    table.add_column("")
+    if entry.verdicts:
+        table.add_column("shows it?", no_wrap=True)
+    if entry.table.words:
+        table.add_column("paper says", no_wrap=True)
     places = [entry.table.columns.index(column) for column in columns]
     for method, row in entry.table.rows.items():
         cells = [_cell(row[place]) for place in places]
-        table.add_row(entry.names[method], *cells, _verdict(entry, method))
+        table.add_row(entry.names[method], *cells, *_judged(entry, method))
     ends = [entry.table.ranges[place] for place in places]
     said = [f"{number(e[0])} to {number(e[1])}" if e else wording.NOTHING for e in ends]
     table.add_section()
@@ -83,10 +86,11 @@ def _cell(x: Number | None) -> str:
     return wording.NOTHING if x is None else number(x.mean)
 
 
-def _verdict(entry: Entry, method: str) -> Text:
-    """The run's verdict as its sign, and what the paper says in words where it does."""
-    said = entry.table.words.get(method, "") if entry.table else ""
-    if method not in entry.verdicts:
-        return Text(said)
-    answer = entry.verdicts[method].answer
-    return Text.assemble((SIGNS[answer], STYLES[answer]), f" {said}" if said else "")
+def _judged(entry: Entry, method: str) -> Iterator[Text]:
+    """The run's verdict, and what the paper says in words, where there are such."""
+    if entry.verdicts:
+        answer = entry.verdicts[method].answer if method in entry.verdicts else ""
+        sign = f"{SIGNS[answer]} {answer}" if answer else wording.NOTHING
+        yield Text(sign, STYLES.get(answer, "dim"))
+    if entry.table and entry.table.words:
+        yield Text(entry.table.words.get(method, ""))

@@ -4,7 +4,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,11 @@ from explaindebug.errors import AttributionError, ConfigError
 from explaindebug.files import check_space, writable_folder, write_json
 from explaindebug.report import write_report
 from explaindebug.results import RunResult, TestResult
-from explaindebug.runs import described
+from explaindebug.runs import described, flat
 from explaindebug.scores import Scores
 from explaindebug.summaries import write_summary
 from explaindebug.verdicts import Verdict, verdicts
+from explaindebug.wording import listed
 
 
 def run(config: DictConfig) -> RunResult:
@@ -91,11 +92,12 @@ def claim(folder: Path, checked: Settings) -> Path:
     """
     found = folder / "run.json"
     if found.is_file():
-        before, own = read_note(found), note(checked, "")["settings"]
-        if before.get("settings") != json.loads(json.dumps(own, default=str)):
+        before = read_note(found)
+        if others := _others(before.get("settings") or {}, note(checked, "")["settings"]):
             raise ConfigError(
-                f"{folder} holds another run ({before.get('command', 'command unknown')}). "
-                "Give this one a folder of its own with output=..., or remove that one."
+                f"{folder} holds another run ({before.get('command', 'command unknown')}), of "
+                f"other settings: {listed(others, 6)}. Give this one a folder of its own with "
+                "output=..., or remove that one."
             )
     elif folder.is_dir() and any(folder.iterdir()):
         raise ConfigError(
@@ -103,6 +105,13 @@ def claim(folder: Path, checked: Settings) -> Path:
             "it. Give an empty or a new folder with output=..."
         )
     return writable_folder(folder)
+
+
+def _others(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Names of the settings in which two runs are not the same."""
+    old, new = dict(flat(before)), dict(flat(json.loads(json.dumps(now, default=str))))
+    absent = object()
+    return [key for key in {**new, **old} if old.get(key, absent) != new.get(key, absent)]
 
 
 def read_note(path: Path) -> dict[str, Any]:

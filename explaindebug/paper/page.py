@@ -84,7 +84,8 @@ def evidence(found: Sequence[Finding]) -> Iterator[str]:
 
 def section(entry: Entry, picture: str | None) -> Iterator[str]:
     """One table or figure of the paper beside a run."""
-    yield from (f"## {entry.experiment.title}", "", f"*{entry.experiment.question}*", "")
+    name = entry.run.folder.name
+    yield from (f"## {entry.experiment.title} (`{name}`)", "", f"*{entry.experiment.question}*", "")
     if entry.table is None:
         yield from ("Nothing of it was measured.", "")
     else:
@@ -96,4 +97,4 @@ def section(entry: Entry, picture: str | None) -> Iterator[str]:
     if picture:
         yield from (f"![{entry.experiment.title}]({picture})", "")
     yield from ("**What differs from the paper**", "", *(f"* {d}" for d in differs(entry)), "")
-    yield from (f"**The run** `{entry.run.folder.name}`", "", *grid(["", ""], facts(entry)))
+    yield from (f"**The run** `{name}`", "", *grid(["", ""], facts(entry)))

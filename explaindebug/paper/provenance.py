@@ -2,8 +2,12 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import resources
 from pathlib import PurePath
+from typing import Any
+
+from omegaconf import OmegaConf
 
 from explaindebug import wording
 from explaindebug.paper.entries import Entry
@@ -47,11 +51,35 @@ def differs(entry: Entry) -> Iterator[str]:
     absent = [m for m in METHODS if m not in entry.names.values()]
     if absent:
         yield f"Without {wording.listed(absent, 16)}."
+    if options := list(_options(entry)):
+        yield f"Options of methods, and those of `preset=paper2020`: {'; '.join(options)}."
     post = {k: settings.get(f"postprocessing.{k}") for k in ("sign", "normalise")}
     if post != {"sign": "signed", "normalise": "minmax"}:
         said = ", ".join(f"{key} {value}" for key, value in post.items())
         yield f"Maps are post-processed otherwise: {said}."
     yield from entry.experiment.differs
+
+
+def _options(entry: Entry) -> Iterator[str]:
+    """`SGrad samples 20 (50)` for each method whose options are not the preset's."""
+    text = resources.files("explaindebug.configs").joinpath("preset/paper2020.yaml").read_text()
+    preset = _by_method(OmegaConf.to_container(OmegaConf.create(text))["attributions"])  # type: ignore[call-overload, index]
+    for method, own in _by_method(entry.run.settings.get("attributions", ())).items():
+        theirs = preset.get(method, {})
+        others = {**theirs, **own}
+        said = [
+            f"{key} {own.get(key, 'as by default')} ({theirs.get(key, 'by default')})"
+            for key in others
+            if own.get(key) != theirs.get(key)
+        ]
+        if said:
+            yield f"{entry.names.get(method, method)} {', '.join(said)}"
+
+
+def _by_method(specs: Iterable[Any]) -> dict[str, dict[str, Any]]:
+    """The options of each method, as they are given in a configuration."""
+    pairs = (spec.items() if isinstance(spec, Mapping) else ((spec, None),) for spec in specs)
+    return {str(name): dict(options or {}) for own in pairs for name, options in own}
 
 
 def command(line: str) -> str:

@@ -85,6 +85,7 @@ def test_all_by_one_command(command: Command, data: Path, tmp_path: Path) -> Non
     status, _, wrong = command(*line, "seed=4")
     assert status == 1
     assert "table2 holds another run" in wrong
+    assert "of other settings: seed." in wrong
 
 
 def test_all_that_lacks_is_told_together_before_any_training(

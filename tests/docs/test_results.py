@@ -47,7 +47,7 @@ def rows(text: str, heading: str) -> dict[str, list[str]]:
 def test_the_pages_numbers_are_those_of_the_scores(tmp_path: Path) -> None:
     run = table2(tmp_path / "run")
     page = results.main([str(run), "--page", str(tmp_path / "page.md")])
-    found = rows(page.read_text(), "Table 2: spurious backgrounds")
+    found = rows(page.read_text(), "Table 2: spurious backgrounds (`run`)")
     with (run / "scores.csv").open() as file:
         scores = list(csv.DictReader(file))
     for method, label in (("vgrad", "VGrad"), ("lrp_spaf", "LRP-SPAF")):
