@@ -1,5 +1,6 @@
 """Tiny copies of public data sets in their official layouts, drawn here."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -96,12 +97,16 @@ def pets(root: Path, each: int = 8) -> Path:
     return home
 
 
-def stanford_dogs(root: Path, each: int = 8) -> Path:
+def stanford_dogs(
+    root: Path,
+    each: int = 8,
+    breeds: Sequence[str] = ("n02085620-Chihuahua", "n02106662-German_shepherd"),
+) -> Path:
     home = root / "stanford_dogs"
     top, bottom, left, right = BOX
     box = f"<xmin>{left}</xmin><ymin>{top}</ymin><xmax>{right}</xmax><ymax>{bottom}</ymax>"
     test = []
-    for breed in ("n02085620-Chihuahua", "n02106662-German_shepherd"):
+    for breed in breeds:
         for i in range(each):
             name = f"{breed}/{breed[:9]}_{i}"
             picture(home / "Images" / f"{name}.jpg", grey=120)

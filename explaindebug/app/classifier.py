@@ -1,6 +1,6 @@
 """A classifier to train: any network that ends in logits."""
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -9,18 +9,30 @@ from torch import Tensor, nn
 from explaindebug._lightning import pl
 from explaindebug.attributions.targets import predicted
 
+Schedule = Literal["one_cycle", "constant"]
+
 
 class Classifier(pl.LightningModule):
-    """Trains `network` by (binary) cross-entropy: Adam, under one cycle of its rate up to `lr`.
+    """Trains `network` by (binary) cross-entropy with Adam.
+
+    Its rate is `lr` throughout where the `schedule` is `constant`; under `one_cycle` it rises to
+    `lr` and falls again (Smith and Topin 2019), which makes few epochs reach a stable end.
 
     Logs `<name>/train_loss`, `<name>/val_loss`, `<name>/val_accuracy` and `<name>/test_accuracy`;
     the name keeps the models of one run apart in one W&B run.
     """
 
-    def __init__(self, network: nn.Module, *, lr: float = 1e-3, name: str = "model") -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        lr: float = 1e-3,
+        schedule: Schedule = "one_cycle",
+        name: str = "model",
+    ) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)  # 1.4 to 1.9x on a CPU
-        self.lr = lr
+        self.lr, self.schedule = lr, schedule
         self.name = name
 
     def forward(self, images: Tensor) -> Tensor:
@@ -58,8 +70,10 @@ class Classifier(pl.LightningModule):
         self.log("accuracy", right, prog_bar=True, logger=False, **told)
 
     def configure_optimizers(self) -> Any:
-        """Adam under one cycle of the learning rate, which makes few epochs reach a stable end."""
+        """Adam, with what its learning rate does."""
         optimizer = torch.optim.Adam(self.parameters(), lr=self.lr)
+        if self.schedule == "constant":
+            return optimizer
         steps = max(2, int(self.trainer.estimated_stepping_batches))
         cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.lr, total_steps=steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}

@@ -5,11 +5,12 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, get_args
 
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
+from explaindebug.app.classifier import Schedule
 from explaindebug.errors import ConfigError
 from explaindebug.paper.kinds import resolved
 from explaindebug.registry import nearest
@@ -33,6 +34,8 @@ class Settings:
     workers: Any  # int or None: chosen by the network's size
     threads: int | None
     lr: float
+    schedule: str  # of the learning rate
+    patience: int | None  # epochs without a lower validation loss that end a training
     output: str
     store: str
     data: dict[str, Any] = field(default_factory=dict)
@@ -60,6 +63,11 @@ class Settings:
             raise ConfigError(f"threads must be at least 1, or null, got {self.threads}.")
         if self.lr <= 0:
             raise ConfigError(f"lr must be above 0, got {self.lr}.")
+        if self.schedule not in get_args(Schedule):
+            known = ", ".join(get_args(Schedule))
+            raise ConfigError(f"unknown schedule {self.schedule!r}. Known: {known}.")
+        if self.patience is not None and self.patience < 1:
+            raise ConfigError(f"patience must be at least 1, or null, got {self.patience}.")
         resolved(self.paper, str(self.data.get("_target_", "")))
 
 

@@ -37,19 +37,24 @@ class Recipe:
         text = json.dumps(identity, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    @property
+    def kept(self) -> str:
+        """Which weights are: with patience those of the lowest validation loss, else the last."""
+        return "best.ckpt" if self.training.get("patience") else "last.ckpt"
+
 
 @dataclass
 class Trained:
     """A trained network in eval mode, and how it came about."""
 
     network: nn.Module
-    folder: Path
+    checkpoint: Path
     seconds: float
     reused: bool
 
 
 class Store:
-    """A folder of trainings by key: each has `last.ckpt` and, when done, `done.json`."""
+    """A folder of trainings by key: each has its checkpoints and, when done, `done.json`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = writable_folder(folder)
@@ -57,7 +62,7 @@ class Store:
     def has(self, recipe: Recipe) -> bool:
         """Whether the recipe's training is finished."""
         folder = self.folder / recipe.key
-        return (folder / "done.json").is_file() and (folder / "last.ckpt").is_file()
+        return (folder / "done.json").is_file() and (folder / recipe.kept).is_file()
 
     @contextmanager
     def turn(self, recipe: Recipe) -> Iterator[None]:
@@ -86,21 +91,19 @@ class Store:
         data: pl.LightningDataModule,
         trainer: Callable[..., pl.Trainer],
     ) -> None:
-        """Train the network, or go on where that was cut; the state after the last epoch is kept.
+        """Train the network, or go on where that was cut; `recipe.kept` says what is kept.
 
         `trainer` makes a Trainer from the extra callbacks that it is given. Several processes may
         do this together.
         """
         folder = writable_folder(self.folder / recipe.key)
         pl.seed_everything(recipe.seed, workers=True, verbose=False)
-        module = Classifier(build(), lr=float(recipe.training["lr"]), name=recipe.name)
+        how: Any = {k: v for k, v in recipe.training.items() if k in ("lr", "schedule")}
+        module = Classifier(build(), name=recipe.name, **how)
         start = time.perf_counter()
-        keep = pl.callbacks.ModelCheckpoint(
-            dirpath=folder, filename="last", save_top_k=1, enable_version_counter=False
-        )
         last = folder / "last.ckpt"
         module.train()
-        runner = trainer(callbacks=[keep])
+        runner = trainer(callbacks=[*_best(recipe, folder), _checkpoint(folder, "last")])
         runner.fit(module, datamodule=data, ckpt_path=str(last) if last.is_file() else None)
         seconds = time.perf_counter() - start
         if not last.is_file():
@@ -117,7 +120,27 @@ class Store:
         """The network, freshly built, with the weights of its finished training."""
         folder = self.folder / recipe.key
         module = Classifier(network, name=recipe.name)
-        state = torch.load(folder / "last.ckpt", map_location="cpu", weights_only=True)
+        checkpoint = folder / recipe.kept
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         module.load_state_dict(state["state_dict"])
         done = json.loads((folder / "done.json").read_text())
-        return Trained(module.network.eval(), folder, float(done["seconds"]), reused)
+        return Trained(module.network.eval(), checkpoint, float(done["seconds"]), reused)
+
+
+def _checkpoint(folder: Path, name: str, **options: Any) -> pl.callbacks.ModelCheckpoint:
+    return pl.callbacks.ModelCheckpoint(
+        dirpath=folder, filename=name, save_top_k=1, enable_version_counter=False, **options
+    )
+
+
+def _best(recipe: Recipe, folder: Path) -> list[pl.Callback]:
+    """What keeps the best weights and ends a training that has found none for long.
+
+    They come before what keeps the last state, which so knows of them when it is gone on from.
+    """
+    patience = recipe.training.get("patience")
+    if not patience:
+        return []
+    loss = f"{recipe.name}/val_loss"
+    stop = pl.callbacks.EarlyStopping(loss, patience=patience)
+    return [stop, _checkpoint(folder, "best", monitor=loss)]

@@ -122,6 +122,8 @@ class Workbench:
         training = {
             **own,
             "lr": self.settings.lr,
+            "schedule": self.settings.schedule,
+            "patience": self.settings.patience,
             "batch_size": module.batch_size,
             "augment": getattr(module, "augment", None),
             **architecture.identity,
@@ -384,9 +386,9 @@ class Workbench:
         if target.exists():
             return
         try:
-            os.link(done.folder / "last.ckpt", target)  # no second copy on the disk
+            os.link(done.checkpoint, target)  # no second copy on the disk
         except OSError:
-            shutil.copyfile(done.folder / "last.ckpt", target)
+            shutil.copyfile(done.checkpoint, target)
 
 
 @dataclass(frozen=True)

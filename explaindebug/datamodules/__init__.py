@@ -2,6 +2,7 @@
 
 from explaindebug.datamodules.animals import CUB200, BirdsDogs, OxfordPets, StanfordDogs
 from explaindebug.datamodules.base import DebugDataModule
+from explaindebug.datamodules.breeds import DogBreeds
 from explaindebug.datamodules.embedded import Embedded, Figures
 from explaindebug.datamodules.imagenet import ImageNet
 from explaindebug.datamodules.mnist import KMNIST, MNIST, FashionMNIST
@@ -13,6 +14,7 @@ __all__ = [
     "MNIST",
     "BirdsDogs",
     "DebugDataModule",
+    "DogBreeds",
     "Embedded",
     "FashionMNIST",
     "Figures",

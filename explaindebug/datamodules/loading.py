@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from explaindebug.data.imageset import ImageSet, Sample, collate
 
-Augment = Literal["none", "flip", "flip_shift"]
+Augment = Literal["none", "flip", "flip_shift", "flip_turn"]
+TURN = 90  # degrees, as in the user study of Adebayo et al. 2020
 
 
 class EpochShuffle(RandomSampler):
@@ -42,11 +43,15 @@ class EpochShuffle(RandomSampler):
 class Augmented(Dataset[Sample]):
     """The pictures, half of them flipped, moved by up to `shift` pixels each way (mirrored edge).
 
+    With `turn` half of them are also flipped upside down, and all turned by up to so many degrees
+    either way; beyond the edge, the pixel at the edge is repeated.
+
     Draws from torch's random state, which Lightning and the loader seed, also in workers.
     """
 
     images: ImageSet
     shift: int = 0
+    turn: float = 0.0
 
     def __len__(self) -> int:
         return len(self.images)
@@ -57,9 +62,18 @@ class Augmented(Dataset[Sample]):
     def __getitems__(self, rows: Sequence[int]) -> Sample:
         """A whole batch at once, already stacked."""
         sample = self.images.batch(rows)
-        flip = torch.rand(len(rows)) < 0.5
-        image = torch.where(flip[:, None, None, None], sample.image.flip(-1), sample.image)
-        return sample._replace(image=shifted(image, self.shift) if self.shift else image)
+        image = flipped(sample.image, -1)
+        if self.shift:
+            image = shifted(image, self.shift)
+        if self.turn:
+            image = turned(flipped(image, -2), self.turn)
+        return sample._replace(image=image)
+
+
+def flipped(images: Tensor, side: int) -> Tensor:
+    """Images (n, c, h, w), about half of them mirrored along one of their sides."""
+    flip = torch.rand(len(images)) < 0.5
+    return torch.where(flip[:, None, None, None], images.flip(side), images)
 
 
 def shifted(images: Tensor, most: int) -> Tensor:
@@ -70,11 +84,22 @@ def shifted(images: Tensor, most: int) -> Tensor:
     return torch.stack([x[:, y : y + h, z : z + w] for x, (y, z) in zip(wide, places, strict=True)])
 
 
+def turned(images: Tensor, most: float) -> Tensor:
+    """Images (n, c, h, w), each turned about its centre by up to `most` degrees either way."""
+    n, _, h, w = images.shape
+    angles = torch.deg2rad(most * (2 * torch.rand(n) - 1))
+    cos, sin, zero = angles.cos(), angles.sin(), torch.zeros(n)
+    turn = torch.stack([cos, -sin * h / w, zero, sin * w / h, cos, zero], 1).view(n, 2, 3)
+    grid = functional.affine_grid(turn, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
 def augmented(images: ImageSet, augment: Augment) -> Dataset[Sample]:
     """The pictures to train on; `flip_shift` moves them by up to a tenth of their side."""
     if augment == "none":
         return images
-    return Augmented(images, round(images.size[1] / 10) if augment == "flip_shift" else 0)
+    shift = round(images.size[1] / 10) if augment == "flip_shift" else 0
+    return Augmented(images, shift, TURN if augment == "flip_turn" else 0)
 
 
 def loader(

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import PurePath
 from typing import Any
 
-from omegaconf import OmegaConf
+import yaml
 
 from explaindebug import wording
 from explaindebug.paper.entries import Entry
@@ -63,7 +63,7 @@ def differs(entry: Entry) -> Iterator[str]:
 def _options(entry: Entry) -> Iterator[str]:
     """`SGrad samples 20 (50)` for each method whose options are not the preset's."""
     text = resources.files("explaindebug.configs").joinpath("preset/paper2020.yaml").read_text()
-    preset = _by_method(OmegaConf.to_container(OmegaConf.create(text))["attributions"])  # type: ignore[call-overload, index]
+    preset = _by_method(yaml.safe_load(text)["attributions"])
     for method, own in _by_method(entry.run.settings.get("attributions", ())).items():
         theirs = preset.get(method, {})
         others = {**theirs, **own}

@@ -61,6 +61,37 @@ def test_birds_and_dogs_in_their_official_layouts(
     assert {row["method"] for row in scores} == {"grad", "gbp"}
 
 
+def test_the_user_studys_networks(run: Run, tmp_path: Path) -> None:
+    make.pets(tmp_path / "data")
+    make.stanford_dogs(tmp_path / "data")
+    make.places(tmp_path / "data")
+    status, said = run(
+        "experiment=user_study",
+        f"data.root={tmp_path / 'data'}",
+        "data.breeds=[beagle,great pyrenees]",
+        "~data.scenes",
+        "+data.scenes={beagle: places:sky, great pyrenees: places:snow}",
+        "foreign.breeds=[chihuahua,german shepherd]",
+        *("data.val=4", "data.test=6", "foreign.val=4", "foreign.test=6", "data.batch_size=4"),
+        *("model.name=resnet18", "model.weights=null", "trainer.max_epochs=2"),
+        *("bug.spurious.ccm=0", "bug.labels.detect=0", "bug.ood.detect=0", *QUICK),
+        *("bug.labels.rate=0.5", "probe=2"),
+        *(f"store={tmp_path / 'store'}", "output=out"),
+        small=False,
+    )
+    assert status == 0, said
+    assert {row["test"] for row in rows(tmp_path / "out/scores.csv")} >= {
+        *("spurious", "labels", "reinit", "ood")
+    }
+    recipe = json.loads(next((tmp_path / "store").glob("*/recipe.json")).read_text())
+    training = recipe["training"]
+    assert training["lr"] == 1e-4
+    assert training["schedule"] == "constant"
+    assert training["patience"] == 10
+    assert training["augment"] == "flip_turn"
+    assert next((tmp_path / "store").glob("*/best.ckpt")).is_file()
+
+
 @pytest.fixture
 def imagenet(tmp_path: Path) -> Path:
     """Twenty pictures of ImageNet's classes, and a network with weights of 1,000 outputs."""

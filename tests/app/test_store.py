@@ -7,12 +7,17 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from explaindebug._lightning import pl
 from explaindebug.app.store import Recipe, Store
+from explaindebug.app.training import trainer
+from explaindebug.datamodules import Embedded
 from explaindebug.models import BVDCNN
 
 SCRIPT = """
@@ -116,3 +121,54 @@ def test_what_is_loaded_is_in_eval_mode(tmp_path: Path) -> None:
     loaded = Store(tmp_path).load(recipe, fresh, reused=True)
     assert not loaded.network.training
     assert torch.equal(loaded.network.conv1.weight, network.conv1.weight)
+
+
+class TestPatience:
+    """A rate at which this network soon only gets worse on pictures that it does not know."""
+
+    recipe = Recipe("clean", 0, {}, {"lr": 3e-2, "schedule": "constant", "patience": 2}, "data")
+
+    def fit(self, folder: Path, epochs: int, recipe: Recipe = recipe) -> list[float]:
+        """The validation losses that the epochs came to."""
+        losses = Losses()
+        data = Embedded(size=28, train=24, val=24, test=8, batch_size=8)
+        Store(folder).fit(
+            recipe,
+            lambda: BVDCNN(1, 28, 3, widths=(4, 4), hidden=(8,), dropout=0),
+            data,
+            lambda callbacks: trainer(
+                max_epochs=epochs,
+                logger=False,
+                enable_progress_bar=False,
+                callbacks=[*callbacks, losses],
+            ),
+        )
+        return losses.found
+
+    def weights(self, folder: Path, recipe: Recipe = recipe) -> torch.Tensor:
+        fresh = BVDCNN(1, 28, 3, widths=(4, 4), hidden=(8,), dropout=0)
+        return Store(folder).load(recipe, fresh, reused=True).network.fc2.weight
+
+    def test_it_ends_and_the_best_weights_are_kept(self, tmp_path: Path) -> None:
+        losses = self.fit(tmp_path, 40)
+        best = int(np.argmin(losses))
+        assert len(losses) == best + 1 + 2 < 40
+        last = replace(self.recipe, training={**self.recipe.training, "patience": None})
+        self.fit(tmp_path / "until", best + 1, last)  # no patience: the last epoch's weights
+        assert torch.equal(self.weights(tmp_path), self.weights(tmp_path / "until", last))
+
+    def test_a_cut_training_goes_on_as_if_it_had_not_been(self, tmp_path: Path) -> None:
+        whole = self.fit(tmp_path / "whole", 40)
+        first = self.fit(tmp_path / "cut", int(np.argmin(whole)) + 2)  # one epoch after the best
+        (tmp_path / "cut" / self.recipe.key / "done.json").unlink()
+        rest = self.fit(tmp_path / "cut", 40)
+        assert first + rest == whole
+        assert torch.equal(self.weights(tmp_path / "whole"), self.weights(tmp_path / "cut"))
+
+
+class Losses(pl.Callback):
+    def __init__(self) -> None:
+        self.found: list[float] = []
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.found.append(float(trainer.callback_metrics["clean/val_loss"]))

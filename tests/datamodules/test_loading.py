@@ -5,7 +5,14 @@ import pytest
 import torch
 
 from explaindebug.data import ImageSet, Sample
-from explaindebug.datamodules.loading import Augmented, EpochShuffle, augmented, loader, shifted
+from explaindebug.datamodules.loading import (
+    Augmented,
+    EpochShuffle,
+    augmented,
+    loader,
+    shifted,
+    turned,
+)
 
 
 @pytest.fixture
@@ -94,3 +101,32 @@ def test_augmentation_follows_the_seed_in_workers_too(images):
 
     for workers in (0, 2):
         assert torch.equal(first(workers), first(workers))
+
+
+def test_turns_are_about_the_centre_and_as_wide_as_asked():
+    torch.manual_seed(0)
+    dot = torch.zeros(500, 1, 21, 21)
+    dot[:, :, 10, 16] = 1  # six pixels right of the centre
+    found = turned(dot, 90)[:, 0].flatten(1).argmax(1)
+    y, x = (found // 21 - 10).float(), (found % 21 - 10).float()
+    assert ((y**2 + x**2).sqrt() - 6).abs().max() <= 1
+    assert (x >= -1).all(), "no more than a quarter turn"
+    degrees = torch.rad2deg(torch.atan2(y, x))
+    assert degrees.min() < -80
+    assert degrees.max() > 80
+    assert turned(dot, 0).allclose(dot, atol=1e-5)
+
+
+def test_what_a_turn_shows_of_beyond_the_edge_is_the_edge():
+    torch.manual_seed(0)
+    assert turned(torch.ones(20, 3, 8, 12), 90).allclose(torch.ones(20, 3, 8, 12), atol=1e-5)
+
+
+def test_flip_turn_turns_over_in_both_ways(images):
+    torch.manual_seed(0)
+    data = augmented(images, "flip_turn")
+    assert (data.turn, data.shift) == (90, 0)
+    sample = data.__getitems__(range(len(images)))
+    assert sample.image.shape == images.batch(slice(None)).image.shape
+    assert not sample.image.equal(images.batch(slice(None)).image)
+    assert torch.equal(sample.label, torch.from_numpy(images.labels))

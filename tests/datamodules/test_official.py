@@ -1,5 +1,6 @@
 """Data modules of public data sets: splits, masks, scenes, lists, a sentence for what lacks."""
 
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +12,14 @@ from PIL import Image
 
 from explaindebug.bugs.labels import LabelFlips
 from explaindebug.bugs.spurious import SpuriousBackground
-from explaindebug.datamodules import CUB200, BirdsDogs, ImageNet, OxfordPets, StanfordDogs
+from explaindebug.datamodules import (
+    CUB200,
+    BirdsDogs,
+    DogBreeds,
+    ImageNet,
+    OxfordPets,
+    StanfordDogs,
+)
 from explaindebug.datamodules.imagenet import spread
 from explaindebug.errors import ConfigError, DataError
 
@@ -244,3 +252,52 @@ def test_the_real_imagenet_sample_serves_squeezenet(real_data: Path) -> None:
     with torch.no_grad():
         first = model(batch.image).topk(5).indices
     assert (first == batch.label[:, None]).any(1).float().mean() > 0.7
+
+
+@pytest.fixture
+def kennel(tmp_path: Path) -> Path:
+    """Beagles in both data sets, another breed in each."""
+    make.pets(tmp_path)
+    make.stanford_dogs(
+        tmp_path, breeds=("n02088364-beagle", "n02098105-soft-coated_wheaten_terrier")
+    )
+    return tmp_path
+
+
+def test_breeds_come_out_of_both_data_sets(kennel: Path) -> None:
+    breeds = ["Wheaten terrier", "beagle", "great_pyrenees"]
+    module = DogBreeds(root=kennel, breeds=breeds, val=3, test=6, size=16)
+    found = module.find()
+    assert found.classes == ("wheaten terrier", "beagle", "great pyrenees")
+    kinds = Counter((photo.label, type(photo.mask).__name__) for photo in found.photos)
+    assert kinds == {
+        (0, "AnnotatedBoxes"): 8,
+        (1, "AnnotatedBoxes"): 8,
+        (1, "MaskFile"): 8,
+        (2, "MaskFile"): 8,
+    }
+    parts = module.parts(found)
+    assert [len(part) for part in parts] == [23, 3, 6]
+    assert len({photo.image for part in parts for photo in part}) == 32
+    assert module.clean.test.masks is not None
+
+
+@pytest.mark.parametrize("dogs", ["pets", "stanford"])
+def test_breeds_of_one_data_set_need_the_other_not(kennel: Path, dogs: str) -> None:
+    breeds = ["beagle", "great pyrenees" if dogs == "pets" else "wheaten terrier"]
+    shutil.rmtree(kennel / ("stanford_dogs" if dogs == "pets" else "oxford-iiit-pet"))
+    module = DogBreeds(root=kennel, breeds=breeds, dogs=dogs, val=2, test=2, size=16)
+    assert len(module.find().photos) == 16
+    assert [len(part) for part in module.clean] == [12, 2, 2]
+    with pytest.raises(DataError, match=r"What to put|put"):
+        DogBreeds(root=kennel, breeds=breeds, val=2, test=2, size=16).clean  # noqa: B018
+
+
+def test_breeds_that_can_not_be_are_told(kennel: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no dog is a 'poodle'"):
+        DogBreeds(root=kennel, breeds=["beagle", "poodle"]).find()
+    with pytest.raises(ConfigError, match=r"'beegle'\..*beagle"):
+        DogBreeds(root=kennel, breeds=["beegle", "great pyrenees"]).find()
+    for breeds in (["beagle"], ["beagle", "Beagle"]):
+        with pytest.raises(ConfigError, match="two or more that differ"):
+            DogBreeds(root=kennel, breeds=breeds)

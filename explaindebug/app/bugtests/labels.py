@@ -47,8 +47,9 @@ class Labels(BugTest):
         return Wanted("mislabelled", bug=LabelFlips(self.rate), twin=2)
 
     def check(self, bench: Workbench) -> None:
-        """Flipped examples enough."""
+        """Flipped examples enough, and others."""
         self._probe(bench)
+        self._unflipped(bench)
 
     def networks(self) -> Sequence[Wanted]:
         """A clean reference, another clean network, and the one with wrong labels."""
