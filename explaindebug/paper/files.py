@@ -17,7 +17,10 @@ HEADER = ("method", "condition", "similarity", "arm", "mean", "sem", "low", "hig
 LARGEST = 300_000  # bytes of a picture in a page of documentation
 COLOURS = 64
 ORDER = ("table2", "mislabelled", "figure7", "table3")
-MAPS = "figures/reinit_maps.png"  # as reports call it
+FIGURES = {  # of a cascade, as reports call them
+    "figures/reinit_spearman.png": "rank correlation, stage by stage",
+    "figures/reinit_maps.png": "maps, stage by stage",
+}
 
 
 def write_paper(entry: Entry, folder: Path) -> None:
@@ -26,7 +29,7 @@ def write_paper(entry: Entry, folder: Path) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(HEADER)
         writer.writerows(_lines(entry))
-    write_atomically(folder / "paper.md", "\n".join(section(entry, None)).rstrip() + "\n")
+    write_atomically(folder / "paper.md", "\n".join(section(entry, {})).rstrip() + "\n")
 
 
 def _lines(entry: Entry) -> Iterator[tuple[object, ...]]:
@@ -42,7 +45,7 @@ def _lines(entry: Entry) -> Iterator[tuple[object, ...]]:
 def write_results(entries: Sequence[Entry], target: Path, *, command: str, title: str) -> Path:
     """Write the page of all runs, in the paper's order, and small pictures beside it."""
     ordered = sorted(entries, key=place)
-    pictures = {entry: drawn for entry in ordered if (drawn := picture(entry, target))}
+    pictures = {entry: drawn(entry, target) for entry in ordered}
     return write_atomically(target, page(ordered, pictures, command=command, title=title))
 
 
@@ -52,13 +55,17 @@ def place(entry: Entry) -> tuple[int, str, str]:
     return next(k for k, o in enumerate(ORDER) if name.startswith(o)), name, entry.run.name
 
 
-def picture(entry: Entry, target: Path) -> str | None:
-    """Path, from the page, of a small copy of the run's Figure 7; None for other runs."""
-    source = entry.run.folder / MAPS
-    if entry.experiment.name != "figure7" or not source.is_file():
-        return None
-    small = small_picture(source, target.parent / "pictures" / f"{entry.run.folder.name}.png")
-    return str(small.relative_to(target.parent))
+def drawn(entry: Entry, target: Path) -> dict[str, str]:
+    """Small copies of what a run drew of Figure 7: paths, as seen from the page, and captions."""
+    if entry.experiment.name != "figure7":
+        return {}
+    folder, found = target.parent / "pictures", {}
+    for name, caption in FIGURES.items():
+        source = entry.run.folder / name
+        if source.is_file():
+            small = small_picture(source, folder / f"{entry.run.folder.name}_{source.name}")
+            found[str(small.relative_to(target.parent))] = caption
+    return found
 
 
 def _plain(x: Number, arm: str) -> list[object]:

@@ -11,6 +11,8 @@ from explaindebug.paper.markdown import grid, tables
 from explaindebug.paper.provenance import differs, facts
 from explaindebug.paper.published import ACCURACIES
 
+Drawn = Mapping[str, str]  # pictures' paths, as seen from the page, and their captions
+
 READING = """\
 This page is written by a command, from the files of the runs that it names: `{command}`. Each
 number of ours is a mean over inputs ± its standard error, as the paper's are; behind *control* is
@@ -29,12 +31,12 @@ its claims out.
 
 
 def page(
-    entries: Sequence[Entry], pictures: Mapping[Entry, str], *, command: str, title: str
+    entries: Sequence[Entry], pictures: Mapping[Entry, Drawn], *, command: str, title: str
 ) -> str:
-    """The page as Markdown; `pictures` are paths, as seen from the page."""
+    """The page as Markdown."""
     lines = [f"# {title}", "", READING.format(command=command)]
     lines += claims(findings(CLAIMS, entries))
-    lines += [line for entry in entries for line in section(entry, pictures.get(entry))]
+    lines += [line for entry in entries for line in section(entry, pictures.get(entry, {}))]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -82,7 +84,7 @@ def evidence(found: Sequence[Finding]) -> Iterator[str]:
         yield from (f"*What could explain it, and what would tell.* {claim.why}", "")
 
 
-def section(entry: Entry, picture: str | None) -> Iterator[str]:
+def section(entry: Entry, pictures: Drawn) -> Iterator[str]:
     """One table or figure of the paper beside a run."""
     name = entry.run.folder.name
     yield from (f"## {entry.experiment.title} (`{name}`)", "", f"*{entry.experiment.question}*", "")
@@ -94,7 +96,7 @@ def section(entry: Entry, picture: str | None) -> Iterator[str]:
     if entry.test.name == "labels":
         printed = ", ".join(f"{name} {x}" for name, x in ACCURACIES.items())
         yield from (f"The paper's accuracies of the network with wrong labels: {printed}.", "")
-    if picture:
-        yield from (f"![{entry.experiment.title}]({picture})", "")
+    for path, caption in pictures.items():
+        yield from (f"![{entry.experiment.title}: {caption}]({path})", "")
     yield from ("**What differs from the paper**", "", *(f"* {d}" for d in differs(entry)), "")
     yield from (f"**The run** `{name}`", "", *grid(["", ""], facts(entry)))

@@ -72,7 +72,10 @@ def test_all_by_one_command(command: Command, data: Path, tmp_path: Path) -> Non
     page = (tmp_path / "out/results.md").read_text()
     assert page.count("**The run**") == 3
     assert page.count("### Claim") == 6
-    assert (tmp_path / "out/pictures/figure7.png").is_file()
+    assert {path.name for path in (tmp_path / "out/pictures").iterdir()} == {
+        "figure7_reinit_maps.png",
+        "figure7_reinit_spearman.png",
+    }
 
     (tmp_path / "out/mislabelled/report.html").unlink()  # as if it had been cut there
     before = (tmp_path / "out/table2/report.html").stat().st_mtime_ns
