@@ -2,8 +2,8 @@
 
 Each run is put beside the table or figure of the paper that it names itself (`experiment=...`).
 Where a run says nothing of it, its test does; or say it: `table2=RUN`. Of several runs of one
-experiment each has its section, and claims are judged by each. Pictures of Figure 7 are made small
-and laid beside the page.
+experiment each has its section, and claims are judged by each. Figures are made small and laid
+beside the page.
 """
 
 import argparse

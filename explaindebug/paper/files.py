@@ -17,9 +17,10 @@ HEADER = ("method", "condition", "similarity", "arm", "mean", "sem", "low", "hig
 LARGEST = 300_000  # bytes of a picture in a page of documentation
 COLOURS = 64
 ORDER = ("table2", "mislabelled", "figure7", "table3")
-FIGURES = {  # of a cascade, as reports call them
-    "figures/reinit_spearman.png": "rank correlation, stage by stage",
-    "figures/reinit_maps.png": "maps, stage by stage",
+FIGURES = {  # of a run, as reports call them
+    "{test}_effects": "bug and control, and the effect with its interval",
+    "reinit_spearman": "rank correlation, stage by stage",
+    "reinit_maps": "maps, stage by stage",
 }
 
 
@@ -56,13 +57,11 @@ def place(entry: Entry) -> tuple[int, str, str]:
 
 
 def drawn(entry: Entry, target: Path) -> dict[str, str]:
-    """Small copies of what a run drew of Figure 7: paths, as seen from the page, and captions."""
-    if entry.experiment.name != "figure7":
-        return {}
+    """Small copies of what a run drew of its test: paths, as seen from the page, and captions."""
     folder, found = target.parent / "pictures", {}
     for name, caption in FIGURES.items():
-        source = entry.run.folder / name
-        if source.is_file():
+        source = entry.run.folder / "figures" / f"{name.format(test=entry.test.name)}.png"
+        if source.name.startswith(entry.test.name) and source.is_file():
             small = small_picture(source, folder / f"{entry.run.folder.name}_{source.name}")
             found[str(small.relative_to(target.parent))] = caption
     return found

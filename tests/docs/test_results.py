@@ -112,7 +112,7 @@ def test_sections_stand_in_the_papers_order_and_claims_are_judged_by_every_run(
     drawn = np.random.default_rng(0).integers(0, 255, (900, 700, 3), dtype=np.uint8)
     (seven / "figures").mkdir()
     for name in FIGURES:
-        Image.fromarray(drawn).save(seven / name)
+        Image.fromarray(drawn).save(seven / f"figures/{name.format(test='reinit')}.png")
     runs = [seven, table2(tmp_path / "one"), table2(tmp_path / "two")]
     page = results.main([*map(str, runs), "--page", str(tmp_path / "docs/page.md")])
     text = page.read_text()
@@ -120,6 +120,7 @@ def test_sections_stand_in_the_papers_order_and_claims_are_judged_by_every_run(
     assert places == sorted(places)
     claim = text.split("### Claim 2\n")[1].split("### Claim 3\n")[0]
     assert claim.count("as measured: **can't tell here**") == 2
+    assert "its interval](pictures/seven_reinit_effects.png)" in text
     curves = text.index("rank correlation, stage by stage](pictures/seven_reinit_spearman.png)")
     assert curves < text.index("maps, stage by stage](pictures/seven_reinit_maps.png)")
     small = tmp_path / "docs/pictures/seven_reinit_maps.png"
