@@ -9,6 +9,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from explaindebug import wording
 from explaindebug.cascade.cascaded import curve as staged
 from explaindebug.plotting import (
     ACCENT,
@@ -64,7 +65,7 @@ def effects(
             label.set_gid(BELONGS + verdict.method)
         means.tick_params(axis="y", labelcolor=INK)
         means.set_ylim(len(verdicts) - 0.4, -0.6)
-        means.set_xlabel(" / ".join(dict.fromkeys(v.similarity for v in verdicts)))
+        means.set_xlabel(" / ".join(dict.fromkeys(wording.measure(v.similarity) for v in verdicts)))
         effect.set_xlabel("effect, with its interval")
         for axes in (means, effect):
             quiet(axes)
@@ -104,7 +105,7 @@ def cascade(test: TestResult, names: Mapping[str, str], *, similarity: str = "")
             axes.set_visible(False)
         for axes in panels[max(0, len(methods) - wide) : len(methods)]:
             _stage_ticks(axes, test.stages)
-        figure.supylabel(similarity, color=MUTED, fontsize=8.5)
+        figure.supylabel(wording.measure(similarity), color=MUTED, fontsize=8.5)
         legend(figure, list(LINES.values()))
         return settle(figure)
 

@@ -9,6 +9,11 @@ from explaindebug.verdicts import Verdict
 NOTHING = "–"
 NO_BREAK = "\N{NO-BREAK SPACE}"
 STATISTICS = {"msp": "max softmax", "zeros": "zero share", "gini": "Gini index"}
+MEASURES = {
+    "ssim": "SSIM",
+    "spearman": "rank correlation",
+    "background": "share of the map on the background",
+}
 Table = Mapping[tuple[str, str], Verdict]  # (test, method) -> verdict
 
 
@@ -20,6 +25,11 @@ def by_cell(verdicts: Iterable[Verdict]) -> dict[tuple[str, str], Verdict]:
 def statistic(name: str) -> str:
     """What people call the number that a detector looks at."""
     return STATISTICS.get(name, name)
+
+
+def measure(similarity: str) -> str:
+    """What an axis calls a similarity; options stay as they are."""
+    return MEASURES.get(similarity, similarity)
 
 
 def is_void(test: TestResult) -> bool:
