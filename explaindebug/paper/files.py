@@ -5,23 +5,22 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from PIL import Image
 
+from explaindebug.figures import cascade, effects
 from explaindebug.files import replacing, write_atomically
 from explaindebug.paper.entries import Entry
 from explaindebug.paper.page import page, section
 from explaindebug.paper.tables import PAPER, Number
+from explaindebug.plotting import save
 
 HEADER = ("method", "condition", "similarity", "arm", "mean", "sem", "low", "high", "n", "missing")
 LARGEST = 300_000  # bytes of a picture in a page of documentation
 COLOURS = 64
 ORDER = ("table2", "mislabelled", "figure7", "table3")
-FIGURES = {  # of a run, as reports call them
-    "{test}_effects": "bug and control, and the effect with its interval",
-    "reinit_spearman": "rank correlation, stage by stage",
-    "reinit_maps": "maps, stage by stage",
-}
+MAPS = "figures/reinit_maps.png"  # as reports call it
 
 
 def write_paper(entry: Entry, folder: Path) -> None:
@@ -57,14 +56,26 @@ def place(entry: Entry) -> tuple[int, str, str]:
 
 
 def drawn(entry: Entry, target: Path) -> dict[str, str]:
-    """Small copies of what a run drew of its test: paths, as seen from the page, and captions."""
+    """Small figures of a run, made for the page: paths, as seen from it, and captions."""
     folder, found = target.parent / "pictures", {}
-    for name, caption in FIGURES.items():
-        source = entry.run.folder / "figures" / f"{name.format(test=entry.test.name)}.png"
-        if source.name.startswith(entry.test.name) and source.is_file():
-            small = small_picture(source, folder / f"{entry.run.folder.name}_{source.name}")
+    with TemporaryDirectory() as fresh:
+        for name, caption, source in _figures(entry, Path(fresh)):
+            small = small_picture(source, folder / f"{entry.run.folder.name}_{name}.png")
             found[str(small.relative_to(target.parent))] = caption
     return found
+
+
+def _figures(entry: Entry, fresh: Path) -> Iterator[tuple[str, str, Path]]:
+    """Name, caption and file of each: numbers are drawn anew, maps lie in the run's folder."""
+    test = entry.test
+    if entry.verdicts:
+        save(effects(list(entry.verdicts.values()), entry.names), fresh / "effects")
+        yield "effects", "bug and control, and the effect with its interval", fresh / "effects.png"
+    if test.stages:
+        save(cascade(test, entry.names), fresh / "curves")
+        yield "curves", "stage by stage", fresh / "curves.png"
+        if (maps := entry.run.folder / MAPS).is_file():
+            yield "maps", "maps, stage by stage", maps
 
 
 def _plain(x: Number, arm: str) -> list[object]:
