@@ -163,9 +163,11 @@ def check_disk(bench: Workbench, networks: Sequence[Wanted]) -> None:
 
 def _check_room(bench: Workbench, networks: Sequence[Wanted]) -> None:
     weights = {domain: _bytes(bench.build(domain)) for domain in {w.domain for w in networks}}
-    for folder in (bench.store.folder, bench.folder):
-        what = f"keeping {len(networks)} trained networks in {folder}"
-        check_space(folder, sum(3 * weights[want.domain] for want in networks), what)
+    kept = sum(3 * weights[want.domain] for want in networks)
+    # With patience the network under training has two: its best state and its last.
+    under_way = 3 * max(weights.values(), default=0) if bench.settings.patience else 0
+    for folder, needed in ((bench.store.folder, kept + under_way), (bench.folder, kept)):
+        check_space(folder, needed, f"keeping {len(networks)} trained networks in {folder}")
 
 
 def _bytes(network: nn.Module) -> int:

@@ -48,9 +48,10 @@ class Trained:
     """A trained network in eval mode, and how it came about."""
 
     network: nn.Module
-    checkpoint: Path
-    seconds: float
-    reused: bool
+    checkpoint: Path | None  # none where its weights were taken as they are
+    seconds: float = 0.0
+    epochs: int | None = None
+    reused: bool = True
 
 
 class Store:
@@ -103,18 +104,21 @@ class Store:
         start = time.perf_counter()
         last = folder / "last.ckpt"
         module.train()
-        runner = trainer(callbacks=[*_best(recipe, folder), _checkpoint(folder, "last")])
+        runner = trainer(callbacks=_callbacks(recipe, folder))
         runner.fit(module, datamodule=data, ckpt_path=str(last) if last.is_file() else None)
         seconds = time.perf_counter() - start
-        if not last.is_file():
+        if not (folder / recipe.kept).is_file():
             raise ConfigError(
-                f"training {recipe.name!r} left no checkpoint, so nothing was trained. Take "
-                "options like fast_dev_run, or limits of zero batches, out of trainer."
+                f"training {recipe.name!r} left no {recipe.kept} in {folder}. Take options like "
+                "fast_dev_run, or limits of few batches and steps, out of trainer; where there "
+                "are none, remove that folder."
             )
         if runner.is_global_zero:
             write_json(folder / "recipe.json", {**recipe.__dict__, "key": recipe.key})
             done = {"seconds": round(seconds, 2), "epochs": module.current_epoch}
             write_json(folder / "done.json", done)
+            if recipe.kept != last.name:
+                last.unlink(missing_ok=True)
 
     def load(self, recipe: Recipe, network: nn.Module, *, reused: bool) -> Trained:
         """The network, freshly built, with the weights of its finished training."""
@@ -124,23 +128,41 @@ class Store:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         module.load_state_dict(state["state_dict"])
         done = json.loads((folder / "done.json").read_text())
-        return Trained(module.network.eval(), checkpoint, float(done["seconds"]), reused)
+        seconds, epochs = float(done["seconds"]), done.get("epochs")
+        return Trained(module.network.eval(), checkpoint, seconds, epochs, reused)
 
 
-def _checkpoint(folder: Path, name: str, **options: Any) -> pl.callbacks.ModelCheckpoint:
-    return pl.callbacks.ModelCheckpoint(
-        dirpath=folder, filename=name, save_top_k=1, enable_version_counter=False, **options
-    )
+class _Kept(pl.callbacks.ModelCheckpoint):
+    """One checkpoint of a name, the last or that of the lowest loss; the folder may be moved."""
+
+    def __init__(self, folder: Path, name: str, loss: str | None = None) -> None:
+        super().__init__(folder, name, loss, save_top_k=1, enable_version_counter=False)
+        self.path = str(folder / f"{name}.ckpt")
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The score of before, as that of the file in the present folder."""
+        here = dict.fromkeys(("best_model_path", "kth_best_model_path"), self.path)
+        score = dict(zip([self.path], state_dict["best_k_models"].values(), strict=False))
+        moved = {"dirpath": self.dirpath, "best_k_models": score}
+        super().load_state_dict({**state_dict, **here, **moved})
 
 
-def _best(recipe: Recipe, folder: Path) -> list[pl.Callback]:
-    """What keeps the best weights and ends a training that has found none for long.
+class _Patience(pl.callbacks.EarlyStopping):
+    """Ends a training also where it was cut after it should have ended."""
 
-    They come before what keeps the last state, which so knows of them when it is gone on from.
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Nothing more is trained where enough was."""
+        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
+
+
+def _callbacks(recipe: Recipe, folder: Path) -> list[pl.Callback]:
+    """What keeps the last state and, with patience, the best, and ends the training.
+
+    The last comes last: so it knows of the others when the training is gone on with from it.
     """
     patience = recipe.training.get("patience")
     if not patience:
-        return []
+        return [_Kept(folder, "last")]
     loss = f"{recipe.name}/val_loss"
-    stop = pl.callbacks.EarlyStopping(loss, patience=patience)
-    return [stop, _checkpoint(folder, "best", monitor=loss)]
+    stop = _Patience(loss, patience=patience, check_finite=False, strict=False)
+    return [stop, _Kept(folder, "best", loss), _Kept(folder, "last")]

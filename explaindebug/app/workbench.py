@@ -33,6 +33,8 @@ from explaindebug.files import write_json
 from explaindebug.postprocessing import PostProcessing
 from explaindebug.watching import watch
 
+# A recipe says of these only what is not as usual.
+USUAL = {"schedule": "one_cycle", "patience": None}
 # Options of the trainer that decide nothing about the weights.
 IRRELEVANT = ("_target_", "enable_progress_bar", "enable_model_summary", "log_every_n_steps")
 STRATEGIES = (
@@ -119,11 +121,11 @@ class Workbench:
         own = {k: v for k, v in self.settings.trainer.items() if k not in IRRELEVANT}
         if self.processes > 1:
             own |= {"devices": None, "processes": self.processes}  # which ones are no matter
+        course = {name: getattr(self.settings, name) for name in USUAL}
         training = {
             **own,
             "lr": self.settings.lr,
-            "schedule": self.settings.schedule,
-            "patience": self.settings.patience,
+            **{k: v for k, v in course.items() if v != USUAL[k]},
             "batch_size": module.batch_size,
             "augment": getattr(module, "augment", None),
             **architecture.identity,
@@ -145,9 +147,15 @@ class Workbench:
                 say(f"network {i + 1} of {len(wanted)}: {want.name}")
                 done = self.trained[want] = self._trained(want, team)
                 found = self.accuracy(want, "test", self.data(want.domain, want.bug).data.test)
-                how = "reused" if done.reused else f"trained in {done.seconds:.0f} s"
-                how = how if self.to_train(want) else "with its weights as they are"
-                say(f"  accuracy {found:.3f} on test pictures, {how}")
+                say(f"  accuracy {found:.3f} on test pictures, {self._how(done)}")
+
+    def _how(self, done: Trained) -> str:
+        if done.checkpoint is None:
+            return "with its weights as they are"
+        if done.reused:
+            return "reused"
+        epochs = f", {done.epochs} epochs" if self.settings.patience else ""
+        return f"trained in {done.seconds:.0f} s{epochs}"
 
     def to_train(self, wanted: Wanted) -> bool:
         """Whether the network is trained, and its weights are not taken as they are."""
@@ -155,7 +163,7 @@ class Workbench:
 
     def _trained(self, want: Wanted, team: Callable[[], Team]) -> Trained:
         if not self.to_train(want):
-            return Trained(self.build(want.domain).eval(), self.folder, 0.0, reused=True)
+            return Trained(self.build(want.domain).eval(), None)
         recipe = self.recipe(want)
         missing = not self.store.has(recipe)
         if missing:
@@ -297,6 +305,11 @@ class Workbench:
                 f"trainer.max_epochs must be at least 1, got {made.max_epochs} (max_steps: "
                 f"{made.max_steps}). Weights are taken as they are by model.train=false."
             )
+        if self.settings.patience and made.limit_val_batches == 0:
+            raise ConfigError(
+                f"patience={self.settings.patience} waits for the validation loss, but "
+                "trainer.limit_val_batches=0 leaves none. Leave one of them out."
+            )
         strategy = self.settings.trainer.get("strategy", "auto")
         if made.num_nodes > 1:
             raise ConfigError(
@@ -381,6 +394,7 @@ class Workbench:
 
     def _copy(self, wanted: Wanted, done: Trained) -> None:
         """The checkpoint into the run's folder, so that everything of a run is there."""
+        assert done.checkpoint is not None
         target = self.folder / "checkpoints" / f"{wanted.name.replace(' ', '-')}.ckpt"
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():

@@ -186,6 +186,7 @@ class TestBadInput:
             ("seed=abc", "seed"),
             ("schedule=cosine", "one_cycle, constant"),
             ("patience=0", "patience"),
+            ("patience=2 +trainer.limit_val_batches=0", "validation loss"),
             ("data.size=big", "data.size"),
             ("probe=0", "probe"),
             ("margin=2", "margin"),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from explaindebug._lightning import pl
 from explaindebug.app.store import Recipe, Store
 from explaindebug.app.training import trainer
 from explaindebug.datamodules import Embedded
+from explaindebug.errors import ConfigError
 from explaindebug.models import BVDCNN
 
 SCRIPT = """
@@ -128,9 +130,16 @@ class TestPatience:
 
     recipe = Recipe("clean", 0, {}, {"lr": 3e-2, "schedule": "constant", "patience": 2}, "data")
 
-    def fit(self, folder: Path, epochs: int, recipe: Recipe = recipe) -> list[float]:
+    def fit(
+        self,
+        folder: Path,
+        epochs: int,
+        recipe: Recipe = recipe,
+        losses: "Losses | None" = None,
+        **options: Any,
+    ) -> list[float]:
         """The validation losses that the epochs came to."""
-        losses = Losses()
+        losses = losses or Losses()
         data = Embedded(size=28, train=24, val=24, test=8, batch_size=8)
         Store(folder).fit(
             recipe,
@@ -141,6 +150,7 @@ class TestPatience:
                 logger=False,
                 enable_progress_bar=False,
                 callbacks=[*callbacks, losses],
+                **options,
             ),
         )
         return losses.found
@@ -157,18 +167,57 @@ class TestPatience:
         self.fit(tmp_path / "until", best + 1, last)  # no patience: the last epoch's weights
         assert torch.equal(self.weights(tmp_path), self.weights(tmp_path / "until", last))
 
-    def test_a_cut_training_goes_on_as_if_it_had_not_been(self, tmp_path: Path) -> None:
+    def cut(self, folder: Path, after: int) -> list[float]:
+        """The same, ended by an error after so many epochs."""
+        losses = Losses(after)
+        with pytest.raises(Cut):
+            self.fit(folder, 40, losses=losses)
+        return losses.found
+
+    @pytest.mark.parametrize("moved", [False, True])
+    @pytest.mark.parametrize("late", [1, 2])
+    def test_a_cut_training_goes_on_as_if_it_had_not_been(
+        self, tmp_path: Path, late: int, moved: bool
+    ) -> None:
+        """So many epochs after the best; two are those that it would have waited."""
         whole = self.fit(tmp_path / "whole", 40)
-        first = self.fit(tmp_path / "cut", int(np.argmin(whole)) + 2)  # one epoch after the best
-        (tmp_path / "cut" / self.recipe.key / "done.json").unlink()
-        rest = self.fit(tmp_path / "cut", 40)
+        folder = tmp_path / "cut"
+        first = self.cut(folder, int(np.argmin(whole)) + 1 + late)
+        if moved:
+            folder = folder.rename(tmp_path / "elsewhere")
+        rest = self.fit(folder, 40)
         assert first + rest == whole
-        assert torch.equal(self.weights(tmp_path / "whole"), self.weights(tmp_path / "cut"))
+        assert torch.equal(self.weights(tmp_path / "whole"), self.weights(folder))
+
+    def test_only_the_weights_that_count_stay(self, tmp_path: Path) -> None:
+        self.fit(tmp_path, 40)
+        assert [path.name for path in tmp_path.glob("*/*.ckpt")] == ["best.ckpt"]
+        assert Store(tmp_path).has(self.recipe)
+
+    @pytest.mark.filterwarnings("ignore:.*could not find the monitored key")
+    def test_a_training_without_any_validation_ends_in_a_sentence(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match=r"left no best.ckpt"):
+            self.fit(tmp_path, 4, max_steps=1)
+
+
+class Cut(Exception):
+    """What ends a training here."""
 
 
 class Losses(pl.Callback):
-    def __init__(self) -> None:
+    def __init__(self, most: int = 1000) -> None:
         self.found: list[float] = []
+        self.most = most
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.found.append(float(trainer.callback_metrics["clean/val_loss"]))
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._end()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        if len(self.found) == self.most:
+            raise Cut
