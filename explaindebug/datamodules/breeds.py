@@ -17,6 +17,15 @@ STUDY = (
     *("pomeranian", "pug", "saint bernard", "wheaten terrier", "yorkshire terrier"),
 )
 Dogs = Literal["both", "pets", "stanford"]
+STANFORDS = {  # its names of breeds that Oxford-IIIT Pet calls otherwise
+    "basset hound": "basset",
+    "german shorthaired": "german short haired pointer",
+    "japanese chin": "japanese spaniel",
+    "leonberger": "leonberg",
+    "scottish terrier": "scotch terrier",
+    "staffordshire bull terrier": "staffordshire bullterrier",
+    "wheaten terrier": "soft coated wheaten terrier",
+}
 
 
 class DogBreeds(Official):
@@ -26,7 +35,7 @@ class DogBreeds(Official):
     dogs are cut out and others stand in rectangles, as in the user study.
 
     Args:
-        breeds: the classes, by either data set's names or their last words (`wheaten terrier` for
+        breeds: the classes, by either data set's names (`wheaten terrier`, which the other calls
             `soft-coated wheaten terrier`). Where not given, the ten of the user study.
         dogs: `both`, `pets` (outlines alone), or `stanford`.
         border: the trimaps' border between object and background counts as object.
@@ -36,7 +45,7 @@ class DogBreeds(Official):
         options: those of `Official`, but for `split`.
 
     Raises:
-        ConfigError: for a breed that is in none of the data sets, or two that are one.
+        ConfigError: for fewer than two breeds, or one that is named twice or in no data set.
 
     Source: Adebayo et al. 2020, section 6; the breeds are those of its authors' lists.
     """
@@ -44,7 +53,7 @@ class DogBreeds(Official):
     def __init__(
         self,
         *,
-        breeds: Sequence[str] = STUDY,
+        breeds: Sequence[str] | None = None,
         dogs: Dogs = "both",
         border: bool = True,
         train: Amount = None,
@@ -55,8 +64,8 @@ class DogBreeds(Official):
         super().__init__(train=train, val=val, test=test, split="random", **options)
         one_of("dogs", dogs, get_args(Dogs))
         self.dogs, self.border = dogs, border
-        self.breeds = tuple(" ".join(_words(breed)) for breed in breeds)
-        if len(set(self.breeds)) < max(2, len(self.breeds)):
+        self.breeds = tuple(_plain(breed) for breed in breeds or STUDY)
+        if len({_pets(breed) for breed in self.breeds}) < max(2, len(self.breeds)):
             raise ConfigError(f"breeds: two or more that differ, got {', '.join(self.breeds)}.")
 
     @property
@@ -72,23 +81,30 @@ class DogBreeds(Official):
             found.append(pets.pets(self.root, "breed", border=self.border))
         if self.dogs != "pets":
             found.append(stanford_dogs.stanford_dogs(self.root))
-        photos = [self._of(photo, one.classes) for one in found for photo in one.photos]
-        known = {name.casefold() for one in found for name in one.classes}
-        wanted = [photo for photo in photos if photo is not None]
+        numbers = {_pets(breed): k for k, breed in enumerate(self.breeds)}
+        photos = [
+            replace(photo, label=numbers[name])
+            for one in found
+            for photo in one.photos
+            if (name := _pets(one.classes[photo.label])) in numbers
+        ]
+        here = {photo.label for photo in photos}
         for k, breed in enumerate(self.breeds):
-            if not any(photo.label == k for photo in wanted):
-                raise ConfigError(f"no dog is a {breed!r}.{nearest(breed, sorted(known))}")
-        return Found(self.breeds, wanted)
-
-    def _of(self, photo: Photo, classes: Sequence[str]) -> Photo | None:
-        """The photo under its number here; None where its breed is not wanted."""
-        own = _words(classes[photo.label])
-        for k, breed in enumerate(self.breeds):
-            if own[-len(breed.split()) :] == breed.split():
-                return replace(photo, label=k)
-        return None
+            if k not in here:
+                known = sorted({_plain(name) for one in found for name in one.classes})
+                raise ConfigError(
+                    f"no picture shows a {breed!r}, one of the breeds asked for."
+                    f"{nearest(breed, known)}"
+                )
+        return Found(self.breeds, photos)
 
 
-def _words(breed: str) -> list[str]:
-    """`soft-coated_wheaten terrier` as its words."""
-    return breed.casefold().replace("_", " ").replace("-", " ").split()
+def _plain(breed: str) -> str:
+    """`Soft-coated_wheaten terrier` in one way of writing."""
+    return " ".join(breed.casefold().replace("_", " ").replace("-", " ").split())
+
+
+def _pets(breed: str) -> str:
+    """The name that Oxford-IIIT Pet has for a breed, where both data sets have it."""
+    plain = _plain(breed)
+    return {theirs: ours for ours, theirs in STANFORDS.items()}.get(plain, plain)

@@ -254,12 +254,15 @@ def test_the_real_imagenet_sample_serves_squeezenet(real_data: Path) -> None:
     assert (first == batch.label[:, None]).any(1).float().mean() > 0.7
 
 
+TERRIER = "soft-coated_wheaten_terrier"
+
+
 @pytest.fixture
 def kennel(tmp_path: Path) -> Path:
     """Beagles in both data sets, another breed in each."""
     make.pets(tmp_path)
     make.stanford_dogs(
-        tmp_path, breeds=("n02088364-beagle", "n02098105-soft-coated_wheaten_terrier")
+        tmp_path, breeds=("n02088364-beagle", f"n02098105-{TERRIER}")
     )
     return tmp_path
 
@@ -294,10 +297,17 @@ def test_breeds_of_one_data_set_need_the_other_not(kennel: Path, dogs: str) -> N
 
 
 def test_breeds_that_can_not_be_are_told(kennel: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no dog is a 'poodle'"):
+    with pytest.raises(ConfigError, match=r"no picture shows a 'poodle'"):
         DogBreeds(root=kennel, breeds=["beagle", "poodle"]).find()
-    with pytest.raises(ConfigError, match=r"'beegle'\..*beagle"):
+    with pytest.raises(ConfigError, match=r"'beegle', .*beagle"):
         DogBreeds(root=kennel, breeds=["beegle", "great pyrenees"]).find()
-    for breeds in (["beagle"], ["beagle", "Beagle"]):
+    with pytest.raises(ConfigError, match=r"no picture shows a 'terrier'"):
+        DogBreeds(root=kennel, breeds=["beagle", "terrier"]).find()
+    for twice in (["beagle"], ["beagle", "Beagle"], ["wheaten terrier", TERRIER.title()]):
         with pytest.raises(ConfigError, match="two or more that differ"):
-            DogBreeds(root=kennel, breeds=breeds)
+            DogBreeds(root=kennel, breeds=twice)
+
+
+def test_the_user_studys_breeds_are_the_default_and_known_by_either_name() -> None:
+    assert DogBreeds(root=".").breeds == DogBreeds(root=".", breeds=None).breeds
+    assert len(DogBreeds(root=".").breeds) == 10
