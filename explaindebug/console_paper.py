@@ -38,7 +38,7 @@ def print_claims(found: Sequence[Finding], console: Console | None = None) -> No
     for one in found:
         new = one.claim.number != before
         before = one.claim.number
-        run = one.entry.run.folder.name if one.entry else wording.NOTHING
+        run = one.entry.label if one.entry else wording.NOTHING
         start = (str(before), one.claim.statement) if new else ("", "")
         table.add_row(*start, run, one.measured.answer, one.beyond.answer)
     (console or Console()).print(table)

@@ -38,13 +38,16 @@ def sentences(missing: Iterable[Missing], scores: Scores) -> list[str]:
 
 def _sentence(test: str, arm: str, fault: str, found: dict[Key, set[int]], scores: Scores) -> str:
     inputs = max((len(column.rows) for key, column in scores if key.test == test), default=0)
-    methods, conditions = (
-        listed(list(dict.fromkeys(getattr(key, name) for key in found if getattr(key, name))))
-        for name in ("method", "condition")
-    )
-    where = ", ".join(filter(None, (test, conditions, arm)))
-    counts = {len(rows) for rows in found.values()}
-    most = f"{'up to ' if len(counts) > 1 else ''}{max(counts)} of {inputs} inputs"
+    methods = dict.fromkeys(key.method for key in found)
+    conditions = dict.fromkeys(key.condition for key in found if key.condition)
+    where = ", ".join(filter(None, (test, listed(list(conditions)), arm)))
     rows = sorted(set().union(*found.values()))
+    most = max(map(len, found.values()))
+    count = f"{most} of {inputs} inputs"
+    if most < len(rows) or most > min(map(len, found.values())):
+        count = f"up to {count} each, {len(rows)} in all"
     named = ", ".join(map(str, rows[:NAMED])) + (", ..." if len(rows) > NAMED else "")
-    return f"{methods} ({where}): {fault} for {most} (rows {named}); they have no score."
+    return (
+        f"{listed(list(methods), len(methods))} ({where}): {fault} for {count} (rows {named}); "
+        "they have no score."
+    )

@@ -38,12 +38,19 @@ def test_methods_conditions_and_draws_share_a_sentence_and_arms_and_faults_do_no
     ]
     assert sentences(found, table(10)) == [
         "grad and gbp (reinit, top 1, top 2, top 3 and 3 more, bug): the map is constant for up to "
-        "6 of 10 inputs (rows 0, 1, 2, 3, 4, 5); they have no score.",
+        "6 of 10 inputs each, 6 in all (rows 0, 1, 2, 3, 4, 5); they have no score.",
         "grad (reinit, control): the map is constant for 1 of 10 inputs (rows 5); they have no "
         "score.",
         "grad (reinit, top 1, bug): the map is not finite for 1 of 10 inputs (rows 9); they have "
         "no score.",
     ]
+
+
+def test_methods_are_all_named_and_other_inputs_of_each_are_all_counted() -> None:
+    names = [f"m{k}" for k in range(7)]
+    (said,) = sentences([Missing(key(m), CONSTANT, (k,)) for k, m in enumerate(names)], table(9))
+    assert "m0, m1, m2, m3, m4, m5 and m6 (reinit" in said
+    assert "up to 1 of 9 inputs each, 7 in all (rows 0, 1, 2, 3, 4, 5, 6)" in said
 
 
 def test_parts_of_the_inputs_give_what_all_of_them_would() -> None:

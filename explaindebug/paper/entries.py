@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from explaindebug.paper.kinds import experiment_of
@@ -20,6 +20,7 @@ class Entry:
 
     run: Run
     experiment: Experiment
+    called: str = ""  # where the name of its folder does not tell it from another's
 
     @classmethod
     def of(cls, run: Run, name: str | None = None) -> "Entry":
@@ -29,6 +30,11 @@ class Entry:
             ConfigError, DataError: see `experiment_of`.
         """
         return cls(run, experiment_of(run, name))
+
+    @property
+    def label(self) -> str:
+        """What a page calls it."""
+        return self.called or self.run.folder.resolve().name
 
     @property
     def test(self) -> TestResult:
@@ -56,6 +62,11 @@ class Entry:
         margin, level = (float(self.run.settings[name]) for name in ("margin", "level"))
         own = verdicts(self.run.result.tests, margin=margin, level=level)
         return {v.method: v for v in own if v.test == self.test.name}
+
+    def told_apart(self) -> "Entry":
+        """The same under a name that has the folder above and the experiment, too."""
+        above = self.run.folder.resolve().parent.name
+        return replace(self, called=f"{above}-{self.label}-{self.experiment.name}")
 
     def numbers(self, condition: str, similarity: str, arm: str = OURS) -> dict[str, Number]:
         """One arm of one comparison by the paper's names of methods; empty where not measured."""

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,7 +45,9 @@ def _lines(entry: Entry) -> Iterator[tuple[object, ...]]:
 
 def write_results(entries: Sequence[Entry], target: Path, *, command: str, title: str) -> Path:
     """Write the page of all runs, in the paper's order, and small pictures beside it."""
-    ordered = sorted(entries, key=place)
+    counts = Counter(entry.label for entry in entries)
+    unlike = [entry.told_apart() if counts[entry.label] > 1 else entry for entry in entries]
+    ordered = sorted(unlike, key=place)
     pictures = {entry: drawn(entry, target) for entry in ordered}
     return write_atomically(target, page(ordered, pictures, command=command, title=title))
 
@@ -60,7 +63,7 @@ def drawn(entry: Entry, target: Path) -> dict[str, str]:
     folder, found = target.parent / "pictures", {}
     with TemporaryDirectory() as fresh:
         for name, caption, source in _figures(entry, Path(fresh)):
-            small = small_picture(source, folder / f"{entry.run.folder.name}_{name}.png")
+            small = small_picture(source, folder / f"{entry.label}_{name}.png")
             found[str(small.relative_to(target.parent))] = caption
     return found
 

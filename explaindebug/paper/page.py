@@ -75,7 +75,7 @@ def evidence(found: Sequence[Finding]) -> Iterator[str]:
     yield from (f"*As measured.* {claim.means}", "", f"*Against control and null.* {claim.against}")
     yield ""
     for one in found:
-        where = f"{one.entry.run.folder.name}, {one.entry.experiment.title}" if one.entry else "–"
+        where = f"{one.entry.label}, {one.entry.experiment.title}" if one.entry else "–"
         yield f"* {where}"
         yield f"  * as measured: **{one.measured.answer}**. {one.measured.evidence}"
         yield f"  * against control and null: **{one.beyond.answer}**. {one.beyond.evidence}"
@@ -86,8 +86,8 @@ def evidence(found: Sequence[Finding]) -> Iterator[str]:
 
 def section(entry: Entry, pictures: Drawn) -> Iterator[str]:
     """One table or figure of the paper beside a run."""
-    name = entry.run.folder.name
-    yield from (f"## {entry.experiment.title} (`{name}`)", "", f"*{entry.experiment.question}*", "")
+    title = f"{entry.experiment.title} (`{entry.label}`)"
+    yield from (f"## {title}", "", f"*{entry.experiment.question}*", "")
     if entry.table is None:
         yield from ("Nothing of it was measured.", "")
     else:
@@ -99,4 +99,4 @@ def section(entry: Entry, pictures: Drawn) -> Iterator[str]:
     for path, caption in pictures.items():
         yield from (f"![{entry.experiment.title}: {caption}]({path})", "")
     yield from ("**What differs from the paper**", "", *(f"* {d}" for d in differs(entry)), "")
-    yield from (f"**The run** `{name}`", "", *grid(["", ""], facts(entry)))
+    yield from ("**The run**", "", *grid(["", ""], facts(entry)))

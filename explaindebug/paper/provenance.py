@@ -2,7 +2,8 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from importlib import resources
 from pathlib import PurePath
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 import yaml
 
 from explaindebug import wording
+from explaindebug.attributions.choice import chosen
 from explaindebug.paper.entries import Entry
 from explaindebug.paper.published import METHODS
 
 MINE = re.compile(r"(output|store|threads|workers|logger|hydra\.\S+)=|--config-(dir|path)")
 NETWORKS = {"figure7": "vgg16", "table3_vgg16": "vgg16"}  # else BVD-CNN
 PAPERS_INPUTS = 190
+ASKED = "attributions"  # the key of a configuration that says which methods
 
 
 def facts(entry: Entry) -> Iterator[tuple[str, str]]:
@@ -63,23 +66,28 @@ def differs(entry: Entry) -> Iterator[str]:
 def _options(entry: Entry) -> Iterator[str]:
     """`SGrad samples 20 (50)` for each method whose options are not the preset's."""
     text = resources.files("explaindebug.configs").joinpath("preset/paper2020.yaml").read_text()
-    preset = _by_method(yaml.safe_load(text)["attributions"])
-    for method, own in _by_method(entry.run.settings.get("attributions", ())).items():
-        theirs = preset.get(method, {})
-        others = {**theirs, **own}
-        said = [
-            f"{key} {own.get(key, 'as by default')} ({theirs.get(key, 'by default')})"
-            for key in others
-            if own.get(key) != theirs.get(key)
-        ]
-        if said:
-            yield f"{entry.names.get(method, method)} {', '.join(said)}"
+    preset = chosen(yaml.safe_load(text)[ASKED], references=True)
+    for key, own in chosen(_asked(entry.run.settings), references=True).items():
+        theirs = preset.get(key.partition("(")[0])
+        if theirs is not None and own != theirs:
+            pairs = ((f.name, getattr(own, f.name), getattr(theirs, f.name)) for f in fields(own))
+            said = [f"{name} {mine} ({other})" for name, mine, other in pairs if mine != other]
+            yield f"{entry.names.get(key, key)} {', '.join(said)}"
 
 
-def _by_method(specs: Iterable[Any]) -> dict[str, dict[str, Any]]:
-    """The options of each method, as they are given in a configuration."""
-    pairs = (spec.items() if isinstance(spec, Mapping) else ((spec, None),) for spec in specs)
-    return {str(name): dict(options or {}) for own in pairs for name, options in own}
+def _asked(settings: Mapping[str, Any]) -> Any:
+    """The methods of a run; those that were asked for as {name: options} out of dotted keys."""
+    if ASKED in settings:
+        return settings[ASKED]
+    asked: dict[str, Any] = {}
+    for key, value in settings.items():
+        if key.startswith(f"{ASKED}."):
+            *path, last = key.split(".")[1:]
+            node = asked
+            for name in path:
+                node = node.setdefault(name, {})
+            node[last] = value
+    return asked
 
 
 def command(line: str) -> str:

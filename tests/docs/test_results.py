@@ -115,7 +115,7 @@ def test_sections_stand_in_the_papers_order_and_claims_are_judged_by_every_run(
     runs = [seven, table2(tmp_path / "one"), table2(tmp_path / "two")]
     page = results.main([*map(str, runs), "--page", str(tmp_path / "docs/page.md")])
     text = page.read_text()
-    places = [text.index(f"**The run** `{name}`") for name in ("one", "two", "seven")]
+    places = [text.index(f" (`{name}`)\n") for name in ("one", "two", "seven")]
     assert places == sorted(places)
     claim = text.split("### Claim 2\n")[1].split("### Claim 3\n")[0]
     assert claim.count("as measured: **can't tell here**") == 2
@@ -128,6 +128,14 @@ def test_sections_stand_in_the_papers_order_and_claims_are_judged_by_every_run(
     assert small.stat().st_size < 300_000
     with Image.open(small) as image:
         assert image.width / image.height == pytest.approx(7 / 9, abs=0.02)
+
+
+def test_runs_whose_folders_are_called_alike_are_told_apart(tmp_path: Path) -> None:
+    runs = [table2(tmp_path / seed / "table2") for seed in ("first", "second")]
+    text = results.main([*map(str, runs), "--page", str(tmp_path / "page.md")]).read_text()
+    for seed in ("first", "second"):
+        assert f"## Table 2: spurious backgrounds (`{seed}-table2-table2`)" in text
+        assert (tmp_path / f"pictures/{seed}-table2-table2_effects.png").is_file()
 
 
 def test_a_folder_without_a_run_is_told_of(tmp_path: Path) -> None:

@@ -1,33 +1,48 @@
 """What a page says of how a run was made, and of what it has otherwise than the paper."""
 
 from pathlib import Path
+from typing import Any
 
 import paper_runs
+import pytest
 
+from explaindebug.attributions.method import ATTRIBUTIONS
 from explaindebug.paper.provenance import command, differs
 
 GT1 = {("gt1", "bug", "ssim"): {"Grad": (0.5, 0.01), "SGrad": (0.5, 0.01), "GBP": (0.5, 0.01)}}
 
 
+def options(folder: Path, attributions: Any) -> str:
+    """What a page says of a run's options, nothing where it is silent."""
+    entry = paper_runs.entry(folder / "run", "table2", GT1, attributions=attributions)
+    return "".join(one for one in differs(entry) if one.startswith("Options"))
+
+
 def test_options_that_are_not_the_presets_are_said_with_both_values(tmp_path: Path) -> None:
-    specs = ["grad", "gbp", {"sgrad": {"samples": 20, "noise": 0.15}}]
-    entry = paper_runs.entry(tmp_path / "run", "table2", GT1, attributions=specs)
-    (said,) = (one for one in differs(entry) if one.startswith("Options"))
+    said = options(tmp_path, ["grad", "gbp", {"sgrad": {"samples": 20, "noise": 0.15}}])
     assert said == "Options of methods, and those of `preset=paper2020`: SGrad samples 20 (50)."
 
 
-def test_an_option_that_only_one_of_both_names_is_said(tmp_path: Path) -> None:
-    specs = ["sgrad", {"grad": {"magnitude": True}}]
-    entry = paper_runs.entry(tmp_path / "run", "table2", GT1, attributions=specs)
-    (said,) = (one for one in differs(entry) if one.startswith("Options"))
-    assert "SGrad samples as by default (50), noise as by default (0.15)" in said
-    assert "Grad magnitude True (by default)" in said
+@pytest.mark.parametrize("asked", ["sgradsq", ["sgradsq"], {"sgradsq": {}}, "all"])
+def test_the_defaults_are_options_too_however_they_were_asked_for(
+    tmp_path: Path, asked: Any
+) -> None:
+    default = ATTRIBUTIONS.build("sgradsq")
+    said = options(tmp_path, asked)
+    assert f"samples {default.samples} (50)" in said
+    assert "LIME" not in said or asked == "all"
 
 
-def test_the_presets_own_options_are_no_difference(tmp_path: Path) -> None:
-    specs = ["grad", {"sgrad": {"noise": 0.15, "samples": 50}}]
-    entry = paper_runs.entry(tmp_path / "run", "table2", GT1, attributions=specs)
-    assert not any(one.startswith("Options") for one in differs(entry))
+def test_a_mapping_of_methods_is_one_of_them(tmp_path: Path) -> None:
+    lime = {"samples": 7, "segmenter": {"quickshift": {"kernel_size": 3}}}
+    said = options(tmp_path, {"sgrad": {"samples": 5}, "lime": lime})
+    assert "SGrad samples 5 (50)" in said
+    assert "samples 7 (1000)" in said
+
+
+@pytest.mark.parametrize("asked", [["grad", {"sgrad": {"noise": 0.15, "samples": 50}}], ["grad"]])
+def test_the_presets_own_options_are_no_difference(tmp_path: Path, asked: Any) -> None:
+    assert options(tmp_path, asked) == ""
 
 
 def test_a_command_is_told_without_what_belongs_to_one_machine() -> None:
