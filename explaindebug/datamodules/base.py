@@ -30,8 +30,9 @@ class DebugDataModule(LightningDataModule, ABC):
         batch_size: pictures per batch.
         workers: processes that prepare batches; 0 is fastest for pictures in memory.
         seed: of the data and of the order of the training batches.
-        augment: what is done to training pictures: none, flip (half of them, left to right), or
-            flip_shift (and moved by up to a tenth of the side).
+        augment: what is done to training pictures: none, flip (half of them, left to right),
+            flip_shift (and moved by up to a tenth of the side), or flip_turn (and half of them
+            upside down, all turned by up to 90 degrees).
         normalise: how bytes become numbers: None takes mean 0.5 and deviation 0.25, `imagenet` what
             networks with ImageNet's weights expect, {mean: [...], std: [...]} of pictures in [0, 1]
             anything else.

@@ -95,7 +95,11 @@ def turned(images: Tensor, most: float) -> Tensor:
 
 
 def augmented(images: ImageSet, augment: Augment) -> Dataset[Sample]:
-    """The pictures to train on; `flip_shift` moves them by up to a tenth of their side."""
+    """The pictures to train on.
+
+    `flip_shift` moves them by up to a tenth of their side, `flip_turn` flips them both ways and
+    turns them by up to `TURN` degrees.
+    """
     if augment == "none":
         return images
     shift = round(images.size[1] / 10) if augment == "flip_shift" else 0
