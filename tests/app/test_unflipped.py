@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from explaindebug.app import main
 
 SMALL = (
@@ -40,3 +42,22 @@ def test_unflipped_examples_stand_beside_the_flipped_ones(
     assert [asked["condition"] for asked in results["questions"]] == ["unflipped"]
     said = " ".join(capsys.readouterr().out.split())
     assert "Are maps of rightly labelled examples less like the reference's, too?" in said
+
+
+def test_each_network_may_explain_its_own_class(tmp_path: Path, monkeypatch: Any) -> None:
+    """Of one logit, the map of the other class is the same with the other sign."""
+    monkeypatch.chdir(tmp_path)
+    signed = ("postprocessing.sign=signed", "postprocessing.channels=none", "probe=24")
+    signed += ("trainer.max_epochs=5", "bug.labels.rate=0.4")
+    found = []
+    for own in ("false", "true"):
+        more = (*signed, f"bug.labels.own_target={own}", f"output=own-{own}")
+        monkeypatch.setattr(sys, "argv", ["train.py", *SMALL, *more])
+        main()
+        with open(f"own-{own}/scores.csv", newline="") as file:
+            lines = list(csv.DictReader(file))
+        found.append([float(x["value"]) for x in lines if x["role"] in ("bug", "control")])
+    theirs, own = map(np.array, found)
+    np.testing.assert_allclose(np.abs(theirs), np.abs(own), atol=1e-6)
+    turned = np.sign(theirs) != np.sign(own)
+    assert 0 < turned.sum() < len(own)

@@ -37,6 +37,7 @@ class Labels(BugTest):
     explanations: ClassVar[int] = 6
 
     rate: float = 0.1
+    own_target: bool = False  # explain the class that each network predicts, not the reference's
     detect: int = 64  # training examples, half of them flipped, that detectors must tell apart
 
     def __post_init__(self) -> None:
@@ -103,6 +104,7 @@ class Labels(BugTest):
             condition=condition,
             reference=bench.network(CLEAN),
             control=bench.network(TWIN),
+            own_target=self.own_target,
             **bench.options("data", bar),
         )
         batches = loader(examples, batch_size=BATCH)

@@ -64,7 +64,11 @@ MISLABELLED = Claim(
     alike,
     no_less_than_a_twin,
     "A low SSIM of a method does not mean that its maps know the label: two networks that differ "
-    "in their seed alone may differ as much, which is the column *Control*. A verdict *shows* "
+    "in their seed alone may differ as much, which is the column *Control*. A network that knows "
+    "its wrong labels by heart is against the class that the other predicts, so that it explains "
+    "why *not*: maps that carry the logit's sign turn round, those that start from positive "
+    "relevance are empty; with `bug.labels.own_target=true` each explains its own class. A verdict "
+    "*shows* "
     "may be of the whole network, which is worse for its wrong labels, and not of these "
     "examples: the condition *unflipped* of the same run has the same networks on examples that "
     "were labelled right. Whether a person could find the examples is asked by the detectors, "
