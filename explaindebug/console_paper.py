@@ -1,6 +1,6 @@
 """The paper's table in a terminal: theirs, ours, and beside it control and matched null."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Console
@@ -12,6 +12,7 @@ from explaindebug.console import ASCII, SIGNS, STYLES
 from explaindebug.paper.claims import Finding
 from explaindebug.paper.entries import Entry
 from explaindebug.paper.judging import number
+from explaindebug.paper.markdown import parts
 from explaindebug.paper.tables import OURS, PAPER, Column, Number
 
 HEADS = {PAPER: "paper", OURS: "ours", "Control": "control", "Null: noise": "noise"}
@@ -48,9 +49,10 @@ def _print(entry: Entry, console: Console) -> None:
     if entry.table is None:
         return
     console.print(Text(f"\n{entry.experiment.title}", style="bold"))
+    answered = {column.name for column in parts(entry.table.columns)[0]}  # as in paper.md
     for name in entry.table.comparisons:
         columns = [column for column in entry.table.columns if column.name == name]
-        console.print(_table(entry, name, columns))
+        console.print(_table(entry, name, columns, answered=name in answered))
     console.print(
         Text(
             "paper: as printed. control: the same without the bug. noise, shuffled: maps that know "
@@ -60,25 +62,25 @@ def _print(entry: Entry, console: Console) -> None:
     )
 
 
-def _table(entry: Entry, name: str, columns: list[Column]) -> Table:
+def _table(entry: Entry, name: str, columns: list[Column], *, answered: bool) -> Table:
     assert entry.table is not None
     table = Table(title=name, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Method", no_wrap=True)
     for column in columns:
         head = HEADS.get(column.arm, column.arm.removeprefix("Null: "))
         table.add_column(head, justify="right", style=STYLED.get(column.arm, "dim"))
-    if entry.verdicts:
-        table.add_column("shows it?", no_wrap=True)
-    if entry.table.words:
-        table.add_column("paper says", no_wrap=True)
+    words = _words(entry) if answered else {}
+    for head in words:
+        table.add_column(head, no_wrap=True)
     places = [entry.table.columns.index(column) for column in columns]
     for method, row in entry.table.rows.items():
         cells = [_cell(row[place]) for place in places]
-        table.add_row(entry.names[method], *cells, *_judged(entry, method))
+        said = [found.get(method, Text(wording.NOTHING)) for found in words.values()]
+        table.add_row(entry.names[method], *cells, *said)
     ends = [entry.table.ranges[place] for place in places]
-    said = [f"{number(e[0])} to {number(e[1])}" if e else wording.NOTHING for e in ends]
+    spread = [f"{number(e[0])} to {number(e[1])}" if e else wording.NOTHING for e in ends]
     table.add_section()
-    table.add_row("all methods", *said)
+    table.add_row("all methods", *spread)
     return table
 
 
@@ -86,11 +88,11 @@ def _cell(x: Number | None) -> str:
     return wording.NOTHING if x is None else number(x.mean)
 
 
-def _judged(entry: Entry, method: str) -> Iterator[Text]:
-    """The run's verdict, and what the paper says in words, where there are such."""
-    if entry.verdicts:
-        answer = entry.verdicts[method].answer if method in entry.verdicts else ""
-        sign = f"{SIGNS[answer]} {answer}" if answer else wording.NOTHING
-        yield Text(sign, STYLES.get(answer, "dim"))
-    if entry.table and entry.table.words:
-        yield Text(entry.table.words.get(method, ""))
+def _words(entry: Entry) -> dict[str, Mapping[str, Text]]:
+    """Columns of words by method: the run's verdict, and what the paper says."""
+    signs = {
+        m: Text(f"{SIGNS[v.answer]} {v.answer}", STYLES[v.answer])
+        for m, v in entry.verdicts.items()
+    }
+    papers = {m: Text(word) for m, word in (entry.table.words if entry.table else {}).items()}
+    return {head: found for head, found in (("shows it?", signs), ("paper says", papers)) if found}
