@@ -8,7 +8,7 @@ from explaindebug.paper.claims import CLAIMS, Finding, findings
 from explaindebug.paper.entries import Entry
 from explaindebug.paper.judging import FAILS, UNKNOWN, Answer
 from explaindebug.paper.markdown import grid, tables
-from explaindebug.paper.provenance import differs, facts
+from explaindebug.paper.provenance import differs, facts, titled
 from explaindebug.paper.published import ACCURACIES
 
 Drawn = Mapping[str, str]  # pictures' paths, as seen from the page, and their captions
@@ -75,7 +75,7 @@ def evidence(found: Sequence[Finding]) -> Iterator[str]:
     yield from (f"*As measured.* {claim.means}", "", f"*Against control and null.* {claim.against}")
     yield ""
     for one in found:
-        where = f"{one.entry.label}, {one.entry.experiment.title}" if one.entry else "–"
+        where = f"{one.entry.label}, {titled(one.entry)}" if one.entry else "–"
         yield f"* {where}"
         yield f"  * as measured: **{one.measured.answer}**. {one.measured.evidence}"
         yield f"  * against control and null: **{one.beyond.answer}**. {one.beyond.evidence}"
@@ -86,8 +86,7 @@ def evidence(found: Sequence[Finding]) -> Iterator[str]:
 
 def section(entry: Entry, pictures: Drawn) -> Iterator[str]:
     """One table or figure of the paper beside a run."""
-    title = f"{entry.experiment.title} (`{entry.label}`)"
-    yield from (f"## {title}", "", f"*{entry.experiment.question}*", "")
+    yield from (f"## {titled(entry)} (`{entry.label}`)", "", f"*{entry.experiment.question}*", "")
     if entry.table is None:
         yield from ("Nothing of it was measured.", "")
     else:

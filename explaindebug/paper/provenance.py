@@ -21,6 +21,22 @@ PAPERS_INPUTS = 190
 ASKED = "attributions"  # the key of a configuration that says which methods
 
 
+def titled(entry: Entry) -> str:
+    """What the run is put beside, and the network that stands in for the paper's."""
+    own = stand_in(entry)
+    return f"{entry.experiment.title}{f', here {own}' if own else ''}"
+
+
+def stand_in(entry: Entry) -> str:
+    """The network's name where it is not the paper's; empty where it is."""
+    own = str(entry.run.settings.get("model.name", "unknown"))
+    return "" if own == _network(entry) else own
+
+
+def _network(entry: Entry) -> str:
+    return NETWORKS.get(entry.experiment.name, "bvd_cnn")
+
+
 def facts(entry: Entry) -> Iterator[tuple[str, str]]:
     """What somebody needs to make the same again, and how good its networks are."""
     made, settings = entry.run.result.made, entry.run.settings
@@ -42,10 +58,8 @@ def facts(entry: Entry) -> Iterator[tuple[str, str]]:
 def differs(entry: Entry) -> Iterator[str]:
     """What is otherwise than in the paper: in this run, and in any of ours."""
     settings = entry.run.settings
-    network = NETWORKS.get(entry.experiment.name, "bvd_cnn")
-    own = settings.get("model.name", "unknown")
-    if own != network:
-        yield f"The network is `{own}`, where the paper has {network}."
+    if own := stand_in(entry):
+        yield f"The network is `{own}`, where the paper has {_network(entry)}."
     size = settings.get("data.size", "unknown")
     yield f"Pictures of {size} px, by `{_module(entry, 'data')}`; the paper does not say its own."
     inputs = _inputs(entry)

@@ -7,7 +7,7 @@ import paper_runs
 import pytest
 
 from explaindebug.attributions.method import ATTRIBUTIONS
-from explaindebug.paper.provenance import command, differs
+from explaindebug.paper.provenance import command, differs, titled
 
 GT1 = {("gt1", "bug", "ssim"): {"Grad": (0.5, 0.01), "SGrad": (0.5, 0.01), "GBP": (0.5, 0.01)}}
 
@@ -48,3 +48,12 @@ def test_the_presets_own_options_are_no_difference(tmp_path: Path, asked: Any) -
 def test_a_command_is_told_without_what_belongs_to_one_machine() -> None:
     line = "python train.py --config-dir /home/me/conf data.root=/home/me/photos output=x seed=3"
     assert command(line) == "python train.py data.root=.../photos seed=3"
+
+
+def test_a_network_that_stands_in_for_the_papers_is_named(tmp_path: Path) -> None:
+    columns = {("top 1", "bug", "ssim"): {"Grad": (0.5, 0.01)}}
+    for name, expected in (("vgg16", ""), ("squeezenet1_0", ", here squeezenet1_0")):
+        model = {"model": {"name": name}, "stages": ("top 1",)}
+        entry = paper_runs.entry(tmp_path / name, "figure7", columns, **model)
+        assert titled(entry) == f"Figure 7: lost weights{expected}"
+        assert bool(expected) == any("where the paper has vgg16" in one for one in differs(entry))
