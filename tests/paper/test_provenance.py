@@ -7,7 +7,7 @@ import paper_runs
 import pytest
 
 from explaindebug.attributions.method import ATTRIBUTIONS
-from explaindebug.paper.provenance import command, differs, titled
+from explaindebug.paper.provenance import command, differs, facts, titled
 
 GT1 = {("gt1", "bug", "ssim"): {"Grad": (0.5, 0.01), "SGrad": (0.5, 0.01), "GBP": (0.5, 0.01)}}
 
@@ -57,3 +57,16 @@ def test_a_network_that_stands_in_for_the_papers_is_named(tmp_path: Path) -> Non
         entry = paper_runs.entry(tmp_path / name, "figure7", columns, **model)
         assert titled(entry) == f"Figure 7: lost weights{expected}"
         assert bool(expected) == any("where the paper has vgg16" in one for one in differs(entry))
+
+
+def test_another_order_is_said_and_folders_are_not(tmp_path: Path) -> None:
+    columns = {("top 1", "bug", "ssim"): {"Grad": (0.5, 0.01)}}
+    told = {"network to debug": "squeezenet1_0 with the weights of /home/me/w/squeeze.pt, as it is"}
+    bug = {"bug": {"reinit": {"order": "independent"}}}
+    entry = paper_runs.entry(
+        tmp_path / "run", "figure7", columns, stages=("top 1",), facts=told, **bug
+    )
+    assert any("at one stage alone" in one for one in differs(entry))
+    assert dict(facts(entry))["network to debug"] == (
+        "squeezenet1_0 with the weights of .../squeeze.pt, as it is"
+    )
