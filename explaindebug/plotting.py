@@ -117,9 +117,9 @@ def svg(figure: Figure, *, title: str, prefix: str) -> str:
     return re.sub(r'<svg [^>]*?(viewBox="[^"]*")[^>]*>', head, text, count=1)
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write `path`.png (300 dpi) and `path`.pdf, on white, each whole or not at all."""
-    for kind in ("png", "pdf"):
+def save(figure: Figure, path: Path, kinds: Sequence[str] = ("png", "pdf")) -> None:
+    """Write `path`.png (300 dpi), `path`.pdf or both, on white, each whole or not at all."""
+    for kind in kinds:
         with (
             matplotlib.rc_context(STYLE),
             replacing(path.with_name(f"{path.name}.{kind}"), binary=True) as file,

@@ -5,7 +5,7 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, get_args
+from typing import Any
 
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
@@ -63,8 +63,8 @@ class Settings:
             raise ConfigError(f"threads must be at least 1, or null, got {self.threads}.")
         if self.lr <= 0:
             raise ConfigError(f"lr must be above 0, got {self.lr}.")
-        if self.schedule not in get_args(Schedule):
-            known = ", ".join(get_args(Schedule))
+        if self.schedule not in typing.get_args(Schedule):
+            known = ", ".join(typing.get_args(Schedule))
             raise ConfigError(f"unknown schedule {self.schedule!r}. Known: {known}.")
         if self.patience is not None and self.patience < 1:
             raise ConfigError(f"patience must be at least 1, or null, got {self.patience}.")

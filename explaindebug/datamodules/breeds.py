@@ -17,14 +17,14 @@ STUDY = (
     *("pomeranian", "pug", "saint bernard", "wheaten terrier", "yorkshire terrier"),
 )
 Dogs = Literal["both", "pets", "stanford"]
-STANFORDS = {  # its names of breeds that Oxford-IIIT Pet calls otherwise
-    "basset hound": "basset",
-    "german shorthaired": "german short haired pointer",
-    "japanese chin": "japanese spaniel",
-    "leonberger": "leonberg",
-    "scottish terrier": "scotch terrier",
-    "staffordshire bull terrier": "staffordshire bullterrier",
-    "wheaten terrier": "soft coated wheaten terrier",
+PETS_NAMES = {  # of breeds that Stanford Dogs calls otherwise, by its names
+    "basset": "basset hound",
+    "german short haired pointer": "german shorthaired",
+    "japanese spaniel": "japanese chin",
+    "leonberg": "leonberger",
+    "scotch terrier": "scottish terrier",
+    "staffordshire bullterrier": "staffordshire bull terrier",
+    "soft coated wheaten terrier": "wheaten terrier",
 }
 
 
@@ -107,4 +107,4 @@ def _plain(breed: str) -> str:
 def _pets(breed: str) -> str:
     """The name that Oxford-IIIT Pet has for a breed, where both data sets have it."""
     plain = _plain(breed)
-    return {theirs: ours for ours, theirs in STANFORDS.items()}.get(plain, plain)
+    return PETS_NAMES.get(plain, plain)

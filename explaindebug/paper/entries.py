@@ -13,6 +13,8 @@ from explaindebug.runs import Run
 from explaindebug.verdicts import Verdict, verdicts
 from explaindebug.wording import is_void
 
+TOP_DOWN = "top_down"  # the paper's order
+
 
 @dataclass(frozen=True, eq=False)
 class Entry:
@@ -62,6 +64,11 @@ class Entry:
         margin, level = (float(self.run.settings[name]) for name in ("margin", "level"))
         own = verdicts(self.run.result.tests, margin=margin, level=level)
         return {v.method: v for v in own if v.test == self.test.name}
+
+    @property
+    def order(self) -> str:
+        """In which a cascade's layers lose their weights."""
+        return str(self.run.settings.get("bug.reinit.order", TOP_DOWN))
 
     def told_apart(self) -> "Entry":
         """The same under a name that has the folder above and the experiment, too."""

@@ -72,10 +72,10 @@ def _figures(entry: Entry, fresh: Path) -> Iterator[tuple[str, str, Path]]:
     """Name, caption and file of each: numbers are drawn anew, maps lie in the run's folder."""
     test = entry.test
     if entry.verdicts:
-        save(effects(list(entry.verdicts.values()), entry.names), fresh / "effects")
+        save(effects(list(entry.verdicts.values()), entry.names), fresh / "effects", ["png"])
         yield "effects", "bug and control, and the effect with its interval", fresh / "effects.png"
     if test.stages:
-        save(cascade(test, entry.names), fresh / "curves")
+        save(cascade(test, entry.names), fresh / "curves", ["png"])
         yield "curves", "stage by stage", fresh / "curves.png"
         if (maps := entry.run.folder / MAPS).is_file():
             yield "maps", "maps, stage by stage", maps

@@ -12,14 +12,13 @@ import yaml
 
 from explaindebug import wording
 from explaindebug.attributions.choice import chosen
-from explaindebug.paper.entries import Entry
+from explaindebug.paper.entries import TOP_DOWN, Entry
 from explaindebug.paper.published import METHODS
 
 MINE = re.compile(r"(output|store|threads|workers|logger|hydra\.\S+)=|--config-(dir|path)")
 FOLDERS = re.compile(r"(?<!\S)/(?:[^/\s]+/)+")  # of an absolute path, without its last name
 NETWORKS = {"figure7": "vgg16", "table3_vgg16": "vgg16"}  # else BVD-CNN
 PAPERS_INPUTS = 190
-TOP_DOWN = "top_down"
 ORDERS = {"bottom_up": "from the input on", "independent": "at one stage alone, the others kept"}
 ASKED = "attributions"  # the key of a configuration that says which methods
 
@@ -63,9 +62,9 @@ def differs(entry: Entry) -> Iterator[str]:
     settings = entry.run.settings
     if own := stand_in(entry):
         yield f"The network is `{own}`, where the paper has {_network(entry)}."
-    order = settings.get("bug.reinit.order", TOP_DOWN)
-    if order != TOP_DOWN:
-        yield f"Weights are lost {ORDERS[order]}: the stages of the table are those of this order."
+    if entry.order != TOP_DOWN:
+        how = ORDERS[entry.order]
+        yield f"Weights are lost {how}: the stages of the table are those of this order."
     size = settings.get("data.size", "unknown")
     yield f"Pictures of {size} px, by `{_module(entry, 'data')}`; the paper does not say its own."
     inputs = _inputs(entry)

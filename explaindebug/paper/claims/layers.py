@@ -7,7 +7,7 @@ import numpy as np
 from explaindebug import wording
 from explaindebug.nulls import MATCHED
 from explaindebug.paper.claims.claim import Claim, Said
-from explaindebug.paper.entries import Entry
+from explaindebug.paper.entries import TOP_DOWN, Entry
 from explaindebug.paper.judging import (
     FAILS,
     HOLDS,
@@ -32,9 +32,8 @@ FACT = "predictions that stay as they were"
 def invariance(entry: Entry) -> Said:
     """Six methods keep more than half where half of the layers are lost, six others don't."""
     stages = entry.test.stages
-    order = entry.run.settings.get("bug.reinit.order", "top_down")
-    if not stages or order != "top_down":
-        return Said(UNKNOWN, f"The run lost its weights in another order ({order}).")
+    if not stages or entry.order != TOP_DOWN:
+        return Said(UNKNOWN, f"The run lost its weights in another order ({entry.order}).")
     found = {entry.names[m]: kept(entry, m) for m in entry.test.scores.unique("method")}
     more = {m: _more(found[m]) for m in INVARIANT if m in found}
     less: dict[str, Answer] = {m: _less(found[m]) for m in NOT_INVARIANT if m in found}
