@@ -84,7 +84,7 @@ def _survey(model: nn.Module, image: Tensor) -> Survey:
     def note(x: Tensor) -> Tensor:
         if (where := x.untyped_storage().data_ptr()) not in weights:
             kept[where] = x.untyped_storage().nbytes()
-        return x
+        return x.detach()  # x itself would tie its graph into a cycle that nothing collects
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
         logits = logits_of(model, image.clone().requires_grad_())
