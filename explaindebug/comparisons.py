@@ -14,6 +14,7 @@ from explaindebug.errors import DataError
 from explaindebug.missing import Missing
 from explaindebug.nulls import Inputs, Rows, null
 from explaindebug.postprocessing import ROBUST, PostProcessing
+from explaindebug.roles import BUG, null_role
 from explaindebug.scores import Floats, Key, Scores
 from explaindebug.similarities import SIMILARITIES, Similarity
 from explaindebug.similarities.similarity import chunks
@@ -139,10 +140,10 @@ class Comparison:
         _check(reference, candidate, rows)
         values, faults = self._measure(reference, candidate)
         self._add(scores, key, rows, values)
-        if key.role == "bug":
+        if key.role == BUG:
             inputs = Inputs(candidate, rows, images, self.seed)
             for name in self.nulls:
-                role = key._replace(role=f"null: {name}")
+                role = key._replace(role=null_role(name))
                 self._add(scores, role, rows, self._null(name, reference, inputs))
         return [
             Missing(key, fault, tuple(rows[where].tolist()))

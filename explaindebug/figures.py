@@ -9,7 +9,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from explaindebug import wording
+from explaindebug import roles, wording
 from explaindebug.cascade.cascaded import curve as staged
 from explaindebug.plotting import (
     ACCENT,
@@ -85,12 +85,12 @@ def cascade(test: TestResult, names: Mapping[str, str], *, similarity: str = "")
     panel each, no legend has to tell sixteen lines apart.
     """
     similarity = similarity or test.headline.similarity
-    staged = test.scores.select(similarity=similarity, role="bug")
+    staged = test.scores.select(similarity=similarity, role=roles.BUG)
     known = {key.method for key, _ in staged if key.condition in test.stages}
     methods = [name for name in names if name in known]
     wide = columns(len(methods))
     rows = max(1, -(-len(methods) // wide))
-    curves = {m: curve(test, m, similarity, "bug")[0] for m in methods}
+    curves = {m: curve(test, m, similarity, roles.BUG)[0] for m in methods}
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(2.05 * wide, 0.6 + 1.45 * rows), layout="constrained")
         panels = figure.subplots(rows, wide, sharex=True, sharey=True, squeeze=False).ravel()
@@ -135,13 +135,14 @@ def _effect(axes: Axes, y: int, verdict: Verdict) -> None:
 
 
 def _curve(axes: Axes, test: TestResult, method: str, similarity: str) -> None:
-    mean, spread = curve(test, method, similarity, "bug")
+    mean, spread = curve(test, method, similarity, roles.BUG)
     x = np.arange(len(mean))
     axes.fill_between(x, mean - spread, mean + spread, color=ACCENT, alpha=0.18, linewidth=0)
     axes.plot(x, mean, **LINES["bug"])
     for role in test.scores.select(method=method, similarity=similarity).unique("role"):
-        if role.partition(":")[0] != "bug":  # "control", "control: 2", "null: gaussian"
-            axes.plot(x, curve(test, method, similarity, role)[0], **LINES[role.partition(":")[0]])
+        arm = roles.Role.of(role).arm
+        if arm != roles.BUG:
+            axes.plot(x, curve(test, method, similarity, role)[0], **LINES[arm])
 
 
 def columns(panels: int) -> int:

@@ -31,7 +31,7 @@ def sentences(missing: Iterable[Missing], scores: Scores) -> list[str]:
     """
     groups: dict[tuple[str, str, str], dict[Key, set[int]]] = {}
     for key, fault, rows in missing:
-        group = groups.setdefault((key.test, key.role.partition(":")[0], fault), {})
+        group = groups.setdefault((key.test, key.arm, fault), {})
         group.setdefault(key, set()).update(rows)
     return [_sentence(*name, found, scores) for name, found in groups.items()]
 

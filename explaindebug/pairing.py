@@ -8,6 +8,7 @@ import numpy as np
 
 from explaindebug.errors import DataError
 from explaindebug.results import Headline, TestResult
+from explaindebug.roles import BUG, CONTROL
 from explaindebug.scores import Column, Floats, Ints, Key
 
 
@@ -51,13 +52,13 @@ def pair(result: TestResult, method: str) -> Paired:
     """
     headline = result.headline
     arms = _arms(result, method)
-    if not arms["bug"]:
+    if not arms[BUG]:
         return Paired(trouble=f"{_what(headline)} was not measured.")
-    if not arms["control"]:
+    if not arms[CONTROL]:
         return Paired(
             trouble=f"{_what(headline)} has no control: what it is without the bug is not known."
         )
-    columns = arms["bug"] + arms["control"]
+    columns = arms[BUG] + arms[CONTROL]
     rows = reduce(np.intersect1d, [column.rows for column in columns])
     if not len(rows):
         return Paired(
@@ -65,10 +66,10 @@ def pair(result: TestResult, method: str) -> Paired:
         )
     values = np.stack([column.values[np.isin(column.rows, rows)] for column in columns])
     known = ~np.isnan(values).any(0)
-    bug, control = np.split(values[:, known], [len(arms["bug"])])
+    bug, control = np.split(values[:, known], [len(arms[BUG])])
     missing = int((~known).sum())
     if not known.any():
-        return Paired(missing=missing, trouble=_all_nan(headline, values, len(arms["bug"])))
+        return Paired(missing=missing, trouble=_all_nan(headline, values, len(arms[BUG])))
     means = bug.mean(0), control.mean(0), bug.mean(1), control.mean(1)
     return Paired(*means, rows[known], _clusters(result, rows)[known], missing)
 
@@ -122,11 +123,10 @@ def _clusters(result: TestResult, rows: Ints) -> Ints:
 def _arms(result: TestResult, method: str) -> dict[str, list[Column]]:
     """The columns of the headline's numbers, by arm."""
     where = Key(result.name, method, result.headline.condition, "", result.headline.similarity)
-    arms: dict[str, list[Column]] = {"bug": [], "control": []}
+    arms: dict[str, list[Column]] = {BUG: [], CONTROL: []}
     for key, column in result.scores:
-        arm = key.role.partition(":")[0]
-        if key._replace(role="") == where and arm in arms:
-            arms[arm].append(column)
+        if key._replace(role="") == where and key.arm in arms:
+            arms[key.arm].append(column)
     return arms
 
 

@@ -15,8 +15,8 @@ from explaindebug.scores import Scores
 class Headline:
     """Which numbers of a test answer its question, and which way a visible bug moves them."""
 
-    condition: str  # "background", "top 3", "flipped", "foreign model"
-    similarity: str  # "share", "spearman", ...
+    condition: str  # "share", "top 3", "flipped", "foreign"
+    similarity: str  # "background", "spearman", ...
     moves: Literal["up", "down"]  # "down": the bug shows where the maps grow less alike
     question: str  # what "shows" means here, one sentence
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from explaindebug.errors import DataError
 from explaindebug.files import replacing
+from explaindebug.roles import Role
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -23,6 +24,16 @@ class Key(NamedTuple):
     condition: str  # "gt1", "top 3", ...: what is compared with what
     role: str  # "bug", "control", "control: 2" or "null: gaussian": which arm of the comparison
     similarity: str = ""  # "ssim"
+
+    @property
+    def arm(self) -> str:
+        """Which arm the role belongs to: "bug", "control" or "null"."""
+        return Role.of(self.role).arm
+
+    @property
+    def null(self) -> str:
+        """The null's name; empty in the other arms."""
+        return Role.of(self.role).null
 
 
 class Column(NamedTuple):
@@ -151,10 +162,13 @@ class Scores:
             for line in reader:
                 try:
                     *key, row, value = line
-                    rows, values = lines.setdefault(Key(*key), ([], []))
+                    column = Key(*key)
+                    if column not in lines:
+                        Role.of(column.role)  # what is none would belong to no arm
+                    rows, values = lines.setdefault(column, ([], []))
                     rows.append(int(row))
                     values.append(float(value))
-                except (TypeError, ValueError) as error:
+                except (DataError, TypeError, ValueError) as error:
                     raise DataError(f"{path}, line {reader.line_num}: {error}.") from error
         scores = cls()
         for name, (rows, values) in lines.items():

@@ -11,6 +11,7 @@ import numpy as np
 
 from explaindebug.files import replacing
 from explaindebug.nulls import MATCHED, NULLS
+from explaindebug.roles import BUG, NULL, null_role
 from explaindebug.scores import Floats, Key, Scores
 from explaindebug.similarities import SIMILARITIES
 from explaindebug.statistics import bootstrap_interval, mean_sem
@@ -52,12 +53,12 @@ def summarise(
     finite = {key: column.values[~np.isnan(column.values)] for key, column in scores}
     found = _numbers(finite, level, seed)
     nulls = null_means(scores, null)
-    each = [null_means(scores.select(role=f"null: {name}"), name) for name in MATCHED]
+    each = [null_means(scores.select(role=null_role(name)), name) for name in MATCHED]
     lines = []
     for key, column in scores:
         n, mean = len(finite[key]), found[key][0]
-        bug = key._replace(role="none" if key.role.startswith("null") else "bug")
-        over, *others = (means.get(bug, math.nan) for means in (nulls, *each))
+        bug = None if key.arm == NULL else key._replace(role=BUG)  # a null has no null of its own
+        over, *others = (means.get(bug, math.nan) if bug else math.nan for means in (nulls, *each))
         excesses = [_excess(key.similarity, mean, x) for x in (over, *others)]
         lines.append(Summary(*key, n, len(column.values) - n, *found[key], over, *excesses))
     return lines
@@ -67,9 +68,11 @@ def null_means(scores: Scores, null: str = "gaussian") -> dict[Key, float]:
     """Mean score of the null of that name, or of the first matched one, by the bug's key."""
     means: dict[Key, float] = {}
     for key, (_, values) in scores:
-        bug, (kind, _, name) = key._replace(role="bug"), key.role.partition(": ")
-        matched = kind == "null" and (name in MATCHED or name not in NULLS)
-        if key.role == f"null: {null}" or (matched and bug not in means):
+        if key.arm != NULL:
+            continue
+        bug = key._replace(role=BUG)
+        matched = key.null in MATCHED or key.null not in NULLS
+        if key.null == null or (matched and bug not in means):
             values = values[~np.isnan(values)]
             means[bug] = float(values.mean()) if len(values) else math.nan
     return means

@@ -81,19 +81,18 @@ def _spurious(rng: np.random.Generator, inputs: int, size: int) -> TestResult:
         base = rng.normal(0.5, 0.08, N)
         arms = {"bug": gain[method], "control": 0.0}
         for role, shift in arms.items():
-            _add(scores, rng, "spurious", method, "background", role, "share", base + shift, 0.05)
+            _add(scores, rng, "spurious", method, "share", role, "background", base + shift, 0.05)
             _add(scores, rng, "spurious", method, "gt1", role, "ssim", base + shift / 2, 0.05)
             _add(scores, rng, "spurious", method, "gt2", role, "ssim", base + 0.3 + shift / 3, 0.05)
-        for null in ("gaussian", "shuffled", "other image"):
-            _add(
-                scores, rng, "spurious", method, "background", f"null: {null}", "share", 0.62, 0.02
-            )
+        for null in ("gaussian", "shuffled", "other"):
+            where = ("spurious", method, "share", f"null: {null}", "background")
+            _add(scores, rng, *where, 0.62, 0.02)
     return TestResult(
         name="spurious",
         title="Spurious background",
         headline=Headline(
-            "background",
             "share",
+            "background",
             "up",
             "Does the map of the model that took the scene for the class lie more on the "
             "background than the clean model's map of the same picture?",
@@ -186,13 +185,13 @@ def _ood(rng: np.random.Generator) -> TestResult:
     for method in METHODS:
         base = rng.normal(0.4, 0.1, N)
         for role, shift in {"bug": -0.35, "control": 0.0}.items():
-            _add(scores, rng, "ood", method, "foreign model", role, "spearman", base + shift, 0.05)
-        _add(scores, rng, "ood", method, "foreign model", "null: shuffled", "spearman", 0.0, 0.01)
+            _add(scores, rng, "ood", method, "foreign", role, "spearman", base + shift, 0.05)
+        _add(scores, rng, "ood", method, "foreign", "null: shuffled", "spearman", 0.0, 0.01)
     return TestResult(
         name="ood",
         title="Out of distribution",
         headline=Headline(
-            "foreign model",
+            "foreign",
             "spearman",
             "down",
             "Is the foreign model's map less like the in-domain model's than the map of a second "

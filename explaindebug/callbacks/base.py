@@ -19,6 +19,7 @@ from explaindebug.attributions.plan import Plan
 from explaindebug.attributions.targets import predicted
 from explaindebug.callbacks.cost import Cost, Forecast, duration, timed
 from explaindebug.callbacks.drawing import captions, gallery, model_strip, panels
+from explaindebug.callbacks.keys import distinct, log_key
 from explaindebug.callbacks.loggers import Sinks
 from explaindebug.callbacks.measuring import Explain, Measured, merged
 from explaindebug.callbacks.networks import explained, logits
@@ -37,7 +38,8 @@ from explaindebug.heatmaps import stretched
 from explaindebug.missing import restricted, sentences
 from explaindebug.nulls import blocks
 from explaindebug.results import Gallery
-from explaindebug.scores import Scores
+from explaindebug.roles import BUG, NULL
+from explaindebug.scores import Key, Scores
 from explaindebug.watching import private_copy, undisturbed
 
 REFUSED_STRATEGIES = ("fsdp", "deepspeed", "modelparallel")
@@ -79,6 +81,8 @@ class AttributionCallback(Callback):
         seed: of everything random here.
         strict: raise where otherwise a warning is given (unsupported layer, NaN, failing pass).
         progress: called with (method names, passes done, passes in all).
+        log_means: whether means and the table of scores go to the loggers. Where not, they are
+            callback metrics and in `scores` only: for who logs them elsewhere.
 
     Raises:
         ConfigError: for an option that can't work, and for strategies that shard parameters.
@@ -109,6 +113,7 @@ class AttributionCallback(Callback):
         seed: int = 0,
         strict: bool = False,
         progress: Progress | None = None,
+        log_means: bool = True,
     ) -> None:
         super().__init__()
         least: dict[str, tuple[Any, int]] = {
@@ -130,6 +135,7 @@ class AttributionCallback(Callback):
         self.pictures, self.picture, self.folder = pictures, picture, folder
         self.classes, self.budget = classes, budget
         self.seed, self.strict, self.progress = seed, strict, progress
+        self.log_means = log_means
         self.scores = Scores()  # of the last measurement
         self.galleries: list[Gallery] = []
         self.warnings: list[str] = []  # what stays as trained, which maps have no score
@@ -412,33 +418,31 @@ class AttributionCallback(Callback):
     def _log(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Means and seconds, on every process under the same keys."""
         means = self._means()
-        cost = {f"debug/{self.test}/seconds": self.seconds}
-        if trainer.is_global_zero:
-            ours = [name for name in means if name.startswith(f"debug/{self.test}/")]
-            bug = {name: self.better for name in ours if "/control/" not in name}
-            better = bug | dict.fromkeys(cost, "max")
+        names = distinct(means, _name)
+        cost = log_key("debug", self.test, "seconds")
+        if trainer.is_global_zero and self.log_means:
+            bug = [key for key in means if key.test == self.test and key.role == BUG]
+            better = {names[key]: self.better for key in bug} | {cost: "max"}
             new = {name: which for name, which in better.items() if name not in self._defined}
             self._sinks(trainer).directions(new)
             self._defined |= new.keys()
-        for name, value in (means | cost).items():
-            pl_module.log(name, value, batch_size=1)
+        for key, value in means.items():
+            pl_module.log(names[key], value, batch_size=1, logger=self.log_means)
+        pl_module.log(cost, self.seconds, batch_size=1)
         epoch = int(trainer.current_epoch)
-        self.history += [[epoch, name, value] for name, value in means.items()]
+        self.history += [[epoch, names[key], value] for key, value in means.items()]
 
-    def _means(self) -> dict[str, float]:
-        """Mean scores of the arms under their keys, of those inputs that have a score.
+    def _means(self) -> dict[Key, float]:
+        """Mean scores by arm, of those inputs that have a score.
 
         An arm's several networks or draws ("bug", "bug: 2") count alike.
         """
-        found: dict[str, list[float]] = {}
+        found: dict[Key, list[float]] = {}
         for key, column in self.scores:
-            role, _, _ = key.role.partition(":")
             known = column.values[~np.isnan(column.values)]
-            if role in ("bug", "control") and len(known):
-                arm = [] if role == "bug" else ["control"]
-                name = ["debug", key.test, key.method, key.similarity, *arm, key.condition]
-                found.setdefault("/".join(name), []).extend(known)
-        return {name: float(np.mean(values)) for name, values in found.items()}
+            if key.arm != NULL and len(known):
+                found.setdefault(key._replace(role=key.arm), []).extend(known)
+        return {key: float(np.mean(values)) for key, values in found.items()}
 
     def _sinks(self, trainer: pl.Trainer, folder: Path | None = None) -> Sinks:
         return Sinks(trainer.loggers, folder, self._failed, epoch=int(trainer.current_epoch))
@@ -460,9 +464,9 @@ class AttributionCallback(Callback):
             return
         sinks = self._sinks(trainer, None if trainer.fast_dev_run else folder)  # type: ignore[attr-defined]
         for drawn in self.galleries:
-            names = [f"{m}, epoch {trainer.current_epoch}" for m in self.plan.methods]
-            strips = [model_strip(drawn, m) for m in self.plan.methods]
-            sinks.pictures(f"debug/{self.test}/maps", strips, names)
+            strips = {m: model_strip(drawn, m) for m in self.plan.methods}
+            said = [f"{m}, epoch {trainer.current_epoch}" for m in strips]
+            sinks.pictures(log_key("debug", self.test, "maps"), strips, said)
         self.log_more(trainer, sinks)
 
     def log_more(self, trainer: pl.Trainer, sinks: Sinks) -> None:
@@ -486,3 +490,9 @@ class AttributionCallback(Callback):
         if sentence not in self._warned:
             self._warned.append(sentence)
             warnings.warn(f"explaindebug: {sentence}", stacklevel=2)
+
+
+def _name(key: Key) -> str:
+    """`debug/<test>/<method>/<similarity>[/control]/<condition>`."""
+    arm = "" if key.arm == BUG else key.arm
+    return log_key("debug", key.test, key.method, key.similarity, arm, key.condition)

@@ -8,12 +8,15 @@ import torch
 from torch import nn
 
 from explaindebug.callbacks.comparing import ComparingCallback, Others, arms
+from explaindebug.callbacks.keys import log_key
 from explaindebug.callbacks.loggers import Sinks
 from explaindebug.callbacks.measuring import Explain, Measured
 from explaindebug.callbacks.probe import Probe
 from explaindebug.cascade import Cascade, Cascaded, Measurement, Smoothing
+from explaindebug.cascade.measure import Tables
 from explaindebug.errors import ConfigError
 from explaindebug.initialisers import Initialiser
+from explaindebug.roles import BUG
 from explaindebug.scores import Scores
 
 
@@ -106,7 +109,8 @@ class ReinitCascade(ComparingCallback):
     def cascaded(self) -> Cascaded:
         """The last measurement: similarities, complexity, drift, a few inputs' maps."""
         gallery = next(iter(self.galleries), None)
-        return Cascaded.of(self.stages, self.scores, gallery=gallery, warnings=tuple(self.warnings))
+        more: dict[str, Any] = {"gallery": gallery, "warnings": tuple(self.warnings)}
+        return Cascaded.of(self.stages, self.scores, test=self.test, **more)
 
     def log_more(self, trainer: Any, sinks: Sinks) -> None:
         """The table, and one chart of all curves per similarity, of complexity and of drift."""
@@ -114,10 +118,11 @@ class ReinitCascade(ComparingCallback):
         if not self.stages:
             return
         tables = [(self.test, similarity) for similarity in self.comparison.measures]
-        tables += [(f"{self.test}_complexity", "entropy"), (f"{self.test}_drift", "agreement")]
+        own = Tables.of(self.test)
+        tables += [(own.complexity, "entropy"), (own.drift, "agreement")]
         for test, similarity in tables:
             sinks.curves(
-                f"debug/{test}/{similarity}",
+                log_key("debug", test, similarity),
                 list(range(1, len(self.stages) + 1)),
                 self._curves(self.scores.select(test=test, similarity=similarity)),
                 title=f"{similarity} to the trained network",
@@ -128,7 +133,7 @@ class ReinitCascade(ComparingCallback):
         """Method -> mean over inputs and draws at each stage; NaN where there is no number."""
         values: dict[tuple[str, str], list[float]] = {}
         for key, column in scores:
-            if key.role.startswith("bug"):
+            if key.arm == BUG:
                 known = column.values[~np.isnan(column.values)]
                 values.setdefault((key.method, key.condition), []).extend(known)
         return {

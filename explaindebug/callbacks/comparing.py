@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from explaindebug.callbacks.base import AttributionCallback
+from explaindebug.callbacks.keys import log_key
 from explaindebug.callbacks.loggers import Sinks
 from explaindebug.callbacks.measuring import Maps, Measured
 from explaindebug.callbacks.probe import Probe
@@ -15,10 +16,11 @@ from explaindebug.comparisons import Comparison, Reference
 from explaindebug.missing import Missing
 from explaindebug.nulls import null
 from explaindebug.postprocessing import ROBUST, PostProcessing
+from explaindebug.roles import BUG, CONTROL, Role
 from explaindebug.scores import Key, Scores
 from explaindebug.watching import private_copy
 
-SHOWN = {"bug": "with the bug", "control": "control (no bug)"}  # arms whose maps are drawn
+SHOWN = {BUG: "with the bug", CONTROL: "control (no bug)"}  # arms whose maps are drawn
 # Method -> what its maps are compared with. A reference keeps what similarities make of it, several
 # times its maps: one that is asked for once is best made then, and forgotten.
 References = Callable[[str], Reference]
@@ -75,6 +77,8 @@ class ComparingCallback(AttributionCallback):
 
     def log_more(self, trainer: Any, sinks: Sinks) -> None:
         """The scores as one tidy table."""
+        if not self.log_means:
+            return
         columns = ["test", "method", "condition", "role", "similarity", "n", "mean", "sem"]
         rows: list[list[Any]] = []
         for key, column in self.scores:
@@ -84,7 +88,7 @@ class ComparingCallback(AttributionCallback):
             sem = float(valid.std(ddof=1) / n**0.5) if n > 1 else float("nan")
             condition_and_so_on = [key.test, key.method, key.condition, key.role, key.similarity]
             rows.append([*condition_and_so_on, n, mean, sem])
-        sinks.table(f"debug/{self.test}/scores", columns, rows)
+        sinks.table(log_key("debug", self.test, "scores"), columns, rows)
 
 
 def references(maps: Maps) -> References:
@@ -95,11 +99,11 @@ def references(maps: Maps) -> References:
 Others = nn.Module | Sequence[nn.Module] | None  # one or more networks beside the explained one
 
 
-def arms(role: str, others: Others, device: torch.device) -> Iterator[tuple[str, nn.Module]]:
-    """Roles and private copies of other networks: `role`, then `role: 2` and so on.
+def arms(arm: str, others: Others, device: torch.device) -> Iterator[tuple[str, nn.Module]]:
+    """Roles and private copies of an arm's networks: `control`, then `control: 2` and so on.
 
     Several networks in one arm tell how much networks differ that differ in their seeds alone.
     """
     found = [others] if isinstance(others, nn.Module) else list(others or ())
     for i, network in enumerate(found):
-        yield (role if i == 0 else f"{role}: {i + 1}"), private_copy(network).to(device)
+        yield str(Role(arm, i + 1)), private_copy(network).to(device)

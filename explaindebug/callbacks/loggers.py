@@ -20,6 +20,7 @@ from typing import Any
 from PIL import Image
 
 from explaindebug.callbacks.drawing import lines
+from explaindebug.callbacks.keys import distinct, log_key, plain
 from explaindebug.files import write_atomically
 from explaindebug.heatmaps import Pixels
 
@@ -46,16 +47,20 @@ class Sinks:
         self.folder, self.epoch = folder, epoch
         self._failed = set() if failed is None else failed  # who was reported already
 
-    def pictures(self, key: str, pictures: Sequence[Pixels], captions: Sequence[str]) -> None:
-        """One panel of pictures under `key`, each with its caption."""
+    def pictures(self, key: str, pictures: Mapping[str, Pixels], captions: Sequence[str]) -> None:
+        """One panel of pictures (h, w, 3) by their names under `key`, each with its caption.
+
+        A name is the same at every epoch; loggers that keep a picture per step add it to the key.
+        Captions are for people only.
+        """
         sent = [self._sent(x, _log_pictures, key, pictures, captions) for x in self.loggers]
         if any(sent):
             return
-        for i, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
-            name = "".join(c if c.isalnum() or c in "=-" else "_" for c in caption) or str(i)
+        names = distinct(pictures, lambda name: plain(name, "=-", "_"))
+        for name, picture in pictures.items():
             file = io.BytesIO()
             Image.fromarray(picture).save(file, "PNG")
-            self._write(f"{key}/{name}.png", file.getvalue())
+            self._write(f"{key}/{names[name]}__epoch_{self.epoch}.png", file.getvalue())
 
     def table(self, key: str, columns: Sequence[str], rows: Rows) -> None:
         """A tidy table under `key`, and as a CSV file."""
@@ -71,7 +76,7 @@ class Sinks:
         if without or not self.loggers:
             others = Sinks(without, self.folder, self._failed, epoch=self.epoch)
             caption = f"{title}, epoch {self.epoch}"
-            others.pictures(key, [lines(xs, ys, title, xname)], [caption])
+            others.pictures(key, {"curves": lines(xs, ys, title, xname)}, [caption])
 
     def directions(self, better: Mapping[str, str]) -> None:
         """Which value of each metric counts in a run's summary beside the last: "min" or "max"."""
@@ -104,21 +109,21 @@ class Sinks:
 
 
 def _log_pictures(
-    logger: Any, epoch: int, key: str, pictures: Sequence[Pixels], captions: Sequence[str]
+    logger: Any, epoch: int, key: str, pictures: Mapping[str, Pixels], captions: Sequence[str]
 ) -> bool:
     if hasattr(logger, "log_image"):
-        logger.log_image(key=key, images=list(pictures), caption=list(captions))
+        logger.log_image(key=key, images=list(pictures.values()), caption=list(captions))
         return True
     experiment = _experiment(logger)
-    named = [(caption.split(",")[0], p) for caption, p in zip(captions, pictures, strict=True)]
     if hasattr(experiment, "add_image"):
-        for name, picture in named:
-            experiment.add_image(f"{key}/{name}", picture, epoch, dataformats="HWC")
+        names = distinct(pictures, log_key)
+        for name, picture in pictures.items():
+            experiment.add_image(f"{key}/{names[name]}", picture, epoch, dataformats="HWC")
         return True
     if hasattr(experiment, "log_image") and hasattr(logger, "run_id"):
-        for name, picture in named:
-            plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in f"{key}-{name}")
-            experiment.log_image(logger.run_id, picture, key=plain, step=epoch)
+        names = distinct(pictures, lambda name: plain(f"{key}-{name}", "-_.", "-"))
+        for name, picture in pictures.items():
+            experiment.log_image(logger.run_id, picture, key=names[name], step=epoch)
         return True
     return False
 

@@ -13,6 +13,7 @@ from explaindebug.callbacks.measuring import Explain, Measured
 from explaindebug.callbacks.networks import explained, from_checkpoint
 from explaindebug.callbacks.probe import Probe
 from explaindebug.errors import ConfigError
+from explaindebug.roles import BUG, CONTROL
 from explaindebug.watching import private_copy
 
 
@@ -86,8 +87,8 @@ class ReferenceSimilarity(ComparingCallback):
         maps = explain(reference, probe.image, targets)
         known = references(maps)
         yield self._show("reference", probe, probe.image, maps)
-        bugs = arms("bug", [network, *self.replicates], device)
-        for role, other in chain(bugs, arms("control", self.control, device)):
+        bugs = arms(BUG, [network, *self.replicates], device)
+        for role, other in chain(bugs, arms(CONTROL, self.control, device)):
             own = self.targets(other, probe) if self.own_target else targets
             maps = explain(other, probe.image, own)
             yield self.compare(self.condition, role, known, maps, probe)

@@ -11,6 +11,7 @@ from explaindebug.callbacks.measuring import Explain, Maps, Measured
 from explaindebug.callbacks.probe import Probe
 from explaindebug.comparisons import Reference
 from explaindebug.errors import DataError
+from explaindebug.roles import BUG, CONTROL, Role
 
 
 class SpuriousSimilarity(ComparingCallback):
@@ -54,14 +55,14 @@ class SpuriousSimilarity(ComparingCallback):
                 "SpuriousSimilarity needs batches with mask (n, 1, h, w), True on the object, and "
                 "scene (n, c, h, w), the picture without it: see explaindebug.data.MaskedSample."
             )
-        bug = yield from self._arm("bug", network, probe, explain)
+        bug = yield from self._arm(BUG, network, probe, explain)
         controls = []
-        for role, control in arms("control", self.control, probe.image.device):
+        for role, control in arms(CONTROL, self.control, probe.image.device):
             controls.append((yield from self._arm(role, control, probe, explain)))
         if controls:
             good, *others = controls
             for k, maps in enumerate([bug, *others]):
-                role = ("bug", "control")[k] if k < 2 else f"control: {k}"
+                role = str(Role(CONTROL, k)) if k else BUG
                 yield self.compare("fam", role, lambda m: Reference.of_maps(good[m]), maps, probe)
 
     def _arm(

@@ -12,13 +12,14 @@ from explaindebug.attributions.choice import Specs
 from explaindebug.attributions.inputs import check_images, checked_targets
 from explaindebug.attributions.jobs import Progress
 from explaindebug.attributions.plan import Plan
-from explaindebug.cascade.measure import COMPLEXITY, DRIFT, Measurement, Part
+from explaindebug.cascade.measure import Measurement, Part, Tables
 from explaindebug.cascade.options import Cascade
 from explaindebug.comparisons import Comparison
 from explaindebug.errors import UnsupportedModelError
 from explaindebug.heatmaps import display, stretched, to_bytes
 from explaindebug.missing import Missing, sentences
 from explaindebug.results import Gallery
+from explaindebug.roles import BUG, Role
 from explaindebug.scores import Floats, Scores
 from explaindebug.watching import private_copy, watch
 
@@ -40,13 +41,12 @@ class Cascaded:
     warnings: tuple[str, ...] = ()  # what stays as trained, which maps have no score
 
     @classmethod
-    def of(cls, stages: Sequence[str], scores: Scores, **more: Any) -> "Cascaded":
-        """From the one table that a measurement fills, whatever name its test has there."""
-        parts = {COMPLEXITY: Scores(), DRIFT: Scores(), "": Scores()}
-        for key, column in scores:
-            suffix = next(suffix for suffix in parts if key.test.endswith(suffix))
-            parts[suffix].add(key, *column)
-        return cls(tuple(stages), parts[""], parts[COMPLEXITY], parts[DRIFT], **more)
+    def of(
+        cls, stages: Sequence[str], scores: Scores, *, test: str = "reinit", **more: Any
+    ) -> "Cascaded":
+        """From the one table that a measurement fills, in which the cascade is called `test`."""
+        parts = (scores.select(test=name) for name in Tables.of(test))
+        return cls(tuple(stages), *parts, **more)
 
     @property
     def methods(self) -> list[str]:
@@ -64,7 +64,7 @@ class Cascaded:
         trained weight left: not for `independent`, nor with `most`.
         """
         last = self.complexity.select(method=method, condition=self.stages[-1])
-        values = [column.values for key, column in last if key.role.startswith("bug")]
+        values = [column.values for key, column in last if key.arm == BUG]
         return np.asarray(np.mean(values, axis=0))
 
 
@@ -157,7 +157,7 @@ def curve(
 
 def _is_of(role: str, arm: str) -> bool:
     """Whether a role is the arm's, or that of one of its further networks: "bug: 2"."""
-    return role == arm or (role.startswith(f"{arm}: ") and role.rpartition(" ")[2].isdigit())
+    return role == arm or Role.of(role)._replace(number=1) == Role.of(arm)
 
 
 class _Shown:

@@ -17,6 +17,7 @@ from explaindebug.heatmaps import colour
 from explaindebug.mapfigures import canvas, place, scales
 from explaindebug.plotting import ACCENT, FAINT, INK, MUTED, RULE, STYLE, settle
 from explaindebug.results import Gallery
+from explaindebug.roles import BUG, CONTROL, NULL, Role
 from explaindebug.strips import signs
 
 WIDTH = 7.0  # inches: a page's text width
@@ -174,7 +175,8 @@ def _curves(
     for role in _draws(found):
         alone, _ = curve(found.scores.select(role=role), stages, method, measure, role)
         strip.plot(x, alone, color=tint, linewidth=0.4, alpha=0.7)
-    for role, style in (("control", (0, (4, 2))), (_null(found), (0, (1, 1.5)))):
+    levels = [(CONTROL, (0, (4, 2))), *((null, (0, (1, 1.5))) for null in _nulls(found)[:1])]
+    for role, style in levels:
         level, _ = curve(found.scores, stages, method, measure, role)
         strip.plot(x, level, color=tint, linewidth=0.7, linestyle=style, alpha=0.8)
     low = np.nanmin([0, *(mean - spread)])
@@ -183,13 +185,13 @@ def _curves(
 
 def _draws(found: Cascaded) -> list[str]:
     """The roles of all draws, where there are several."""
-    roles = [r for r in found.scores.unique("role") if r.partition(":")[0] == "bug"]
+    roles = [r for r in found.scores.unique("role") if Role.of(r).arm == BUG]
     return roles if len(roles) > 1 else []
 
 
-def _null(found: Cascaded) -> str:
-    """The null that is drawn: the first there is, which is unrelated noise by default."""
-    return next((r for r in found.scores.unique("role") if r.startswith("null: ")), "null")
+def _nulls(found: Cascaded) -> list[str]:
+    """The roles of the nulls; the first is drawn, which is unrelated noise by default."""
+    return [r for r in found.scores.unique("role") if Role.of(r).arm == NULL]
 
 
 def _legend(figure: Figure, found: Cascaded, measures: Sequence[str]) -> None:
@@ -203,7 +205,10 @@ def _legend(figure: Figure, found: Cascaded, measures: Sequence[str]) -> None:
     styles += [
         {"color": MUTED, "linewidth": 5, "alpha": 0.3, "label": "± 1 sd"},
         {**grey, "linestyle": (0, (4, 2)), "label": "control"},
-        {**grey, "linestyle": (0, (1, 1.5)), "label": _null(found).replace("null: ", "null, ")},
+        *(
+            {**grey, "linestyle": (0, (1, 1.5)), "label": f"null, {Role.of(null).null}"}
+            for null in _nulls(found)[:1]
+        ),
     ]
     styles += [] if not len(found.drift) else DRIFT.values()
     figure.legend(

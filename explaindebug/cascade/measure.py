@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +23,26 @@ from explaindebug.comparisons import Comparison, Reference
 from explaindebug.errors import ConfigError
 from explaindebug.missing import Missing, restricted
 from explaindebug.nulls import blocks, null
+from explaindebug.roles import BUG, CONTROL, Role
 from explaindebug.scores import Key, Scores
 
 MEMORY = 2**31  # bytes that maps of all states may take at a time
 NONE = "none"  # the condition under which nothing is re-initialised
 TWIN = "twin"  # the condition of a network that was trained with another seed
-COMPLEXITY, DRIFT = "complexity", "drift"
 Rows = npt.NDArray[np.int64]
+
+
+class Tables(NamedTuple):
+    """The tests under which a cascade's scores stand in one table of scores."""
+
+    similarity: str  # the cascade's own name: "reinit"
+    complexity: str
+    drift: str
+
+    @classmethod
+    def of(cls, test: str) -> "Tables":
+        """Those of a cascade that is called `test`."""
+        return cls(test, f"{test}_complexity", f"{test}_drift")
 
 
 @dataclass
@@ -150,19 +164,19 @@ class _Block:
             targets = predicted(self.trained.logits)
         targets = targets.to(self.images.device)
         calm = still(self._noisy(), targets, self.tell(n))
-        yield self._everywhere("control", calm)
+        yield self._everywhere(CONTROL, calm)
         if not steps:
             again = still(self._noisy(draw=1), targets, self.tell(n))
-            yield self._compared(NONE, "bug", again[0])
+            yield self._compared(NONE, BUG, again[0])
         for number, twin in enumerate(twins):
             (step,) = twin.still(self.images, targets, self.tell(n))
-            yield self._compared(TWIN, role("control", number), step)
+            yield self._compared(TWIN, str(Role(CONTROL, number + 1)), step)
         calls = [partial(self._stage, step) for step in steps]
         yield from side_by_side(calls, self._scorers)
 
     def _stage(self, step: Step) -> Part:
         stage, draw = step.state.stage, step.state.draw
-        part = self._compared(stage, role("bug", draw), step)
+        part = self._compared(stage, str(Role(BUG, draw + 1)), step)
         if draw == 0:
             part.shown = stage, step.maps
         return part
@@ -176,17 +190,17 @@ class _Block:
 
     def _compared(self, condition: str, role: str, step: Step) -> Part:
         """Scores of one step against the trained network."""
-        part = Part()
+        part, tables = Part(), Tables.of(self.m.test)
         for method, raw in step.maps.items():
             key = Key(self.m.test, method, condition, role)
             part.missing += self.m.comparison.score(
                 part.scores, key, self._references[method], raw, self.rows, self.images
             )
             rises = rise(self._entropies[method], entropy(raw, self.m.bins))
-            key = key._replace(test=f"{self.m.test}_{COMPLEXITY}", similarity="entropy")
+            key = key._replace(test=tables.complexity, similarity="entropy")
             part.scores.add(key, self.rows, rises.cpu().numpy())
         for name, values in drift(self.trained.logits, step.logits).items():
-            key = Key(f"{self.m.test}_{DRIFT}", "logits", condition, role, name)
+            key = Key(tables.drift, "logits", condition, role, name)
             part.scores.add(key, self.rows, values.cpu().numpy())
         return part
 
@@ -215,11 +229,6 @@ class _Block:
             noise = torch.randn(image.shape, generator=generator).to(image)
             image += self.m.noise * (image.amax() - image.amin()) * noise
         return images
-
-
-def role(arm: str, number: int) -> str:
-    """`bug`, `bug: 2`, `bug: 3`, ... for the networks of one arm, counted from 0."""
-    return arm if number == 0 else f"{arm}: {number + 1}"
 
 
 class _Told:

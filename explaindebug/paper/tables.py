@@ -13,6 +13,7 @@ import numpy as np
 from explaindebug.nulls import NULLS
 from explaindebug.paper.published import METHODS, Comparison, Experiment
 from explaindebug.results import TestResult
+from explaindebug.roles import NULL, Role, null_role
 from explaindebug.scores import Key, Scores
 from explaindebug.summaries import Summary, summarise
 
@@ -189,8 +190,7 @@ def pooled(scores: Scores) -> Scores:
     """Each arm's models as one ("control" and "control: 2"): the mean of an input's scores."""
     models = defaultdict(list)
     for key, column in scores:
-        null = key.role.startswith("null")
-        role = key.role if null else key.role.partition(":")[0]
+        role = key.role if key.arm == NULL else key.arm
         models[key._replace(role=role)].append(column)
     whole = Scores()
     for key, columns in models.items():
@@ -207,11 +207,11 @@ def _similarity(name: str) -> str:
 
 def _roles(scores: Scores, bug: str) -> dict[str, str]:
     """Role in scores -> arm in tables."""
-    nulls = [role for role in scores.unique("role") if role.startswith("null: ")]
-    kinds = [role.removeprefix("null: ") for role in nulls]
+    roles = [Role.of(role) for role in scores.unique("role")]
+    kinds = [role.null for role in roles if role.arm == NULL]
     known = [kind for kind in SHOWN if kind in kinds]
     known = known or [k for k in kinds if k not in NULLS or NULLS[k].matched][:1]
-    shown = {f"null: {kind}": SHOWN.get(kind, f"Null: {kind}") for kind in known}
+    shown = {null_role(kind): SHOWN.get(kind, f"Null: {kind}") for kind in known}
     return {"bug": bug, "control": CONTROL} | shown
 
 

@@ -83,7 +83,9 @@ def draw(
         if not test.stages:
             drawn[name] = map_grid(gallery, names)
         elif set(test.stages) & set(gallery.maps):
-            drawn[name] = figure7(Cascaded.of(test.stages, test.scores, gallery=gallery), names)
+            drawn[name] = figure7(
+                Cascaded.of(test.stages, test.scores, test=test.name, gallery=gallery), names
+            )
     return drawn
 
 

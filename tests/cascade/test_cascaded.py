@@ -158,11 +158,11 @@ def test_without_stages_two_draws_of_noise_are_compared():
 
 def test_what_was_measured_under_another_tests_name_is_found():
     scores = Scores()
-    for test in ("reinit-clean", "reinit-clean_drift", "reinit-clean_complexity"):
+    for test in ("no_drift", "no_drift_drift", "no_drift_complexity", "other"):
         scores.add(Key(test, "m", "a", "bug", "s"), [0], [1.0])
-    parts = Cascaded.of(["a"], scores)
+    parts = Cascaded.of(["a"], scores, test="no_drift")
     tests = [part.unique("test") for part in (parts.scores, parts.complexity, parts.drift)]
-    assert tests == [["reinit-clean"], ["reinit-clean_complexity"], ["reinit-clean_drift"]]
+    assert tests == [["no_drift"], ["no_drift_complexity"], ["no_drift_drift"]]
 
 
 def test_the_model_and_the_random_state_are_left_alone():

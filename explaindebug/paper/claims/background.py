@@ -20,6 +20,7 @@ from explaindebug.paper.judging import (
 )
 from explaindebug.paper.published import CALIBRATION, SCENES_ALONE, SSIM
 from explaindebug.paper.tables import CONTROL, SHOWN, Number, pooled
+from explaindebug.roles import BUG, Role, null_role
 from explaindebug.scores import Key, Scores
 from explaindebug.statistics import wilson_interval
 from explaindebug.summaries import summarise
@@ -30,7 +31,7 @@ LEARNED = 0.9  # share of scenes: the test's gate
 FEW = 0.1  # share of scenes that the spurious network calls right more often than a clean one
 NOTHING = 1e-3  # SSIM that is about none
 SQUARES = ("SGradSQ", "VGrad")  # they are nowhere below 0
-RAW = "null: gaussian_raw"
+RAW = "gaussian_raw"
 
 
 def emphasis(entry: Entry) -> Said:
@@ -108,8 +109,8 @@ def matched(entry: Entry) -> Said:
     """It is about none as well once noise goes the way that maps go."""
     found = {
         f"{word}, {where}": x
-        for role, word in (("null: gaussian", "N(0, 1) noise"), ("null: shuffled", "shuffled maps"))
-        for where, x in _nulls(entry, role).items()
+        for null, word in (("gaussian", "N(0, 1) noise"), ("shuffled", "shuffled maps"))
+        for where, x in _nulls(entry, null).items()
     }
     if not found:
         return Said(UNKNOWN, "The run scored no matched null.")
@@ -120,9 +121,9 @@ def matched(entry: Entry) -> Said:
     )
 
 
-def _nulls(entry: Entry, role: str) -> dict[str, Number]:
+def _nulls(entry: Entry, null: str) -> dict[str, Number]:
     """The null's mean SSIM to both ground truths, over all methods input by input."""
-    together = Scores()
+    together, role = Scores(), null_role(null)
     for truth in ("gt1", "gt2"):
         key = Key(entry.test.name, "", truth, role, entry.comparison(truth, SSIM)[1])
         columns = [
@@ -131,7 +132,7 @@ def _nulls(entry: Entry, role: str) -> dict[str, Number]:
             if own.similarity == key.similarity
         ]
         for k, column in enumerate(columns):
-            together.add(key._replace(role=f"bug: {k + 1}"), *column)
+            together.add(key._replace(role=str(Role(BUG, k + 1))), *column)
     return {
         {"gt1": "GT-1", "gt2": "GT-2"}[line.condition]: Number.of(line)
         for line in summarise(pooled(together))

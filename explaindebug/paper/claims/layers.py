@@ -20,6 +20,7 @@ from explaindebug.paper.judging import (
 )
 from explaindebug.paper.published import INVARIANT, NOT_INVARIANT, RANK
 from explaindebug.paper.tables import Number, half, pooled
+from explaindebug.roles import BUG, CONTROL, null_role
 from explaindebug.scores import Key
 from explaindebug.statistics import bootstrap_interval
 
@@ -86,11 +87,11 @@ def _columns(entry: Entry, method: str) -> Sequence[np.ndarray[tuple[int], np.dt
     """Similarities (n,) of bug, control and null, of the inputs that have all three."""
     own = pooled(entry.test.scores.select(method=method, condition=half(entry.test.stages)))
     ranks = sorted({k.similarity for k, _ in own if k.similarity.startswith(RANK)}, key=len)
-    nulls = [f"null: {name}" for name in MATCHED if f"null: {name}" in own.unique("role")]
+    nulls = [role for role in map(null_role, MATCHED) if role in own.unique("role")]
     if not ranks or not nulls:
         return []
     where = Key(entry.test.name, method, half(entry.test.stages), "", ranks[0])
-    keys = [where._replace(role=role) for role in ("bug", "control", nulls[0])]
+    keys = [where._replace(role=role) for role in (BUG, CONTROL, nulls[0])]
     if any(key not in own for key in keys):
         return []
     values = np.stack([own[key].values for key in keys])
