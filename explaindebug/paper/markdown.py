@@ -1,13 +1,16 @@
 """Tables and lists as Markdown."""
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
 
 from explaindebug import wording
 from explaindebug.paper.judging import number
 from explaindebug.paper.tables import Column, Number, PaperTable
 from explaindebug.verdicts import Verdict
 
+BAR = r"\|"  # a bar in a cell that does not end it, in code spans, too
 WIDEST = 10  # columns of numbers side by side
 
 
@@ -16,8 +19,16 @@ def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     yield f"| {' | '.join(head)} |"
     yield f"|{'---|' * len(head)}"
     for row in rows:
-        yield f"| {' | '.join(cell.replace('|', '/') for cell in row)} |"
+        yield f"| {' | '.join(cell.replace('|', BAR) for cell in row)} |"
     yield ""
+
+
+def code(text: str) -> str:
+    """The text in a code span, as it is: its fence has more backticks than any run inside."""
+    runs = {len(run) for run in re.findall("`+", text)}
+    fence = "`" * next(n for n in count(1) if n not in runs)
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
 
 
 def tables(

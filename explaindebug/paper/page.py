@@ -7,14 +7,14 @@ from itertools import groupby
 from explaindebug.paper.claims import CLAIMS, Finding, findings
 from explaindebug.paper.entries import Entry
 from explaindebug.paper.judging import FAILS, UNKNOWN, Answer
-from explaindebug.paper.markdown import grid, tables
+from explaindebug.paper.markdown import code, grid, tables
 from explaindebug.paper.provenance import differs, facts, titled
 from explaindebug.paper.published import ACCURACIES
 
 Drawn = Mapping[str, str]  # pictures' paths, as seen from the page, and their captions
 
 READING = """\
-This page is written by a command, from the files of the runs that it names: `{command}`. Each
+This page is written by a command, from the files of the runs that it names: {command}. Each
 number of ours is a mean over inputs ± its standard error, as the paper's are; behind *control* is
 the same without the bug, behind *null* what maps reach that know nothing of the network, after
 the same post-processing (noise, and the method's own pixels in random order). A number is worth
@@ -34,7 +34,7 @@ def page(
     entries: Sequence[Entry], pictures: Mapping[Entry, Drawn], *, command: str, title: str
 ) -> str:
     """The page as Markdown."""
-    lines = [f"# {title}", "", READING.format(command=command)]
+    lines = [f"# {title}", "", READING.format(command=code(command))]
     lines += claims(findings(CLAIMS, entries))
     lines += [line for entry in entries for line in section(entry, pictures.get(entry, {}))]
     return "\n".join(lines).rstrip() + "\n"

@@ -13,6 +13,7 @@ import yaml
 from explaindebug import wording
 from explaindebug.attributions.choice import chosen
 from explaindebug.paper.entries import TOP_DOWN, Entry
+from explaindebug.paper.markdown import code
 from explaindebug.paper.published import METHODS
 
 MINE = re.compile(r"(output|store|threads|workers|logger|hydra\.\S+)=|--config-(dir|path)")
@@ -42,7 +43,7 @@ def _network(entry: Entry) -> str:
 def facts(entry: Entry) -> Iterator[tuple[str, str]]:
     """What somebody needs to make the same again, and how good its networks are."""
     made, settings = entry.run.result.made, entry.run.settings
-    yield "command", f"`{command(made.get('command', 'unknown'))}`"
+    yield "command", code(command(made.get("command", "unknown")))
     yield "seed", str(settings.get("seed", "unknown"))
     yield "took", f"{made.get('time', 'unknown')}, finished {made.get('finished', 'unknown')}"
     yield "data", ", ".join(_data(entry))
@@ -110,7 +111,7 @@ def _asked(settings: Mapping[str, Any]) -> Any:
 
 
 def command(line: str) -> str:
-    """A command line without what belongs to one machine alone."""
+    """A command line, for a shell, without what belongs to one machine alone."""
     words, kept = shlex.split(line), []
     skip = False
     for word in words:
@@ -120,7 +121,7 @@ def command(line: str) -> str:
             skip = match[0].startswith("--") and "=" not in word
         else:
             kept.append(_without_folders(word))
-    return shlex.join(kept).replace("'", "")
+    return shlex.join(kept)
 
 
 def _without_folders(word: str) -> str:

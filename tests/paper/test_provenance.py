@@ -1,5 +1,8 @@
 """What a page says of how a run was made, and of what it has otherwise than the paper."""
 
+import re
+import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +10,7 @@ import paper_runs
 import pytest
 
 from explaindebug.attributions.method import ATTRIBUTIONS
+from explaindebug.paper.markdown import code, grid
 from explaindebug.paper.provenance import command, differs, facts, titled
 
 GT1 = {("gt1", "bug", "ssim"): {"Grad": (0.5, 0.01), "SGrad": (0.5, 0.01), "GBP": (0.5, 0.01)}}
@@ -48,6 +52,39 @@ def test_the_presets_own_options_are_no_difference(tmp_path: Path, asked: Any) -
 def test_a_command_is_told_without_what_belongs_to_one_machine() -> None:
     line = "python train.py --config-dir /home/me/conf data.root=/home/me/photos output=x seed=3"
     assert command(line) == "python train.py data.root=.../photos seed=3"
+
+
+HARD = [
+    "attributions=[grad,{sgrad:{samples:8,noise:0.1}}]",  # two words under brace expansion
+    "data.root=my photos",
+    "signal={tag:{text:it's}}",
+    "note=$HOME `id` | tee *",
+    'quoted="twice"',
+    "",
+]
+
+
+def test_a_command_means_in_a_shell_what_was_typed() -> None:
+    line = command(shlex.join(["python", "train.py", "output=x", *HARD]))
+    typed = ["bash", "-c", f"printf '%s\\0' {line}"]
+    printed = subprocess.run(typed, capture_output=True, text=True, check=True).stdout
+    assert printed.split("\0")[:-1] == ["python", "train.py", *HARD]
+
+
+@pytest.mark.parametrize("text", ["a", "`a", "a ``b`` c", "`", "'[{x}]' | y"])
+def test_a_code_span_holds_the_text_as_it_is(text: str) -> None:
+    span = code(text)
+    fence = span[: len(span) - len(span.lstrip("`"))]
+    inside = span[len(fence) : -len(fence)]
+    assert fence not in re.findall("`+", inside)
+    assert inside == text or inside == f" {text} "
+
+
+def test_the_command_in_a_pages_table_keeps_quotes_and_bars(tmp_path: Path) -> None:
+    entry = paper_runs.entry(tmp_path / "run", "table2", GT1)
+    entry.run.result.made["command"] = "python train.py 'attributions=[grad]' 'x=a|b'"
+    (line,) = (row for row in grid(["", ""], facts(entry)) if row.startswith("| command"))
+    assert line == r"| command | `python train.py 'attributions=[grad]' 'x=a\|b'` |"
 
 
 def test_a_network_that_stands_in_for_the_papers_is_named(tmp_path: Path) -> None:
