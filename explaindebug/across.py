@@ -10,10 +10,9 @@ import numpy as np
 
 from explaindebug.errors import DataError
 from explaindebug.followup import answers, repeated_answers
-from explaindebug.results import TestResult
+from explaindebug.results import TestResult, counted_runs
 from explaindebug.runs import Run
 from explaindebug.verdicts import Verdict, repeated_verdicts, verdicts
-from explaindebug.wording import is_void
 
 K = TypeVar("K")
 
@@ -143,7 +142,7 @@ def further_lines(result: Across) -> Iterator[Line]:
 
 
 def _line(variant: Variant, v: Verdict, each: Sequence[Verdict]) -> Line:
-    void = sum(map(is_void, variant.results))
+    void = sum(test.void for test in variant.results)
     own = [one.answer for one in each]
     return Line(
         test=variant.test,
@@ -171,11 +170,12 @@ def _line(variant: Variant, v: Verdict, each: Sequence[Verdict]) -> Line:
 
 
 def _spread(variant: Variant, each: Sequence[Verdict]) -> float:
-    """Standard deviation of the effect between runs that are not void; NaN for fewer than two."""
+    """Standard deviation of the effect between the runs that count; NaN for fewer than two."""
+    counted = {id(test) for test in counted_runs(variant.results)}
     effects = [
         verdict.effect
         for verdict, test in zip(each, variant.results, strict=True)
-        if not (is_void(test) or np.isnan(verdict.effect))
+        if id(test) in counted and not np.isnan(verdict.effect)
     ]
     return float(np.std(effects, ddof=1)) if len(effects) > 1 else float("nan")
 

@@ -56,7 +56,7 @@ def _table(result: RunResult, cells: wording.Table, narrow: bool) -> Table:
     for test in result.tests:
         own = [v for v in cells.values() if v.test == test.name]
         shown = sum(v.answer == "shows" for v in own)
-        void = wording.is_void(test)
+        void = test.void
         title = Text.assemble(test.title, (" (void)" if void else "", "red"))
         count = "–" if void else f"{shown} of {len(own)}"
         table.add_column(title, count, footer_style="dim", overflow="fold")

@@ -37,7 +37,7 @@ def _print(result: Across, console: Console) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("Method", no_wrap=True)
     for variant in result.variants:
-        void = all(map(wording.is_void, variant.results))
+        void = all(test.void for test in variant.results)
         title = Text.assemble(variant.title, (" (void)" if void else "", "red"))
         table.add_column(title, overflow="fold")
     cells = {(line.test, line.setting, line.method): line for line in found}

@@ -11,7 +11,7 @@ import numpy as np
 from explaindebug.across import Across
 from explaindebug.detectors import Detector, Name
 from explaindebug.files import replacing
-from explaindebug.wording import is_void
+from explaindebug.results import counted_runs
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,11 @@ def repeated(
 
 
 def detectors_across(result: Across) -> list[list[Repeated]]:
-    """For each variant its detectors over the runs whose gates passed (over all, if none did)."""
+    """For each variant its detectors over the runs that count (see `counted_runs`)."""
     level = result.runs[0].settings["level"]
     found = []
     for variant in result.variants:
-        told = [test for test in variant.results if not is_void(test)] or variant.results
-        runs = [test.detectors for test in told]
+        runs = [test.detectors for test in counted_runs(variant.results)]
         found.append(repeated(runs, test=variant.test, setting=variant.setting, level=level))
     return found
 

@@ -9,7 +9,7 @@ import numpy as np
 from explaindebug import wording
 from explaindebug.across import Across, Variant
 from explaindebug.detectors_across import Repeated, detectors_across
-from explaindebug.results import RunResult, TestResult
+from explaindebug.results import RunResult, TestResult, counted_runs
 from explaindebug.scores import Key, Scores
 from explaindebug.sweeps import Sweep, sweeps
 from explaindebug.verdicts import Verdict
@@ -37,7 +37,7 @@ def merged(result: Across, made: Mapping[str, str]) -> Merged:
     """A run with one test for each variant, its scores the means over seeds, and the verdicts.
 
     An input that has no score in one of the runs has none here. A run whose gate failed is left
-    out of its variant, with a warning, unless all have failed.
+    out of its variant, with a warning; where all have failed, the first one stands for them.
     """
     tests, judged, further = [], [], []
     for i, (name, variant) in enumerate(zip(_names(result.variants), result.variants, strict=True)):
@@ -78,13 +78,13 @@ def _names(variants: Sequence[Variant]) -> Iterator[str]:
 
 def _test(variant: Variant, name: str) -> TestResult:
     results = variant.results
-    told = [test for test in results if not wording.is_void(test)] or results[:1]
-    first = told[0]
+    told = counted_runs(results)
+    counted, first = {id(test) for test in told}, told[0]
     left_out = [
         f"{run.name} is left out: {wording.gate(gate)}."
         for run, test in zip(variant.runs, results, strict=True)
         for gate in test.gates
-        if not gate.passed and test not in told
+        if not gate.passed and id(test) not in counted
     ]
     return TestResult(
         name,
@@ -94,7 +94,7 @@ def _test(variant: Variant, name: str) -> TestResult:
         gates=[
             gate if len(told) == 1 else replace(gate, name=f"{gate.name} ({run.name})")
             for run, test in zip(variant.runs, results, strict=True)
-            if test in told
+            if id(test) in counted
             for gate in test.gates
         ],
         stages=first.stages,

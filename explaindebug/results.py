@@ -69,9 +69,22 @@ class TestResult:
     detectors: Sequence[Detector] = ()  # could one find the examples with the bug, one by one?
 
     @property
+    def void(self) -> bool:
+        """Whether a gate failed, so that the test says nothing."""
+        return not all(gate.passed for gate in self.gates)
+
+    @property
     def kind(self) -> str:
         """Which debugging test it is: "spurious", also where variants are called "spurious-2"."""
         return self.name.partition("-")[0]
+
+
+def counted_runs(results: Sequence[TestResult]) -> list[TestResult]:
+    """Of one test's repetitions with other seeds those that count: void ones don't.
+
+    Where all are void, the first one stands for them, so that what is made of it is void as well.
+    """
+    return [result for result in results if not result.void] or list(results[:1])
 
 
 @dataclass

@@ -45,9 +45,9 @@ def _parsed(text: str) -> Role:
     arm, separator, rest = text.partition(": ")
     if arm == NULL and rest:
         return Role(NULL, null=rest)
-    if arm in (BUG, CONTROL) and (not separator or (rest.isdecimal() and int(rest) > 1)):
+    if arm in (BUG, CONTROL) and (not separator or (rest.isdecimal() and int(rest) > 0)):
         return Role(arm, int(rest or 1))
     raise DataError(
-        f"{text!r} is no role of scores. Roles are bug, control, each with a number from 2 on for "
-        "further networks (control: 2), and nulls by their name (null: gaussian)."
+        f"{text!r} is no role of scores. Roles are bug, control, each with a number for further "
+        "networks (control: 2), and nulls by their name (null: gaussian)."
     )

@@ -78,12 +78,14 @@ def null_means(scores: Scores, null: str = "gaussian") -> dict[Key, float]:
     return means
 
 
-def write_summary(scores: Scores, path: Path | str) -> None:
-    """Write `summarise(scores)` as CSV, a line per key, all or nothing."""
+def write_summary(scores: Scores, path: Path | str) -> list[Summary]:
+    """Write `summarise(scores)` as CSV, a line per key, all or nothing; and return it."""
+    found = summarise(scores)
     with replacing(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(Summary._fields)
-        writer.writerows(summarise(scores))
+        writer.writerows(found)
+    return found
 
 
 def _numbers(

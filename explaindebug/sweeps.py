@@ -106,7 +106,7 @@ def _over(result: Across, test: str, key: str, variants: Sequence[Variant]) -> l
 def _level(result: Across, variant: Variant, key: str) -> Level:
     together = result.together[result.variants.index(variant)]
     gates = [test.gates[0] for test in variant.results if test.gates]
-    void = all(wording.is_void(test) for test in variant.results)
+    void = all(test.void for test in variant.results)
     return Level(float(variant.values[key]), together, gates, void)
 
 

@@ -47,7 +47,7 @@ from explaindebug.effects import Effect, effect_of
 from explaindebug.errors import ConfigError
 from explaindebug.pairing import Paired, pair, repeated
 from explaindebug.reasons import reason_of, trouble
-from explaindebug.results import Headline, TestResult
+from explaindebug.results import Headline, TestResult, counted_runs
 from explaindebug.scores import Floats, Key
 from explaindebug.statistics import benjamini_hochberg, enough_flips, fewest_inputs
 from explaindebug.summaries import null_means
@@ -134,11 +134,11 @@ def repeated_verdicts(
     """For each group, a verdict for each method; its tests are one test with networks of new seeds.
 
     The repetitions tell how much effects differ between networks, so that little is left to the
-    guess. One whose gate failed says nothing and is left out, unless all have failed. p are
+    guess. One whose gate failed says nothing and is left out (see `counted_runs`). p are
     adjusted over all methods of all groups. Options and errors are those of `verdicts`.
     """
     _check(margin, level, spread)
-    told = [[r for r in g if all(gate.passed for gate in r.gates)] or g[:1] for g in groups]
+    told = [counted_runs(group) for group in groups]
     size = sum(len(_methods(group)) for group in told)
     least, flips = fewest_inputs(size, level), enough_flips(size, level)
     cells = [list(_cells(g, margin, spread, seed, least, flips)) for g in told]

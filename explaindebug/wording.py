@@ -32,14 +32,9 @@ def measure(similarity: str) -> str:
     return MEASURES.get(similarity, similarity)
 
 
-def is_void(test: TestResult) -> bool:
-    """Whether a gate failed, so that the test says nothing."""
-    return not all(gate.passed for gate in test.gates)
-
-
 def answer(result: RunResult, verdicts: Sequence[Verdict]) -> str:
     """The run's result in one sentence: which methods show how many of the bugs."""
-    judged = [test for test in result.tests if not is_void(test)]
+    judged = [test for test in result.tests if not test.void]
     if not judged:
         return "Nothing can be said: every test is void." if result.tests else "No test was run."
     names = {test.name for test in judged}

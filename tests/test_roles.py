@@ -24,7 +24,7 @@ def test_what_is_written_is_read(text: str, role: Role) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "buggy", "bug: ", "bug:2", "bug: 1", "control: two", "null", "null: ", "none"]
+    "text", ["", "buggy", "bug: ", "bug:2", "bug: 0", "control: two", "null", "null: ", "none"]
 )
 def test_anything_else_is_no_role(text: str) -> None:
     with pytest.raises(DataError, match="no role of scores"):

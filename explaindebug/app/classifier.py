@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from explaindebug._lightning import pl
 from explaindebug.attributions.targets import predicted
+from explaindebug.callbacks.keys import log_key
 
 Schedule = Literal["one_cycle", "constant"]
 
@@ -18,8 +19,9 @@ class Classifier(pl.LightningModule):
     Its rate is `lr` throughout where the `schedule` is `constant`; under `one_cycle` it rises to
     `lr` and falls again (Smith and Topin 2019), which makes few epochs reach a stable end.
 
-    Logs `<name>/train_loss`, `<name>/val_loss`, `<name>/val_accuracy` and `<name>/test_accuracy`;
-    the name keeps the models of one run apart in one W&B run.
+    Logs `<name>/train_loss`, `<name>/val_loss` and `<name>/val_accuracy`; the name keeps the models
+    of one run apart in one W&B run. What `test` finds is a callback metric only: the application
+    tests on the few inputs that it explains, and measures accuracies elsewhere.
     """
 
     def __init__(
@@ -45,7 +47,9 @@ class Classifier(pl.LightningModule):
         images, labels, *_ = batch
         loss = cross_entropy(self(images), labels)
         # Equal shares, so that means of processes are the whole's (docs/scale.md says what it pads)
-        self.log(f"{self.name}/train_loss", loss, on_step=False, on_epoch=True, sync_dist=True)
+        self.log(
+            log_key(self.name, "train_loss"), loss, on_step=False, on_epoch=True, sync_dist=True
+        )
         self.log("loss", loss, prog_bar=True, logger=False)
         return loss
 
@@ -64,10 +68,10 @@ class Classifier(pl.LightningModule):
         if int(labels.max()) >= max(2, logits.flatten(1).shape[1]):
             return  # foreign inputs, of classes that the network does not have
         right = (predicted(logits) == labels).float().mean()
-        told: Any = {"batch_size": n, "sync_dist": True}
-        self.log(f"{self.name}/{split}_loss", cross_entropy(logits, labels), **told)
-        self.log(f"{self.name}/{split}_accuracy", right, **told)
-        self.log("accuracy", right, prog_bar=True, logger=False, **told)
+        told: Any = {"batch_size": n, "sync_dist": True, "logger": split != "test"}
+        self.log(log_key(self.name, f"{split}_loss"), cross_entropy(logits, labels), **told)
+        self.log(log_key(self.name, f"{split}_accuracy"), right, **told)
+        self.log("accuracy", right, prog_bar=True, **told | {"logger": False})
 
     def configure_optimizers(self) -> Any:
         """Adam, with what its learning rate does."""

@@ -5,7 +5,7 @@ import netrc
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -14,18 +14,33 @@ from hydra.utils import instantiate
 
 from explaindebug._lightning import pl
 from explaindebug.app.progress import say
+from explaindebug.app.settings import Settings
 from explaindebug.errors import ConfigError
 
 USERS_DATA_DIR = os.environ.get("WANDB_DATA_DIR")
+TAG = 64  # characters that a tag of W&B has at most
 MODES = (None, "online", "offline", "disabled")
 
 
-def started(nodes: Mapping[str, Any], folder: Path, name: str) -> list[Any]:
-    """The loggers, for a run called `name`; one that can't be started is told of and left out."""
+def started(
+    nodes: Mapping[str, Any],
+    folder: Path,
+    name: str,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    tags: Sequence[str] = (),
+) -> list[Any]:
+    """The loggers, for a run called `name`; one that can't be started is reported and left out.
+
+    Each gets the run's `settings` as its hyperparameters, and the `tags` where it has some, so that
+    runs can be filtered by them.
+    """
     made: list[Any] = []
     for key, node in nodes.items():
         try:
-            made.append(guarded(instantiate(node, folder=str(folder), name=name)))
+            logger = guarded(instantiate(node, folder=str(folder), name=name))
+            _describe(logger, settings or {}, tags)
+            made.append(logger)
         except Exception as error:
             cause = error.__cause__ or error
             if isinstance(cause, ConfigError):
@@ -34,10 +49,33 @@ def started(nodes: Mapping[str, Any], folder: Path, name: str) -> list[Any]:
     return made
 
 
+def _describe(logger: Any, settings: Mapping[str, Any], tags: Sequence[str]) -> None:
+    """What was run, where the logger has a place for it."""
+    logger.log_hyperparams(dict(settings))
+    run = getattr(logger, "experiment", None)
+    if tags and hasattr(run, "tags"):
+        run.tags = tuple(dict.fromkeys([*(run.tags or ()), *tags]))
+
+
+def tags_of(settings: Settings) -> list[str]:
+    """What a run is found by: its tests, the network, the data, and the paper's table if any."""
+    data = str(settings.data.get("_target_", "")).rpartition(".")[2]
+    found = [*settings.bug, str(settings.model.get("name") or ""), data, settings.paper or ""]
+    return [tag[:TAG] for tag in dict.fromkeys(found) if tag]
+
+
 def wandb_logger(
-    folder: str, name: str, project: str = "explaindebug", mode: str | None = None
+    folder: str,
+    name: str,
+    project: str = "explaindebug",
+    mode: str | None = None,
+    group: str | None = None,
+    tags: Sequence[str] | None = None,
 ) -> Any:
     """A W&B logger into `folder`; online only where the user is logged in or says so.
+
+    Runs are grouped by the folder that theirs lies in, so that a sweep's are together, where no
+    `group` is given.
 
     Raises:
         ConfigError: for an unknown mode.
@@ -48,8 +86,15 @@ def wandb_logger(
     os.environ["WANDB_DATA_DIR"] = USERS_DATA_DIR or str(Path(folder).resolve() / "wandb")
     os.environ.setdefault("WANDB_SILENT", "true")
     chosen = mode or os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
+    options: dict[str, Any] = {
+        "dir": folder,
+        "name": name,
+        "project": project,
+        "group": group or Path(folder).resolve().parent.name or None,
+        "tags": list(tags or ()),
+    }
     try:
-        return _started(folder, name, project, chosen)
+        return _started(chosen, options)
     except Exception as error:
         if chosen != "online":
             raise
@@ -58,16 +103,14 @@ def wandb_logger(
             "Upload it later with the line at the end.",
             stacklevel=2,
         )
-        return _started(folder, name, project, "offline")
+        return _started("offline", options)
 
 
-def _started(folder: str, name: str, project: str, mode: str) -> Any:
+def _started(mode: str, options: Mapping[str, Any]) -> Any:
     import wandb
 
     run = wandb.init(
-        project=project,
-        name=name,
-        dir=folder,
+        **options,
         mode=mode,  # type: ignore[arg-type]
         reinit="finish_previous",  # the jobs of a sweep share a process, but no run
         settings=wandb.Settings(console="off", init_timeout=30),

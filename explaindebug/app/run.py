@@ -19,7 +19,6 @@ from explaindebug import __version__, followup
 from explaindebug.app.beside import named, put_beside
 from explaindebug.app.bugtests import BugTest
 from explaindebug.app.environment import versions
-from explaindebug.app.loggers import started
 from explaindebug.app.progress import Bar, console, say
 from explaindebug.app.settings import Settings, settings
 from explaindebug.app.tables import log_tables
@@ -74,7 +73,7 @@ def carried_out(
     methods = {key: method.label for key, method in Plan(checked.attributions).methods.items()}
     write_json(folder / "run.json", note(checked, typed))
     OmegaConf.save(config, folder / "config.yaml", resolve=True)
-    bench.loggers = started(checked.logger, folder, folder.name)
+    bench.loggers = bench.start_loggers(folder.name)
     bench.train(list(dict.fromkeys(w for test in tests for w in test.networks())))
     results = measured(bench, tests)
     made = how_made(checked, typed, time.perf_counter() - start)
@@ -206,7 +205,7 @@ def finish(result: RunResult, bench: Workbench) -> None:
     folder, checked = bench.folder, bench.settings
     answers = verdicts(result.tests, margin=checked.margin, level=checked.level)
     scores = sum((test.scores for test in result.tests), Scores())
-    write_summary(scores, folder / "summary.csv")
+    summaries = write_summary(scores, folder / "summary.csv")
     further = [
         answer
         for test in result.tests
@@ -216,7 +215,7 @@ def finish(result: RunResult, bench: Workbench) -> None:
     found = [detector for test in result.tests for detector in test.detectors]
     write_detectors(found, folder / "detectors.csv")
     report = write_report(result, answers, folder, level=checked.level, further=further)
-    log_tables(bench.loggers, folder, answers, further, found)
+    log_tables(bench.loggers, folder, answers, further, found, summaries)
     print_table(result, answers, console)
     print_questions(result, further, console)
     print_detectors(result, console)

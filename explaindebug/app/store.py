@@ -16,6 +16,7 @@ from torch import nn
 from explaindebug._lightning import pl
 from explaindebug.app.classifier import Classifier
 from explaindebug.app.progress import say
+from explaindebug.callbacks.keys import log_key
 from explaindebug.errors import ConfigError
 from explaindebug.files import writable_folder, write_json
 
@@ -163,6 +164,6 @@ def _callbacks(recipe: Recipe, folder: Path) -> list[pl.Callback]:
     patience = recipe.training.get("patience")
     if not patience:
         return [_Kept(folder, "last")]
-    loss = f"{recipe.name}/val_loss"
+    loss = log_key(recipe.name, "val_loss")
     stop = _Patience(loss, patience=patience, check_finite=False, strict=False)
     return [stop, _Kept(folder, "best", loss), _Kept(folder, "last")]

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from explaindebug.callbacks.keys import log_key
 from explaindebug.callbacks.loggers import Sinks
 from explaindebug.detectors import Detector
+from explaindebug.summaries import Summary
 from explaindebug.verdicts import Verdict
 
 VERDICT = ("answer", "effect", "low", "high", "p_adjusted", "n")
@@ -16,6 +18,7 @@ COLUMNS = {
         *("test", "finds", "method", "statistic", "auroc", "auroc_low", "auroc_high", "p"),
         *("rate", "precision", "fpr95", "positives", "negatives", "trouble"),
     ),
+    "scores": Summary._fields,
 }
 
 
@@ -25,14 +28,20 @@ def log_tables(
     answers: Sequence[Verdict],
     further: Sequence[Verdict],
     found: Sequence[Detector],
+    scores: Sequence[Summary] = (),
 ) -> None:
-    """What a run found as `debug/verdicts`, `debug/questions` and `debug/detectors`.
+    """What a run found as `debug/verdicts`, `debug/questions`, `debug/detectors`, `debug/scores`.
 
     Tables of all loggers that take some, and CSV files in `folder`; none where there is no line.
     """
     sinks = Sinks(loggers, folder)
-    tables = {"verdicts": answers, "questions": further, "detectors": found}
+    tables: dict[str, Sequence[Any]] = {
+        "verdicts": answers,
+        "questions": further,
+        "detectors": found,
+        "scores": scores,
+    }
     for name, lines in tables.items():
         rows = [[getattr(line, column) for column in COLUMNS[name]] for line in lines]
         if rows:
-            sinks.table(f"debug/{name}", COLUMNS[name], rows)
+            sinks.table(log_key("debug", name), COLUMNS[name], rows)

@@ -1,10 +1,11 @@
 """What all debugging tests of a run share: data, trained networks, and a place to measure."""
 
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, get_args
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from explaindebug._lightning import pl
 from explaindebug.app.architecture import Architecture, Domain
 from explaindebug.app.classifier import Classifier, accuracy, predictions
-from explaindebug.app.loggers import started
+from explaindebug.app.loggers import started, tags_of
 from explaindebug.app.progress import Bar, counting, say
 from explaindebug.app.settings import Settings
 from explaindebug.app.store import Recipe, Store, Trained
@@ -258,6 +259,7 @@ class Workbench:
             "seed": s.seed,
             "folder": self.folder,
             "strict": True,
+            "log_scores": False,  # one table has those of all tests, instead of a key each
             "forward": "network",
             "progress": bar,
         }
@@ -369,7 +371,12 @@ class Workbench:
     def upload_lines(self) -> list[str]:
         """How to upload what was logged offline."""
         runs = sorted((self.folder / "wandb").glob("offline-run-*"))
-        return [f"wandb sync {run}" for run in runs]
+        return [shlex.join(["wandb", "sync", str(run)]) for run in runs]
+
+    def start_loggers(self, name: str) -> list[Any]:
+        """The loggers of a run that is called `name`, which know its settings."""
+        s = self.settings
+        return started(s.logger, self.folder, name, settings=asdict(s), tags=tags_of(s))
 
     def _trainer(self, callbacks: Sequence[Any]) -> pl.Trainer:
         options = {k: v for k, v in self.settings.trainer.items() if k != "_target_"}
@@ -385,9 +392,7 @@ class Workbench:
         for node in self.settings.callbacks.values():
             callback = instantiate(node, _convert_="all")
             if isinstance(callback, AttributionCallback):
-                callback.test = (
-                    f"{callback.test}-{name.replace(' ', '-')}"  # networks share one W&B run
-                )
+                callback.network = name  # networks share one W&B run
                 callback.folder = callback.folder or self.folder
             found.append(callback)
         return found
@@ -416,7 +421,7 @@ class Member:
         bench = Workbench(self.settings, self.folder)
         if rank == 0:  # beside the run's own, which belong to the process that started us
             name = f"{self.folder.name}, training"
-            bench.loggers = started(self.settings.logger, self.folder, name)
+            bench.loggers = bench.start_loggers(name)
         return bench.fit
 
 

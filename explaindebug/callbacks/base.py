@@ -81,8 +81,9 @@ class AttributionCallback(Callback):
         seed: of everything random here.
         strict: raise where otherwise a warning is given (unsupported layer, NaN, failing pass).
         progress: called with (method names, passes done, passes in all).
-        log_means: whether means and the table of scores go to the loggers. Where not, they are
-            callback metrics and in `scores` only: for who logs them elsewhere.
+        log_scores: whether means, seconds and what is made of scores (table, curves) go to the
+            loggers. Where not, means are callback metrics, and scores are in `scores`: for who logs
+            those of several callbacks in one table.
 
     Raises:
         ConfigError: for an option that can't work, and for strategies that shard parameters.
@@ -113,7 +114,7 @@ class AttributionCallback(Callback):
         seed: int = 0,
         strict: bool = False,
         progress: Progress | None = None,
-        log_means: bool = True,
+        log_scores: bool = True,
     ) -> None:
         super().__init__()
         least: dict[str, tuple[Any, int]] = {
@@ -135,7 +136,8 @@ class AttributionCallback(Callback):
         self.pictures, self.picture, self.folder = pictures, picture, folder
         self.classes, self.budget = classes, budget
         self.seed, self.strict, self.progress = seed, strict, progress
-        self.log_means = log_means
+        self.log_scores = log_scores
+        self.network = ""  # its name, where several networks of one kind share the loggers
         self.scores = Scores()  # of the last measurement
         self.galleries: list[Gallery] = []
         self.warnings: list[str] = []  # what stays as trained, which maps have no score
@@ -418,17 +420,17 @@ class AttributionCallback(Callback):
     def _log(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Means and seconds, on every process under the same keys."""
         means = self._means()
-        names = distinct(means, _name)
+        names = distinct(means, self._name)
         cost = log_key("debug", self.test, "seconds")
-        if trainer.is_global_zero and self.log_means:
+        if trainer.is_global_zero and self.log_scores:
             bug = [key for key in means if key.test == self.test and key.role == BUG]
             better = {names[key]: self.better for key in bug} | {cost: "max"}
             new = {name: which for name, which in better.items() if name not in self._defined}
             self._sinks(trainer).directions(new)
             self._defined |= new.keys()
         for key, value in means.items():
-            pl_module.log(names[key], value, batch_size=1, logger=self.log_means)
-        pl_module.log(cost, self.seconds, batch_size=1)
+            pl_module.log(names[key], value, batch_size=1, logger=self.log_scores)
+        pl_module.log(cost, self.seconds, batch_size=1, logger=self.log_scores)
         epoch = int(trainer.current_epoch)
         self.history += [[epoch, names[key], value] for key, value in means.items()]
 
@@ -443,6 +445,15 @@ class AttributionCallback(Callback):
             if key.arm != NULL and len(known):
                 found.setdefault(key._replace(role=key.arm), []).extend(known)
         return {key: float(np.mean(values)) for key, values in found.items()}
+
+    def _name(self, key: Key) -> str:
+        """`debug/<test>/<method>/<similarity>[/control]/<condition>`."""
+        arm = "" if key.arm == BUG else key.arm
+        return self.key(key.test, key.method, key.similarity, arm, key.condition)
+
+    def key(self, test: str, *parts: str) -> str:
+        """`debug/<test>/...`; the name of one network of several is part of the test's."""
+        return log_key("debug", f"{test}-{self.network}" if self.network else test, *parts)
 
     def _sinks(self, trainer: pl.Trainer, folder: Path | None = None) -> Sinks:
         return Sinks(trainer.loggers, folder, self._failed, epoch=int(trainer.current_epoch))
@@ -465,7 +476,10 @@ class AttributionCallback(Callback):
         sinks = self._sinks(trainer, None if trainer.fast_dev_run else folder)  # type: ignore[attr-defined]
         for drawn in self.galleries:
             strips = {m: model_strip(drawn, m) for m in self.plan.methods}
-            said = [f"{m}, epoch {trainer.current_epoch}" for m in strips]
+            if self.network:  # the networks' maps are one panel, by which they can be compared
+                strips = {f"{self.network}-{m}": strip for m, strip in strips.items()}
+            where = f"{self.network}, " if self.network else ""
+            said = [f"{where}{m}, epoch {trainer.current_epoch}" for m in self.plan.methods]
             sinks.pictures(log_key("debug", self.test, "maps"), strips, said)
         self.log_more(trainer, sinks)
 
@@ -490,9 +504,3 @@ class AttributionCallback(Callback):
         if sentence not in self._warned:
             self._warned.append(sentence)
             warnings.warn(f"explaindebug: {sentence}", stacklevel=2)
-
-
-def _name(key: Key) -> str:
-    """`debug/<test>/<method>/<similarity>[/control]/<condition>`."""
-    arm = "" if key.arm == BUG else key.arm
-    return log_key("debug", key.test, key.method, key.similarity, arm, key.condition)

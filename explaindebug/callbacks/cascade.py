@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from explaindebug.callbacks.comparing import ComparingCallback, Others, arms
-from explaindebug.callbacks.keys import log_key
 from explaindebug.callbacks.loggers import Sinks
 from explaindebug.callbacks.measuring import Explain, Measured
 from explaindebug.callbacks.probe import Probe
@@ -115,14 +114,14 @@ class ReinitCascade(ComparingCallback):
     def log_more(self, trainer: Any, sinks: Sinks) -> None:
         """The table, and one chart of all curves per similarity, of complexity and of drift."""
         super().log_more(trainer, sinks)
-        if not self.stages:
+        if not (self.stages and self.log_scores):
             return
         tables = [(self.test, similarity) for similarity in self.comparison.measures]
         own = Tables.of(self.test)
         tables += [(own.complexity, "entropy"), (own.drift, "agreement")]
         for test, similarity in tables:
             sinks.curves(
-                log_key("debug", test, similarity),
+                self.key(test, similarity),
                 list(range(1, len(self.stages) + 1)),
                 self._curves(self.scores.select(test=test, similarity=similarity)),
                 title=f"{similarity} to the trained network",

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from explaindebug.callbacks.base import AttributionCallback
-from explaindebug.callbacks.keys import log_key
 from explaindebug.callbacks.loggers import Sinks
 from explaindebug.callbacks.measuring import Maps, Measured
 from explaindebug.callbacks.probe import Probe
@@ -77,7 +76,7 @@ class ComparingCallback(AttributionCallback):
 
     def log_more(self, trainer: Any, sinks: Sinks) -> None:
         """The scores as one tidy table."""
-        if not self.log_means:
+        if not self.log_scores:
             return
         columns = ["test", "method", "condition", "role", "similarity", "n", "mean", "sem"]
         rows: list[list[Any]] = []
@@ -88,7 +87,7 @@ class ComparingCallback(AttributionCallback):
             sem = float(valid.std(ddof=1) / n**0.5) if n > 1 else float("nan")
             condition_and_so_on = [key.test, key.method, key.condition, key.role, key.similarity]
             rows.append([*condition_and_so_on, n, mean, sem])
-        sinks.table(log_key("debug", self.test, "scores"), columns, rows)
+        sinks.table(self.key(self.test, "scores"), columns, rows)
 
 
 def references(maps: Maps) -> References:

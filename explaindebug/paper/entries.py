@@ -11,7 +11,6 @@ from explaindebug.paper.tables import BUG, OURS, Number, PaperTable, paper_table
 from explaindebug.results import TestResult
 from explaindebug.runs import Run
 from explaindebug.verdicts import Verdict, verdicts
-from explaindebug.wording import is_void
 
 TOP_DOWN = "top_down"  # the paper's order
 
@@ -51,7 +50,7 @@ class Entry:
     @property
     def void(self) -> bool:
         """Whether a gate failed, so that the test says nothing."""
-        return is_void(self.test)
+        return self.test.void
 
     @cached_property
     def table(self) -> PaperTable | None:

@@ -76,7 +76,7 @@ def section(
     return Section(
         id=place,
         test=test,
-        void=wording.is_void(test),
+        void=test.void,
         verdicts=verdicts,
         excess={m: e for m, k in keys.items() if not math.isnan(e := _excess(summaries, k))},
         shown=sum(v.answer == "shows" for v in verdicts.values()),

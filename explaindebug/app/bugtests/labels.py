@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +70,7 @@ class Labels(BugTest):
         bench.accuracy(self._trained, "training labels as told", told)
         bench.accuracy(self._trained, "training labels, right", clean)
         callback = self._measured(bench, bar, "flipped", self._probe(bench))
-        others = self._measured(bench, bar, "unflipped", self._unflipped(bench))
+        others = self._measured(bench, bar, "unflipped", self._unflipped(bench), pictures=0)
         headline = Headline(
             "flipped",
             "spearman",
@@ -96,7 +96,7 @@ class Labels(BugTest):
         )
 
     def _measured(
-        self, bench: Workbench, bar: Bar, condition: str, examples: ImageSet
+        self, bench: Workbench, bar: Bar, condition: str, examples: ImageSet, **own: Any
     ) -> ReferenceSimilarity:
         """The mislabelled network and the clean twin against the clean reference."""
         callback = ReferenceSimilarity(
@@ -105,7 +105,7 @@ class Labels(BugTest):
             reference=bench.network(CLEAN),
             control=bench.network(TWIN),
             own_target=self.own_target,
-            **bench.options("data", bar),
+            **bench.options("data", bar) | own,
         )
         batches = loader(examples, batch_size=BATCH)
         bench.measure(callback, bench.network(self._trained), batches, self.name)
