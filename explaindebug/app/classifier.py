@@ -68,7 +68,11 @@ class Classifier(pl.LightningModule):
         if int(labels.max()) >= max(2, logits.flatten(1).shape[1]):
             return  # foreign inputs, of classes that the network does not have
         right = (predicted(logits) == labels).float().mean()
-        told: Any = {"batch_size": n, "sync_dist": True, "logger": split != "test"}
+        told: Any = {
+            "batch_size": n,
+            "sync_dist": True,
+            "logger": False if split == "test" else None,
+        }
         self.log(log_key(self.name, f"{split}_loss"), cross_entropy(logits, labels), **told)
         self.log(log_key(self.name, f"{split}_accuracy"), right, **told)
         self.log("accuracy", right, prog_bar=True, **told | {"logger": False})

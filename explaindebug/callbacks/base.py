@@ -428,11 +428,12 @@ class AttributionCallback(Callback):
             new = {name: which for name, which in better.items() if name not in self._defined}
             self._sinks(trainer).directions(new)
             self._defined |= new.keys()
-        for key, value in means.items():
-            pl_module.log(names[key], value, batch_size=1, logger=self.log_scores)
-        pl_module.log(cost, self.seconds, batch_size=1, logger=self.log_scores)
+        where: dict[str, Any] = {} if self.log_scores else {"logger": False}
+        logged = {names[key]: mean for key, mean in means.items()}
+        for name, value in (logged | {cost: self.seconds}).items():
+            pl_module.log(name, value, batch_size=1, **where)
         epoch = int(trainer.current_epoch)
-        self.history += [[epoch, names[key], value] for key, value in means.items()]
+        self.history += [[epoch, name, value] for name, value in logged.items()]
 
     def _means(self) -> dict[Key, float]:
         """Mean scores by arm, of those inputs that have a score.

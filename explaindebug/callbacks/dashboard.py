@@ -3,9 +3,9 @@
     pip install "explaindebug[dashboard]"
     python -m explaindebug.callbacks.dashboard entity/project
 
-It saves a view to the project: for each test the curves of all methods, its controls, the newest
-heat maps with a slider over epochs, and the table of scores. `--dry-run` prints the view as JSON
-instead, for which no account is needed.
+It saves a view to the project: the tables of whole runs of the application, and for each test the
+curves of all methods, its controls, the newest heat maps with a slider over epochs, and the table
+of scores. `--dry-run` prints the view as JSON instead, for which no account is needed.
 """
 
 import argparse
@@ -15,9 +15,11 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from explaindebug.callbacks.keys import log_key
 from explaindebug.errors import ConfigError, ExplainDebugError
 
 TESTS = ("spurious", "labels", "reinit", "ood", "reference", "heatmaps")
+TABLES = ("verdicts", "questions", "detectors", "scores")  # of a run of the application
 SIMILARITIES = ("ssim", "spearman", "background")
 
 
@@ -37,9 +39,10 @@ def workspace(
             from wandb_workspaces import workspaces
     except ImportError as error:
         raise ConfigError('a dashboard needs: pip install "explaindebug[dashboard]"') from error
+    panels = {"results": [_table(log_key("debug", name)) for name in TABLES]}
+    panels |= {f"debug: {test}": _panels(test, similarities) for test in tests}
     sections = [
-        workspaces.Section(f"debug: {test}", panels=_panels(test, similarities), is_open=True)
-        for test in tests
+        workspaces.Section(name, panels=own, is_open=True) for name, own in panels.items()
     ]
     return workspaces.Workspace(
         entity=entity, project=project, name="explaindebug", sections=sections
@@ -47,16 +50,29 @@ def workspace(
 
 
 def curves(test: str, similarity: str, *, control: bool = False) -> str:
-    """A regular expression for the keys of all methods and conditions under a test's similarity."""
+    """A regular expression for the keys of all methods and conditions under a test's similarity.
+
+    Where several networks share a run, their names are behind the test's: all are meant.
+    """
+    first, second = (re.escape(log_key(name)) for name in (test, similarity))
     arm = "control/" if control else ""
-    return f"^debug/{re.escape(test)}/[^/]+/{re.escape(similarity)}/{arm}[^/]+$"
+    return f"^debug/{first}(-[^/]+)?/[^/]+/{second}/{arm}[^/]+$"
+
+
+def _table(key: str) -> Any:
+    from wandb_workspaces.reports.v2 import interface as v2
+
+    return v2.WeavePanelSummaryTable(table_name=key)
 
 
 def _panels(test: str, similarities: Sequence[str]) -> list[Any]:
     from wandb_workspaces.reports.v2 import interface as v2
 
     maps = v2.MediaBrowser(
-        title="heat maps", media_keys=[f"debug/{test}/maps"], gallery_axis="step", num_columns=1
+        title="heat maps",
+        media_keys=[log_key("debug", test, "maps")],
+        gallery_axis="step",
+        num_columns=1,
     )
     if test == "heatmaps":
         return [maps]
@@ -69,7 +85,7 @@ def _panels(test: str, similarities: Sequence[str]) -> list[Any]:
         for similarity in similarities
         for control in (False, True)
     ]
-    return [*lines, maps, v2.WeavePanelSummaryTable(table_name=f"debug/{test}/scores")]
+    return [*lines, maps, _table(log_key("debug", test, "scores"))]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

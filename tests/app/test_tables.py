@@ -12,12 +12,15 @@ from fake_run import fake_run, fake_verdicts
 from explaindebug.app.loggers import wandb_logger
 from explaindebug.app.tables import COLUMNS, log_tables
 from explaindebug.followup import answers
+from explaindebug.scores import Scores
+from explaindebug.summaries import summarise
 
 RUN = fake_run(inputs=1, size=16)
 FOUND = {
     "verdicts": fake_verdicts(RUN),
     "questions": [v for t in RUN.tests for v in answers(t, margin=0.1, level=0.05)],
     "detectors": [detector for test in RUN.tests for detector in test.detectors],
+    "scores": summarise(sum((test.scores for test in RUN.tests), Scores())),
 }
 DOCS = Path(__file__).parents[2] / "docs/callbacks.md"
 

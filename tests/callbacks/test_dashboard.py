@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from explaindebug.app.tables import COLUMNS
 from explaindebug.callbacks import ReinitCascade
 from explaindebug.callbacks.dashboard import curves, main, workspace
 
@@ -15,6 +16,7 @@ pytest.importorskip("wandb_workspaces")
 def test_the_curves_of_a_similarity_and_those_of_its_control() -> None:
     bug, control = (re.compile(curves("reinit", "ssim", control=c)) for c in (False, True))
     keys = [f"debug/reinit/{m}/{x}" for m in ("grad", "gbp") for x in ("ssim/conv1.0", "ssim/fc")]
+    keys.append("debug/reinit-clean_twin/grad/ssim/fc")  # one network of several
     controls = [key.replace("/ssim/", "/ssim/control/") for key in keys]
     others = ["debug/reinit/seconds", "debug/reinit/maps", "debug/ood/grad/ssim/fc"]
     others += ["debug/reinit/grad/ssim_dense/fc", "debug/reinit/ssim"]
@@ -30,6 +32,10 @@ def test_a_section_per_test_and_a_panel_per_kind(capsys: pytest.CaptureFixture[s
     sections = view["spec"]["section"]["panelBankConfig"]["sections"]
     ours = {s["name"]: s["panels"] for s in sections if s["name"].startswith("debug")}
     assert list(ours) == ["debug: reinit", "debug: heatmaps"]
+    (results,) = (s["panels"] for s in sections if s["name"] == "results")
+    assert len(results) == len(COLUMNS)
+    for name, panel in zip(COLUMNS, results, strict=True):
+        assert f'"debug/{name}"' in json.dumps(panel)
     first, second, maps, table = ours["debug: reinit"]
     assert first["config"]["metricRegex"] == curves("reinit", "ssim")
     assert second["config"]["metricRegex"] == curves("reinit", "ssim", control=True)

@@ -6,7 +6,7 @@ import os
 import re
 import warnings
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pytest
@@ -152,7 +152,8 @@ class TestTensorBoard:
         for test in ("reinit", "heatmaps"):
             assert {f"debug/{test}/maps/{m}" for m in ("grad", "gbp")} <= set(tags["images"])
         assert [event.step for event in found.Images("debug/heatmaps/maps/grad")] == [0, 1]
-        assert any(tag.startswith("debug/reinit/spearman/") for tag in tags["images"])
+        assert "debug/reinit/spearman/curves" in tags["images"]
+        assert not any(" " in tag for kind in ("images", "scalars") for tag in tags[kind])
         assert "debug/reinit/grad/spearman/network.fc" in tags["scalars"]
         (text,) = found.Tensors("debug/labels/scores/text_summary")[-1].tensor_proto.string_val
         assert b"| labels | grad | reference | bug | ssim | 5 |" in text
@@ -218,6 +219,36 @@ def test_the_fake_client_takes_what_the_real_one_takes() -> None:
     for name in ("log_image", "log_text"):
         real, ours = (inspect.signature(getattr(x, name)) for x in (client, Client))
         assert list(ours.parameters) == list(real.parameters)
+
+
+class TestVariants:
+    """Two variants of a method are two pictures, wherever they go."""
+
+    METHODS: ClassVar[list[Any]] = [{"sgrad": {"samples": 2, "noise": x}} for x in (0.1, 0.2)]
+    NAMES = ("sgrad(samples=2,noise=0.1)", "sgrad(samples=2,noise=0.2)")
+
+    def test_tensorboard(self, tmp_path: Path) -> None:
+        accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+        logger = pl.loggers.TensorBoardLogger(tmp_path)
+        fitted(tmp_path, [HeatmapLogger(self.METHODS)], logger=logger)
+        found = accumulator.EventAccumulator(str(next(tmp_path.rglob("events.*")).parent))
+        found.Reload()
+        tags = [f"debug/heatmaps/maps/{name}" for name in self.NAMES]
+        assert found.Tags()["images"] == tags
+        one, other = (found.Images(tag)[0].encoded_image_string for tag in tags)
+        assert one != other
+
+    def test_mlflow_and_files(self, tmp_path: Path) -> None:
+        logger = MLFlowLogger(tmp_path)
+        logger.client = Client()
+        strips = {name: np.full((4, 4, 3), i, np.uint8) for i, name in enumerate(self.NAMES)}
+        # What can't be part of a name makes no two names one.
+        strips |= {name: np.zeros((4, 4, 3), np.uint8) for name in ("a(x=+1)", "a(x=*1)")}
+        captions = ["the same"] * len(strips)
+        Sinks([logger], tmp_path, epoch=3).pictures("debug/heatmaps/maps", strips, captions)
+        assert len({key for key, _ in logger.client.images}) == 4
+        Sinks([], tmp_path, epoch=3).pictures("debug/heatmaps/maps", strips, captions)
+        assert len(list((tmp_path / "debug/heatmaps/maps").glob("*__epoch_3.png"))) == 4
 
 
 class TestFiles:
@@ -296,10 +327,10 @@ class TestFailures:
             sinks.directions({"a": "min"})
             sinks.table("table", ["a"], [[1]])
             sinks.curves("curves", [1, 2], {"grad": [0.0, 1.0]}, "title", "x")
-            sinks.pictures("pictures", [picture], ["grad, epoch 0"])
+            sinks.pictures("pictures", {"grad": picture}, ["of grad, at the start"])
 
         with pytest.warns(UserWarning, match="Experimentless failed .*gone") as said:
             use()
         assert len(said) == 1
         names = {str(x.relative_to(tmp_path)) for x in tmp_path.rglob("*.*")}
-        assert names == {"table.csv", "curves/title__epoch_0.png", "pictures/grad__epoch_0.png"}
+        assert names == {"table.csv", "curves/curves__epoch_0.png", "pictures/grad__epoch_0.png"}
