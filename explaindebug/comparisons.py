@@ -11,15 +11,17 @@ import torch
 from torch import Tensor
 
 from explaindebug.errors import DataError
-from explaindebug.missing import Missing
 from explaindebug.nulls import Inputs, Rows, null
 from explaindebug.postprocessing import ROBUST, PostProcessing
 from explaindebug.roles import BUG, null_role
 from explaindebug.scores import Floats, Key, Scores
 from explaindebug.similarities import SIMILARITIES, Similarity
 from explaindebug.similarities.similarity import chunks
+from explaindebug.unscored import Fault, Unscored
 
 Bools = npt.NDArray[np.bool_]
+OF_MAP = (Fault.MAP_NOT_FINITE, Fault.MAP_CONSTANT)
+OF_REFERENCE = (Fault.REFERENCE_NOT_FINITE, Fault.REFERENCE_CONSTANT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,11 +64,11 @@ class Reference:
         mask = self.mask.cpu() if self.mask.device.type == "mps" else self.mask
         return mask.float().expand(-1, channels, -1, -1)
 
-    def faults(self, postprocessing: PostProcessing, channels: int) -> dict[str, Bools]:
+    def faults(self, postprocessing: PostProcessing, channels: int) -> dict[Fault, Bools]:
         """Which of the maps have nothing to compare, and why."""
         return self.keep(  # type: ignore[no-any-return]
             (postprocessing, channels),
-            lambda: _faults(self.maps(postprocessing, channels), "reference"),
+            lambda: _faults(self.maps(postprocessing, channels), OF_REFERENCE),
         )
 
     def similarity(self, of: Similarity, postprocessing: PostProcessing, maps: Tensor) -> Tensor:
@@ -125,7 +127,7 @@ class Comparison:
         candidate: Tensor,
         rows: npt.ArrayLike,
         images: Tensor | None = None,
-    ) -> list[Missing]:
+    ) -> list[Unscored]:
         """Add the similarities of raw candidate maps (n, c, h, w) of the inputs `rows` (n,).
 
         They go under `key`, its similarity filled in. Where its role is "bug", each null is scored
@@ -146,26 +148,26 @@ class Comparison:
                 role = key._replace(role=null_role(name))
                 self._add(scores, role, rows, self._null(name, reference, inputs))
         return [
-            Missing(key, fault, tuple(rows[where].tolist()))
+            Unscored(key, fault, tuple(rows[where].tolist()))
             for fault, where in faults.items()
             if where.any()
         ]
 
     def _measure(
         self, reference: Reference, candidate: Tensor, matched: bool = True
-    ) -> tuple[dict[str, Floats], dict[str, Bools]]:
+    ) -> tuple[dict[str, Floats], dict[Fault, Bools]]:
         """Similarities (n,) by name, and which inputs have none, by what is wrong with them.
 
         Candidates that are not `matched` are compared as they are.
         """
         values: dict[str, Floats] = {}
-        faults: dict[str, Bools] = {}
+        faults: dict[Fault, Bools] = {}
         views: dict[PostProcessing, tuple[Tensor, Bools]] = {}
         for name, measure in self.measures.items():
             view = measure.postprocessing(self.postprocessing)
             if view not in views:
                 maps = view(candidate) if matched else _unmatched(candidate, view)
-                found = reference.faults(view, maps.shape[1]) | _faults(maps, "map")
+                found = reference.faults(view, maps.shape[1]) | _faults(maps, OF_MAP)
                 views[view] = maps, np.any(list(found.values()), axis=0)
                 faults = {fault: faults.get(fault, False) | found[fault] for fault in found}
             maps, mute = views[view]
@@ -214,12 +216,9 @@ def _check(reference: Reference, candidate: Tensor, rows: Rows) -> None:
         raise DataError(f"{n} maps, but rows {rows.shape}: each map needs the row of its input.")
 
 
-def _faults(maps: Tensor, whose: str) -> dict[str, Bools]:
+def _faults(maps: Tensor, kinds: tuple[Fault, Fault]) -> dict[Fault, Bools]:
     """Which of the maps (n, k, h, w) have nothing to compare, and why."""
     flat = maps.flatten(1)
     broken = flat.isnan().any(1)
     constant = (flat.amax(1) == flat.amin(1)) & ~broken
-    return {
-        f"the {whose} is not finite": broken.cpu().numpy(),
-        f"the {whose} is constant": constant.cpu().numpy(),
-    }
+    return dict(zip(kinds, (broken.cpu().numpy(), constant.cpu().numpy()), strict=True))

@@ -86,14 +86,15 @@ def print_detectors_across(
 def _print_detectors(
     title: str, found: Sequence[Repeated], names: Mapping[str, str], console: Console
 ) -> None:
-    cut = "FPR95" if found[0].finds == "foreign inputs" else f"precision@{found[0].rate:.0%}"
+    passed = found[0].cut == "fpr95"
+    cut = "FPR95" if passed else f"precision@{found[0].rate:.0%}"
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in ("one number of each", "AUROC", cut, "beyond chance"):
         table.add_column(name, no_wrap=True)
     for d in [*(d for d in found if not d.method), best_of_maps(found)]:
         if d and d.runs:
             of = f" of {names[d.method]} (best of maps)" if d.method else ""
-            second = (d.fpr95, d.fpr95_sd) if cut == "FPR95" else (d.precision, d.precision_sd)
+            second = (d.fpr95, d.fpr95_sd) if passed else (d.precision, d.precision_sd)
             table.add_row(
                 wording.statistic(d.statistic) + of,
                 wording.mean_sd(d.auroc, d.auroc_sd),

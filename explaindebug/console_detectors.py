@@ -51,7 +51,7 @@ def _cut(d: Detector) -> tuple[str, float]:
 
     "precision@10%": among the highest tenth, where a tenth is what there is to find.
     """
-    if d.finds == "foreign inputs":
+    if d.cut == "fpr95":
         return "FPR95", d.fpr95
     return f"precision@{d.rate:.0%}", d.precision
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,9 @@ from explaindebug.roc import (
 RESAMPLES = 1000
 PERMUTATIONS = 2000
 FEWEST = 5  # examples in either group; fewer have no interval worth the name
+
+
+Cut = Literal["precision", "fpr95"]
 
 
 class Name(NamedTuple):
@@ -77,6 +80,7 @@ class Detector:
     precision: float  # positives among the `rate` highest scores
     precision_low: float
     precision_high: float
+    cut: Cut  # which of `fpr95` and `precision` tells what somebody gets who draws a line
     trouble: str = ""  # why there are no numbers, a sentence
 
 
@@ -93,8 +97,8 @@ def detectors(
     """A `Detector` for each column of scores (n,), given which examples have the bug (n,).
 
     `rate` is the share of positives where detectors are to be used, that of the sample where not
-    given. `accept=True` reads `fpr95` as papers on foreign inputs do: positives that pass as good
-    where 95 % of the good are accepted.
+    given. `accept=True` reads `fpr95` as papers on foreign inputs do, positives that pass as good
+    where 95 % of the good are accepted, and makes it the number that tables show (`cut`).
 
     Raises:
         DataError: where scores and examples don't belong together.
@@ -122,6 +126,7 @@ def detectors(
             **(_nothing(read) if trouble else _numbers(column[known], positive[known], read, seed)),
         }
         numbers |= {"test": test, "finds": finds, "rate": rate, "trouble": trouble}
+        numbers["cut"] = "fpr95" if accept else "precision"
         found.append(Detector(**name._asdict(), **numbers, **null))
     return found
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from explaindebug.across import Across
-from explaindebug.detectors import Detector, Name
+from explaindebug.detectors import Cut, Detector, Name
 from explaindebug.files import replacing
 from explaindebug.results import counted_runs
 
@@ -37,6 +37,7 @@ class Repeated:
     precision_sd: float
     fpr95: float
     fpr95_sd: float
+    cut: Cut
     trouble: str  # why runs have no number, a sentence
 
 
@@ -97,6 +98,7 @@ def _repeated(group: Sequence[Detector], test: str, setting: str, level: float) 
         precision_sd=_sd(precisions),
         fpr95=_mean(passed),
         fpr95_sd=_sd(passed),
+        cut=first.cut,
         trouble=next((detector.trouble for detector in group if detector.trouble), ""),
     )
 

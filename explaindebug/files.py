@@ -1,13 +1,17 @@
 """Files that are written whole or not at all."""
 
 import json
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from typing import IO, Any
+
+import numpy as np
 
 from explaindebug.errors import ConfigError
 
@@ -40,8 +44,28 @@ def write_atomically(path: Path | str, content: str | bytes) -> Path:
 
 
 def write_json(path: Path | str, value: Any) -> Path:
-    """Write `value` as indented JSON, whole or not at all."""
-    return write_atomically(path, json.dumps(value, indent=1, default=str) + "\n")
+    """Write `value` as indented JSON (see `as_json`), whole or not at all."""
+    return write_atomically(path, json.dumps(as_json(value), indent=1, allow_nan=False) + "\n")
+
+
+def as_json(value: Any) -> Any:
+    """The value as JSON has it, and as it is when it is read again.
+
+    JSON knows no NaN and no infinity, and readers other than Python's refuse them: NaN is null,
+    what is infinite is the text "Infinity" or "-Infinity" (`float` takes both back). Values of
+    numpy are numbers and lists; what has no form in JSON is its text.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): as_json(own) for key, own in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(own) for own in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return as_json(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else ("-" if value < 0 else "") + "Infinity"
+    if isinstance(value, Enum):
+        return as_json(value.value)
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def writable_folder(path: Path) -> Path:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from explaindebug.detectors import Detector
 from explaindebug.scores import Scores
+from explaindebug.unscored import Unscored
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,13 @@ class TestResult:
     gates: Sequence[Gate] = ()
     galleries: Sequence[Gallery] = ()
     stages: Sequence[str] = ()  # conditions that form a curve, in order (the cascade)
+    # Stage -> share of inputs whose predicted class is still that of the trained network.
+    agreement: Mapping[str, float] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)  # "flipped training labels": 200, ...
     # Input -> the class or photograph that it shares with others, where inputs are not independent.
     clusters: Mapping[int, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()  # what went wrong without ending the test: NaN maps, ...
+    unscored: Sequence[Unscored] = ()  # maps without a score; `warnings` has them in words
     questions: Sequence[Headline] = ()  # asked beside the headline: see `followup.answers`
     detectors: Sequence[Detector] = ()  # could one find the examples with the bug, one by one?
 

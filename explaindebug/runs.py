@@ -1,15 +1,18 @@
 """A run as it lies in its folder: written by the application, read again to be compared."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from explaindebug.detectors import Detector
 from explaindebug.errors import DataError
 from explaindebug.results import Gate, Headline, RunResult, TestResult
-from explaindebug.scores import Scores
+from explaindebug.scores import Key, Scores
+from explaindebug.unscored import Fault, Unscored
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +29,17 @@ class Run:
         return str(self.folder)
 
 
+SCHEMA_VERSION = 1  # of results.json; what `results.schema.json` describes
+D = TypeVar("D", Gate, Detector)
+
+
+def results_schema() -> dict[str, Any]:
+    """The JSON schema of `results.json`."""
+    text = resources.files("explaindebug").joinpath("results.schema.json").read_text("utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
 def described(result: RunResult) -> dict[str, Any]:
     """What `read_run` must know of a run beside its scores, as plain values for `results.json`."""
     return {"methods": dict(result.methods), "tests": [_test(test) for test in result.tests]}
@@ -39,15 +53,18 @@ def read_run(folder: Path | str) -> Run:
     """
     folder = Path(folder)
     found, note = _json(folder, "results.json"), _json(folder, "run.json")
-    if "tests" not in found or "settings" not in note:
+    version = found.get("schema_version", 0)
+    if version != SCHEMA_VERSION or "settings" not in note:
+        which = "a newer" if isinstance(version, int) and version > SCHEMA_VERSION else "an older"
         raise DataError(
-            f"{folder} holds a run of an older version, whose files don't say enough. Run it again "
-            f"({note.get('command', 'command unknown')}); trained networks are reused."
+            f"{folder} holds a run of {which} version of explaindebug: its results.json has schema "
+            f"{version}, this version reads {SCHEMA_VERSION}, and they don't fit together. Run it "
+            f"again ({note.get('command', 'command unknown')}); trained networks are reused."
         )
     try:
         scores = Scores.from_csv(folder / "scores.csv")
         tests = [_read(told, scores, found) for told in found["tests"]]
-        rows = [(str(model), str(data), float(x)) for model, data, x in found["accuracies"]]
+        rows = [(str(model), str(data), _number(x)) for model, data, x in found["accuracies"]]
     except (KeyError, TypeError, ValueError, OSError) as error:
         if isinstance(error, DataError):
             raise
@@ -74,8 +91,20 @@ def _test(test: TestResult) -> dict[str, Any]:
         "title": test.title,
         "headline": asdict(test.headline),
         "stages": list(test.stages),
+        "agreement": dict(test.agreement),
         "clusters": {str(row): name for row, name in test.clusters.items()},
         "warnings": list(test.warnings),
+        "unscored": [
+            {
+                "test": key.test,
+                "method": key.method,
+                "condition": key.condition,
+                "role": key.role,
+                "fault": fault.value,
+                "inputs": list(rows),
+            }
+            for key, fault, rows in test.unscored
+        ],
         "questions": [asdict(question) for question in test.questions],
     }
 
@@ -90,14 +119,33 @@ def _read(told: Mapping[str, Any], scores: Scores, found: Mapping[str, Any]) -> 
         told["title"],
         Headline(**told["headline"]),
         scores.select(test=told["name"]),
-        gates=[Gate(g["name"], g["value"], g["least"], g["meaning"]) for g in gates],
+        gates=[_record(Gate, gate) for gate in gates],
         stages=told["stages"],
+        agreement={stage: _number(share) for stage, share in told["agreement"].items()},
         facts=found["facts"].get(told["name"], {}),
         clusters={int(row): name for row, name in told["clusters"].items()},
         warnings=told["warnings"],
-        questions=[Headline(**question) for question in told.get("questions", ())],
-        detectors=[Detector(**detector) for detector in detectors],
+        unscored=[_unscored(one) for one in told["unscored"]],
+        questions=[Headline(**question) for question in told["questions"]],
+        detectors=[_record(Detector, detector) for detector in detectors],
     )
+
+
+def _record(kind: type[D], told: Mapping[str, Any]) -> D:
+    """A record of that kind; numbers that JSON has no form for are numbers again."""
+    known = {f.name: f.type for f in fields(kind)}
+    own = {name: told[name] for name in known if name in told}
+    return kind(**{k: _number(x) if known[k] in ("float", float) else x for k, x in own.items()})
+
+
+def _number(told: float | str | None) -> float:
+    """A number as `as_json` has written it."""
+    return math.nan if told is None else float(told)
+
+
+def _unscored(told: Mapping[str, Any]) -> Unscored:
+    key = Key(told["test"], told["method"], told["condition"], told["role"])
+    return Unscored(key, Fault(told["fault"]), tuple(told["inputs"]))
 
 
 def _json(folder: Path, name: str) -> dict[str, Any]:

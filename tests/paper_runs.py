@@ -62,6 +62,7 @@ def folder(
     gates: tuple[Gate, ...] = (),
     facts: Mapping[str, Any] | None = None,
     stages: tuple[str, ...] = (),
+    agreement: Mapping[str, float] | None = None,
     accuracies: tuple[tuple[str, str, float], ...] = (),
     detectors: tuple[Any, ...] = (),
     **settings: Any,
@@ -73,6 +74,7 @@ def folder(
     result = TestResult(
         *(test, test.title(), HEADLINES[test], table, gates),
         stages=stages,
+        agreement=agreement or {},
         facts=facts or {},
         detectors=detectors,
     )

@@ -1,13 +1,22 @@
-from dataclasses import replace
+import json
+import math
+from dataclasses import fields, replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 from fake_run import fake_run
 from run_folders import write
 
+from explaindebug.detectors import Detector
 from explaindebug.errors import DataError
+from explaindebug.files import as_json
 from explaindebug.followup import answers
-from explaindebug.runs import read_run
-from explaindebug.verdicts import verdicts
+from explaindebug.results import Gate, Headline
+from explaindebug.runs import SCHEMA_VERSION, read_run, results_schema
+from explaindebug.scores import Key
+from explaindebug.unscored import Fault, Unscored
+from explaindebug.verdicts import Verdict, verdicts
 
 
 def test_what_is_read_is_what_was_written(tmp_path) -> None:
@@ -61,7 +70,7 @@ def test_files_of_two_runs(tmp_path) -> None:
     (one / "scores.csv").write_text((other / "scores.csv").read_text().replace("0.", "x", 1))
     with pytest.raises(DataError, match="line 2"):
         read_run(one)
-    (one / "results.json").write_text('{"tests": [{}]}')
+    (one / "results.json").write_text('{"schema_version": 1, "tests": [{}]}')
     with pytest.raises(DataError, match=r"line 2|don't fit together"):
         read_run(one)
 
@@ -77,3 +86,64 @@ def test_galleries_are_not_kept(tmp_path) -> None:
     assert result.tests[0].galleries
     found = read_run(write(tmp_path / "a", replace(result, tests=result.tests[:1]))).result
     assert not found.tests[0].galleries
+
+
+def reject(token: str) -> None:
+    raise AssertionError(f"{token} is no JSON")
+
+
+def test_results_are_valid_json_and_as_the_schema_says(tmp_path) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    result = fake_run(inputs=1, size=16)
+    hole = Unscored(Key("labels", "grad", "flipped", "control: 2"), Fault.MAP_CONSTANT, (3, 5))
+    result.tests[1].unscored = [hole]
+    result.tests[2].agreement = {"top 1": 0.5, "top 2": math.nan}
+    result.tests[2].gates = [Gate("a", math.nan, -math.inf, "?")]
+    folder = write(tmp_path / "a", result)
+    for name in ("results.json", "run.json"):
+        told = json.loads((folder / name).read_text(), parse_constant=reject)
+    told = json.loads((folder / "results.json").read_text())
+    schema = results_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    assert [error.message for error in validator.iter_errors(told)] == []
+    assert schema["properties"]["schema_version"]["const"] == SCHEMA_VERSION
+    for broken in ({"schema_version": 2}, {"verdicts": [{}]}, {"detectors": [math.nan]}):
+        assert not validator.is_valid(told | broken)
+    found = read_run(folder).result.tests
+    assert found[1].unscored == [hole]
+    assert found[2].agreement["top 1"] == 0.5
+    assert math.isnan(found[2].agreement["top 2"])
+    assert math.isnan(found[2].gates[0].value)
+    assert found[2].gates[0].least == -math.inf
+
+
+@pytest.mark.parametrize(
+    ("name", "record"), [("verdict", Verdict), ("headline", Headline), ("detector", Detector)]
+)
+def test_the_schema_has_every_field(name, record) -> None:
+    own = results_schema()["$defs"][name]
+    assert list(own["properties"]) == own["required"] == [f.name for f in fields(record)]
+    assert set(results_schema()["$defs"]["unscored"]["properties"]["fault"]["enum"]) == {
+        fault.value for fault in Fault
+    }
+
+
+@pytest.mark.parametrize(("version", "words"), [(0, "an older"), (2, "a newer"), ("x", "an older")])
+def test_a_file_of_another_schema_is_refused(tmp_path, version, words) -> None:
+    path = write(tmp_path / "a") / "results.json"
+    told = json.loads(path.read_text()) | {"schema_version": version}
+    path.write_text(json.dumps(told))
+    with pytest.raises(
+        DataError, match=rf"{words} version.*schema {version}, this version reads 1"
+    ):
+        read_run(tmp_path / "a")
+
+
+def test_values_of_all_kinds_have_a_form_in_json() -> None:
+    given = {1: (np.float32(0.5), np.int64(3), np.bool_(True)), "a": np.array([math.nan, 1.0])}
+    given |= {"b": Path("x"), "c": Fault.MAP_CONSTANT, "d": [-math.inf, None, True, "NaN"]}
+    assert json.loads(json.dumps(as_json(given), allow_nan=False)) == {
+        **{"1": [0.5, 3, True], "a": [None, 1.0], "b": "x", "c": "map_constant"},
+        "d": ["-Infinity", None, True, "NaN"],
+    }

@@ -29,10 +29,11 @@ from explaindebug.console_detectors import print_detectors
 from explaindebug.console_questions import print_questions
 from explaindebug.detectors import write_detectors
 from explaindebug.errors import AttributionError, ConfigError
-from explaindebug.files import check_space, writable_folder, write_json
+from explaindebug.files import as_json, check_space, writable_folder, write_json
+from explaindebug.missing import sentences
 from explaindebug.report import write_report
 from explaindebug.results import RunResult, TestResult
-from explaindebug.runs import described, flat
+from explaindebug.runs import SCHEMA_VERSION, described, flat
 from explaindebug.scores import Scores
 from explaindebug.summaries import write_summary
 from explaindebug.verdicts import Verdict, verdicts
@@ -108,7 +109,7 @@ def claim(folder: Path, checked: Settings) -> Path:
 
 def _others(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Names of the settings in which two runs are not the same."""
-    old, new = dict(flat(before)), dict(flat(json.loads(json.dumps(now, default=str))))
+    old, new = dict(flat(before)), dict(flat(as_json(now)))
     absent = object()
     return [key for key in {**new, **old} if old.get(key, absent) != new.get(key, absent)]
 
@@ -231,7 +232,11 @@ def refuse_broken_maps(result: RunResult) -> None:
     Raises:
         AttributionError: with methods and inputs.
     """
-    broken = [w for test in result.tests for w in test.warnings if "finite" in w]
+    broken = [
+        said
+        for test in result.tests
+        for said in sentences([x for x in test.unscored if x.fault.broken], test.scores)
+    ]
     if broken:
         raise AttributionError(f"the run is complete, but {' '.join(broken)}")
 
@@ -241,6 +246,8 @@ def plain(
 ) -> dict[str, Any]:
     """The results as plain values, for `results.json`."""
     return {
+        "schema_version": SCHEMA_VERSION,
+        "version": __version__,
         **described(result),
         "verdicts": [asdict(answer) for answer in answers],
         "questions": [asdict(answer) for answer in further],

@@ -35,7 +35,8 @@ from explaindebug.callbacks.probe import (
 from explaindebug.callbacks.ranks import equalise, gathered, processes, together
 from explaindebug.errors import AttributionError, ConfigError, UnsupportedModelError
 from explaindebug.heatmaps import stretched
-from explaindebug.missing import restricted, sentences
+from explaindebug.missing import sentences
+from explaindebug.unscored import Unscored, restricted
 from explaindebug.nulls import blocks
 from explaindebug.results import Gallery
 from explaindebug.roles import BUG, NULL
@@ -140,6 +141,7 @@ class AttributionCallback(Callback):
         self.network = ""  # its name, where several networks of one kind share the loggers
         self.scores = Scores()  # of the last measurement
         self.galleries: list[Gallery] = []
+        self.unscored: list[Unscored] = []  # maps without a score, of the last measurement
         self.warnings: list[str] = []  # what stays as trained, which maps have no score
         self.seconds = 0.0  # that the last measurement took
         self.history: list[list[Any]] = []  # epoch, key, mean
@@ -268,7 +270,7 @@ class AttributionCallback(Callback):
             return self._fail(f"measured nothing this time: {error}", error)
         if whole is None:
             return
-        self._whole, self.scores = whole, whole.scores
+        self._whole, self.scores, self.unscored = whole, whole.scores, whole.missing
         self.warnings = [*whole.warnings, *sentences(whole.missing, whole.scores)]
         for sentence in self.warnings:
             self._warn(sentence)

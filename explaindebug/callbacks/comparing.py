@@ -12,7 +12,7 @@ from explaindebug.callbacks.loggers import Sinks
 from explaindebug.callbacks.measuring import Maps, Measured
 from explaindebug.callbacks.probe import Probe
 from explaindebug.comparisons import Comparison, Reference
-from explaindebug.missing import Missing
+from explaindebug.unscored import Unscored
 from explaindebug.nulls import null
 from explaindebug.postprocessing import ROBUST, PostProcessing
 from explaindebug.roles import BUG, CONTROL, Role
@@ -66,7 +66,7 @@ class ComparingCallback(AttributionCallback):
         comparison: Comparison | None = None,
     ) -> Measured:
         """The scores of every method's candidate maps against its reference."""
-        scores, missing = Scores(), list[Missing]()
+        scores, missing = Scores(), list[Unscored]()
         rows = probe.row.cpu().numpy().astype(np.int64)
         for method, raw in candidates.items():
             key = Key(self.test, method, condition, role, "")

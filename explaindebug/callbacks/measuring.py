@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from explaindebug.attributions.jobs import Progress
 from explaindebug.attributions.plan import Plan
-from explaindebug.missing import Missing
+from explaindebug.unscored import Unscored
 from explaindebug.scores import Scores
 
 Maps = Mapping[str, Tensor]  # method -> raw maps (n, c, h, w)
@@ -28,7 +28,7 @@ class Measured:
     """What one process found out on its share of the probe; plain enough to be sent."""
 
     scores: Scores = field(default_factory=Scores)
-    missing: list[Missing] = field(default_factory=list)
+    missing: list[Unscored] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     shown: dict[str, dict[int, Panel]] = field(default_factory=dict)  # model -> input -> panel
 

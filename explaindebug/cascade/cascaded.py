@@ -17,10 +17,11 @@ from explaindebug.cascade.options import Cascade
 from explaindebug.comparisons import Comparison
 from explaindebug.errors import UnsupportedModelError
 from explaindebug.heatmaps import display, stretched, to_bytes
-from explaindebug.missing import Missing, sentences
+from explaindebug.missing import sentences
 from explaindebug.results import Gallery
 from explaindebug.roles import BUG, Role
 from explaindebug.scores import Floats, Scores
+from explaindebug.unscored import Unscored
 from explaindebug.watching import private_copy, watch
 
 SIMILARITIES = ("ssim", "spearman_signed", "spearman_abs")
@@ -121,7 +122,7 @@ def cascade(
     if targets is not None:
         targets = checked_targets(targets, images)
     scores, said, shown = Scores(), list[str](), _Shown(images[:pictures])
-    missing: list[Missing] = []
+    missing: list[Unscored] = []
     with watch(model, seed=how.seed) as private:
         if refusals := plan.refusals(private, images, references):
             raise UnsupportedModelError("\n".join(map(str, refusals.values())))

@@ -21,10 +21,10 @@ from explaindebug.cascade.states import TRAINED
 from explaindebug.cascade.walk import Step
 from explaindebug.comparisons import Comparison, Reference
 from explaindebug.errors import ConfigError
-from explaindebug.missing import Missing, restricted
 from explaindebug.nulls import blocks, null
 from explaindebug.roles import BUG, CONTROL, Role
 from explaindebug.scores import Key, Scores
+from explaindebug.unscored import Unscored, restricted
 
 MEMORY = 2**31  # bytes that maps of all states may take at a time
 NONE = "none"  # the condition under which nothing is re-initialised
@@ -55,7 +55,7 @@ class Part:
     """
 
     scores: Scores = field(default_factory=Scores)
-    missing: list[Missing] = field(default_factory=list)
+    missing: list[Unscored] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)  # what stays as trained
     shown: tuple[str, Maps] | None = None  # stage or "trained", and its maps
     places: Rows = field(default_factory=lambda: np.empty(0, np.int64))  # of which images they are

@@ -52,7 +52,7 @@ def detecting(test: TestResult, names: Mapping[str, str]) -> Detecting | None:
         positives=first.positives,
         examples=first.positives + first.negatives + first.missing,
         rate=first.rate,
-        precision=first.finds != "foreign inputs",
+        precision=first.cut == "precision",
         rows=rows,
         statistics=tuple(map(wording.statistic, statistics)),
         cells=cells,

@@ -96,7 +96,7 @@ def detecting_across(found: Sequence[Repeated], names: Mapping[str, str]) -> Det
     return DetectingAcross(
         finds=first.finds,
         rate=first.rate,
-        precision=first.finds != "foreign inputs",
+        precision=first.cut == "precision",
         rows=rows,
         statistics=tuple(map(wording.statistic, statistics_of_maps)),
         cells=cells,

@@ -163,11 +163,11 @@ def cascade(change: Means, null: float = 0.0, control: float = 0.9) -> Columns:
     return columns
 
 
-FACTS = {"predictions that stay as they were at top 2": 0.01}
+LOST = {"top 1": 0.9, "top 2": 0.01}  # the network is lost at the stage of the verdict
 
 
 def test_4_some_are_invariant_to_higher_layers(judge: Judge) -> None:
-    found = judge(4, "figure7", cascade({}), stages=STAGES, facts=FACTS)
+    found = judge(4, "figure7", cascade({}), stages=STAGES, agreement=LOST)
     assert answers(found) == ("holds", "holds")
     assert "2 of 3 stages lost (down to top 2)" in found.measured.evidence
     assert "GBP 0.94" in found.measured.evidence  # 0.85 / 0.9
@@ -182,7 +182,7 @@ def test_4_some_are_invariant_to_higher_layers(judge: Judge) -> None:
     ],
 )
 def test_4_another_method_is_or_one_is_not(judge: Judge, change: Means, says: str) -> None:
-    found = judge(4, "figure7", cascade(change), stages=STAGES, facts=FACTS)
+    found = judge(4, "figure7", cascade(change), stages=STAGES, agreement=LOST)
     assert found.measured.answer == "does not"
     assert says in found.measured.evidence
 
@@ -190,7 +190,7 @@ def test_4_another_method_is_or_one_is_not(judge: Judge, change: Means, says: st
 def test_4_half_is_counted_from_the_null_to_the_control(judge: Judge) -> None:
     """0.55 is more than half of 0.9, but not of the way to it from 0.4."""
     columns = cascade(dict.fromkeys(INVARIANT, 0.55), null=0.4)
-    found = judge(4, "figure7", columns, stages=STAGES, facts=FACTS)
+    found = judge(4, "figure7", columns, stages=STAGES, agreement=LOST)
     assert found.measured.answer == "does not"
     assert "GBP 0.30" in found.measured.evidence  # (0.55 - 0.4) / (0.9 - 0.4)
 
@@ -205,10 +205,13 @@ def test_4_can_not_be_told(judge: Judge) -> None:
         (cascade({}, null=0.88), {}),
         (cascade({}), {"bug": {"reinit": {"order": "bottom_up"}}}),
     ):
-        found = judge(4, "figure7", columns, stages=STAGES, facts=FACTS, **more)
+        found = judge(4, "figure7", columns, stages=STAGES, agreement=LOST, **more)
         assert found.measured.answer == "can't tell here"
-    whole = {"predictions that stay as they were at top 2": 0.98}
-    assert judge(4, "figure7", cascade({}), stages=STAGES, facts=whole).beyond.answer == "does not"
+    whole = {"top 1": 0.1, "top 2": 0.98}
+    found = judge(4, "figure7", cascade({}), stages=STAGES, agreement=whole)
+    assert found.beyond.answer == "does not"
+    unknown = judge(4, "figure7", cascade({}), stages=STAGES)
+    assert unknown.beyond.answer == "can't tell here"
 
 
 def foreign(column: str, **changes: Means) -> Columns:

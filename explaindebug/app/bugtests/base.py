@@ -49,6 +49,7 @@ class BugTest(ABC):
             callback.scores,
             galleries=callback.galleries,
             warnings=tuple(callback.warnings),
+            unscored=tuple(callback.unscored),
             **more,
         )
 

@@ -93,6 +93,7 @@ class Labels(BugTest):
             result,
             scores=callback.scores + others.scores,
             warnings=(*result.warnings, *others.warnings, *said),
+            unscored=(*result.unscored, *others.unscored),
         )
 
     def _measured(

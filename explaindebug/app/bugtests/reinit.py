@@ -19,6 +19,7 @@ from explaindebug.datamodules.loading import loader
 from explaindebug.errors import ConfigError
 from explaindebug.reinitialisation import Stage
 from explaindebug.results import Headline, TestResult
+from explaindebug.scores import Floats
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,9 @@ class Reinit(BugTest):
         facts = {"initialisation": self.init, "noise of the control": self.noise}
         if self.layers:
             facts |= self._facts(cascaded, stage)
-        result = self.result(callback, headline, stages=cascaded.stages, facts=facts)
-        return replace(result, scores=cascaded.scores)
+        agreement = {stage: cascaded.mean_drift("agreement", stage) for stage in cascaded.stages}
+        more = {"stages": cascaded.stages, "agreement": agreement, "facts": facts}
+        return replace(self.result(callback, headline, **more), scores=cascaded.scores)
 
     def _lost(self, stage: str) -> str:
         """What the verdict's stage has lost, as a clause."""
@@ -108,9 +110,14 @@ class Reinit(BugTest):
     def _facts(self, cascaded: Cascaded, stage: str) -> dict[str, Any]:
         """How far the network itself has changed, and what becomes of maps at the last stage."""
         kept = cascaded.mean_drift("agreement", stage)
-        rises = {m: float(np.nanmean(cascaded.efficient(m))) for m in cascaded.methods}
-        said = ", ".join(f"{method} {value:+.2f}" for method, value in rises.items())
+        rises = {m: known(cascaded.efficient(m)) for m in cascaded.methods}
+        said = ", ".join(f"{m} {rise.mean():+.2f}" for m, rise in rises.items() if len(rise))
         return {
             f"predictions that stay as they were at {stage}": round(kept, 3),
             f"rise of the maps' entropy at {cascaded.stages[-1]}": said,
         }
+
+
+def known(values: Floats) -> Floats:
+    """Those of the values (n,) that are numbers: none of a method whose maps are all broken."""
+    return values[~np.isnan(values)]

@@ -110,6 +110,7 @@ class Spurious(BugTest):
             result,
             scores=result.scores + ccm.scores,
             warnings=(*result.warnings, *ccm.warnings),
+            unscored=(*result.unscored, *ccm.unscored),
             questions=questions("ssim" if "ssim" in measures else measures[0]),
         )
 

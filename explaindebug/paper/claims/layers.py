@@ -27,7 +27,6 @@ from explaindebug.statistics import bootstrap_interval
 KEPT = 0.5  # of the way from unrelated maps to those of the trained network
 ROOM = 0.1  # between control and null; with less there is no way to keep a part of
 CHANGED = 0.5  # share of inputs whose class is still the same
-FACT = "predictions that stay as they were"
 
 
 def invariance(entry: Entry) -> Said:
@@ -52,16 +51,16 @@ def invariance(entry: Entry) -> Said:
 
 def network_is_lost(entry: Entry) -> Said:
     """The network itself no longer says what it said, so that a map that stays tells nothing."""
-    found = {k: v for k, v in entry.test.facts.items() if k.startswith(FACT)}
-    for name, share in found.items():
-        stage = name.removeprefix(f"{FACT} at ")
-        answer: Answer = HOLDS if float(share) < CHANGED else FAILS
-        return Said(
-            answer,
-            f"At {stage} already, {number(float(share))} of the network's predictions are what "
-            f"they were. {_frozen(entry)}",
-        )
-    return Said(UNKNOWN, f"The run did not note how many predictions stay. {_frozen(entry)}")
+    stage = entry.test.headline.condition
+    share = entry.test.agreement.get(stage, np.nan)
+    if np.isnan(share):
+        return Said(UNKNOWN, f"The run did not note how many predictions stay. {_frozen(entry)}")
+    answer: Answer = HOLDS if share < CHANGED else FAILS
+    return Said(
+        answer,
+        f"At {stage} already, {number(share)} of the network's predictions are what they were. "
+        f"{_frozen(entry)}",
+    )
 
 
 def kept(entry: Entry, method: str) -> Number:
