@@ -16,6 +16,7 @@ from explaindebug.postprocessing import ROBUST, PostProcessing
 from explaindebug.roles import BUG, null_role
 from explaindebug.scores import Floats, Key, Scores
 from explaindebug.similarities import SIMILARITIES, Similarity
+from explaindebug.similarities.labels import label
 from explaindebug.similarities.similarity import chunks
 from explaindebug.unscored import Fault, Unscored
 
@@ -117,7 +118,7 @@ class Comparison:
     def measures(self) -> Mapping[str, Similarity]:
         """The similarities by the name that they have in tables."""
         built = [(spec, SIMILARITIES.build(spec)) for spec in self.similarities]
-        return {_label(spec): measure for spec, measure in built}
+        return {label(spec): measure for spec, measure in built}
 
     def score(
         self,
@@ -194,16 +195,6 @@ class Comparison:
 def _unmatched(raw: Tensor, view: PostProcessing) -> Tensor:
     """Raw maps (n, k, h, w) with as many channels as the post-processing leaves, and no more."""
     return raw if view.channels == "none" else raw[:, :1]
-
-
-def _label(spec: Any) -> str:
-    if isinstance(spec, str):
-        return spec
-    if isinstance(spec, Mapping):
-        ((name, options),) = spec.items()
-        given = ", ".join(f"{option}={value}" for option, value in (options or {}).items())
-        return f"{name}({given})" if given else str(name)
-    return repr(spec)
 
 
 def _check(reference: Reference, candidate: Tensor, rows: Rows) -> None:

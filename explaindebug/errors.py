@@ -19,3 +19,11 @@ class UnsupportedModelError(ExplainDebugError, TypeError):
 
 class AttributionError(ExplainDebugError, RuntimeError):
     """A map could not be computed, or is not finite."""
+
+
+class MeasurementWarning(UserWarning):
+    """Something of a measurement is lost or left out; tables and reports say so as well."""
+
+
+class LoggerWarning(UserWarning):
+    """A logger or a file could not be written, and the run goes on without it."""

@@ -42,11 +42,18 @@ class Gallery:
     """A few inputs and every method's map of them, one row of maps per model or stage.
 
     `maps[row][method]` is (k, h, w), signed, scaled per map to [-1, 1] (see `heatmaps.display`).
+    `arms` says which rows are the arms of the comparison, whatever they are called: row -> "bug" or
+    "control". The stages of a cascade are none.
     """
 
     inputs: npt.NDArray[np.uint8]  # (k, h, w, 3)
     captions: tuple[str, ...]  # (k,) "bird, called dog"
     maps: Mapping[str, Mapping[str, npt.NDArray[np.float32]]]
+    arms: Mapping[str, str] = field(default_factory=dict)
+
+    def row(self, arm: str) -> str | None:
+        """The first row of an arm; None where no row is of it."""
+        return next((row for row in self.maps if self.arms.get(row) == arm), None)
 
 
 @dataclass

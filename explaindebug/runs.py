@@ -135,7 +135,10 @@ def _record(kind: type[D], told: Mapping[str, Any]) -> D:
     """A record of that kind; numbers that JSON has no form for are numbers again."""
     known = {f.name: f.type for f in fields(kind)}
     own = {name: told[name] for name in known if name in told}
-    return kind(**{k: _number(x) if known[k] in ("float", float) else x for k, x in own.items()})
+    values: dict[str, Any] = {
+        name: _number(x) if known[name] is float else x for name, x in own.items()
+    }
+    return kind(**values)
 
 
 def _number(told: float | str | None) -> float:

@@ -14,6 +14,7 @@ from explaindebug.nulls import MATCHED, NULLS
 from explaindebug.roles import BUG, NULL, null_role
 from explaindebug.scores import Floats, Key, Scores
 from explaindebug.similarities import SIMILARITIES
+from explaindebug.similarities.labels import registered
 from explaindebug.statistics import bootstrap_interval, mean_sem
 
 TOGETHER = 512  # columns that are resampled at once: their means take 8 MB
@@ -107,7 +108,7 @@ def _numbers(
 
 
 def _excess(similarity: str, mean: float, null: float) -> float:
-    name = similarity.partition("(")[0]  # "topk(fraction=0.2)"
+    name = registered(similarity)
     if name not in SIMILARITIES:
         return math.nan
     identical = SIMILARITIES[name].identical

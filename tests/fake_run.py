@@ -225,7 +225,9 @@ def _gallery(rng, rows, inputs: int, size: int, *, nan: bool = False) -> Gallery
         maps[rows[-1]]["inputgrad"][0] = np.nan
         maps[rows[-1]]["egrad"][-1, 5:9, 5:12] = np.nan
     captions = ["bird", "dog, called bird", "bird", "dog"]
+    arms = {"with the bug": "bug", "flipped labels": "bug", "clean model": "control"}
     return Gallery(
+        arms={row: arm for row, arm in arms.items() if row in maps},
         inputs=np.stack([picture for picture, _ in drawn]),
         captions=tuple(captions[i % 4] for i in range(inputs)),
         maps=maps,

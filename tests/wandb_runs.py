@@ -17,13 +17,18 @@ BLOCK, HEAD = 32768, 7
 
 
 class Run(NamedTuple):
-    """A run's rows in order, summary and configuration, its metrics' definitions, its files."""
+    """A run's rows in order, summary and configuration, its metrics' definitions, its files.
+
+    Group and tags are what runs can be filtered by.
+    """
 
     history: list[dict[str, Any]]
     summary: dict[str, Any]
     config: dict[str, Any]
     metrics: dict[str, Any]
     files: dict[str, Path]
+    group: str
+    tags: list[str]
 
     def rows(self, key: str) -> list[dict[str, Any]]:
         """The rows that have the key."""
@@ -40,6 +45,7 @@ def read(folder: Path) -> Run:
         time.sleep(0.05)
     files = path.parent / "files"
     history, summary, config, metrics = [], {}, {}, {}
+    group, tags = "", list[str]()
     for record in records:
         kind = record.WhichOneof("record_type")
         if kind == "history":
@@ -48,10 +54,13 @@ def read(folder: Path) -> Run:
             summary |= _values(record.summary.update)
         elif kind == "config":
             config |= _values(record.config.update)
+        elif kind == "run":
+            group, tags = record.run.run_group, [*record.run.tags]
+            config |= _values(record.run.config.update)
         elif kind == "metric":
             metrics[record.metric.name or record.metric.glob_name] = record.metric
     found = {str(file.relative_to(files)): file for file in files.rglob("*") if file.is_file()}
-    return Run(history, summary, config, metrics, found)
+    return Run(history, summary, config, metrics, found, group, tags)
 
 
 def _values(items: Any) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def started(
 def _describe(logger: Any, settings: Mapping[str, Any], tags: Sequence[str]) -> None:
     """What was run, where the logger has a place for it."""
     logger.log_hyperparams(dict(settings))
-    run = getattr(logger, "experiment", None)
+    run: Any = getattr(logger, "experiment", None)
     if tags and hasattr(run, "tags"):
         run.tags = tuple(dict.fromkeys([*(run.tags or ()), *tags]))
 

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from explaindebug._lightning import pl
+from explaindebug.errors import MeasurementWarning
 
 LightningEnvironment: Any = import_module(
     f"{pl.__name__}.plugins.environments"
@@ -17,7 +18,6 @@ CHATTER = (
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*GPU available but not used.*",
     ".*LeafSpec.*",
-    "explaindebug: (?!.*the run goes on).*",  # the table and the report say it
     ".*anonymous setting has no effect.*",
     ".*in the `DataLoader` will.*",
     ".*It is recommended to use .self.log.*sync_dist=True.*",  # callbacks log one number everywhere
@@ -69,3 +69,4 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for pattern in CHATTER:
         warnings.filterwarnings("ignore", pattern)
+    warnings.filterwarnings("ignore", category=MeasurementWarning)  # the table and report say it

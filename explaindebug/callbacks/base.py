@@ -33,7 +33,12 @@ from explaindebug.callbacks.probe import (
     unpack,
 )
 from explaindebug.callbacks.ranks import equalise, gathered, processes, together
-from explaindebug.errors import AttributionError, ConfigError, UnsupportedModelError
+from explaindebug.errors import (
+    AttributionError,
+    ConfigError,
+    MeasurementWarning,
+    UnsupportedModelError,
+)
 from explaindebug.heatmaps import stretched
 from explaindebug.missing import sentences
 from explaindebug.unscored import Unscored, restricted
@@ -413,11 +418,14 @@ class AttributionCallback(Callback):
 
     # Where it goes
 
-    def _show(self, name: str, probe: Probe, images: Tensor, maps: Any) -> Measured:
-        """The heat maps of a network, to be drawn as the row `name`."""
+    def _show(
+        self, name: str, probe: Probe, images: Tensor, maps: Any, arm: str = ""
+    ) -> Measured:
+        """The heat maps of a network, to be drawn as the row `name`; of an `arm`, where of one."""
         assert self._probe is not None
         rows = self._probe.row[: self.pictures].tolist()
-        return Measured(shown={name: panels(probe, images, maps, rows, self.picture)})
+        shown = {name: panels(probe, images, maps, rows, self.picture)}
+        return Measured(shown=shown, arms={name: arm} if arm else {})
 
     def _log(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Means and seconds, on every process under the same keys."""
@@ -472,7 +480,8 @@ class AttributionCallback(Callback):
     def _send(self, whole: Measured, trainer: pl.Trainer, folder: Path) -> None:
         assert self._probe is not None
         first = self._probe.select(slice(self.pictures))
-        shown = gallery(whole.shown, first.row.tolist(), captions(first.label, self.classes))
+        names = captions(first.label, self.classes)
+        shown = gallery(whole.shown, first.row.tolist(), names, whole.arms)
         self.galleries = [] if shown is None else [shown]
         if not trainer.is_global_zero:
             return
@@ -506,4 +515,4 @@ class AttributionCallback(Callback):
     def _warn(self, sentence: str) -> None:
         if sentence not in self._warned:
             self._warned.append(sentence)
-            warnings.warn(f"explaindebug: {sentence}", stacklevel=2)
+            warnings.warn(f"explaindebug: {sentence}", MeasurementWarning, stacklevel=2)

@@ -1,6 +1,7 @@
 """Pictures: heat maps of a few inputs, one strip per method, and curves."""
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import matplotlib
@@ -40,7 +41,10 @@ def captions(labels: Tensor, classes: Sequence[str] | None) -> list[str]:
 
 
 def gallery(
-    shown: Mapping[str, Mapping[int, Panel]], rows: Sequence[int], captions: Sequence[str]
+    shown: Mapping[str, Mapping[int, Panel]],
+    rows: Sequence[int],
+    captions: Sequence[str],
+    arms: Mapping[str, str] = MappingProxyType({}),
 ) -> Gallery | None:
     """The panels of all models as one gallery, inputs in the probe's order; None without any."""
     if not shown or not rows:
@@ -56,7 +60,7 @@ def gallery(
         for model, found in shown.items()
     }
     return Gallery(
-        np.stack([first[row].inputs for row in rows]), tuple(named[r] for r in rows), maps
+        np.stack([first[row].inputs for row in rows]), tuple(named[r] for r in rows), maps, dict(arms)
     )
 
 

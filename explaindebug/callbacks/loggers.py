@@ -21,6 +21,7 @@ from PIL import Image
 
 from explaindebug.callbacks.drawing import lines
 from explaindebug.callbacks.keys import distinct, log_key, plain
+from explaindebug.errors import LoggerWarning
 from explaindebug.files import write_atomically
 from explaindebug.heatmaps import Pixels
 
@@ -104,6 +105,7 @@ class Sinks:
             warnings.warn(
                 f"explaindebug: {who} failed ({type(error).__name__}: {error}); the run goes on "
                 "without it, and this is said once.",
+                LoggerWarning,
                 stacklevel=4,
             )
 

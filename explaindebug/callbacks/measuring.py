@@ -31,6 +31,7 @@ class Measured:
     missing: list[Unscored] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     shown: dict[str, dict[int, Panel]] = field(default_factory=dict)  # model -> input -> panel
+    arms: dict[str, str] = field(default_factory=dict)  # model that is shown -> its arm
 
 
 class Explain:
@@ -90,6 +91,7 @@ def merged(shares: Sequence[Measured]) -> Measured:
         whole.scores += share.scores
         whole.missing += share.missing
         whole.warnings += [w for w in share.warnings if w not in whole.warnings]
+        whole.arms |= share.arms
         for model, found in share.shown.items():
             whole.shown.setdefault(model, {}).update(found)
     return whole

@@ -93,4 +93,4 @@ class ReferenceSimilarity(ComparingCallback):
             maps = explain(other, probe.image, own)
             yield self.compare(self.condition, role, known, maps, probe)
             if role in SHOWN:
-                yield self._show(SHOWN[role], probe, probe.image, maps)
+                yield self._show(SHOWN[role], probe, probe.image, maps, role)

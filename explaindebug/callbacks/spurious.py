@@ -81,5 +81,5 @@ class SpuriousSimilarity(ComparingCallback):
         )
         yield self.compare("share", role, lambda _: gt1, maps, probe, comparison=self.share)
         if role in SHOWN:
-            yield self._show(SHOWN[role], probe, probe.image, maps)
+            yield self._show(SHOWN[role], probe, probe.image, maps, role)
         return maps

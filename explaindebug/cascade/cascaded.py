@@ -46,8 +46,8 @@ class Cascaded:
         cls, stages: Sequence[str], scores: Scores, *, test: str = "reinit", **more: Any
     ) -> "Cascaded":
         """From the one table that a measurement fills, in which the cascade is called `test`."""
-        parts = (scores.select(test=name) for name in Tables.of(test))
-        return cls(tuple(stages), *parts, **more)
+        alike, complexity, drift = (scores.select(test=name) for name in Tables.of(test))
+        return cls(tuple(stages), alike, complexity, drift, **more)
 
     @property
     def methods(self) -> list[str]:

@@ -88,7 +88,7 @@ def _options(entry: Entry) -> Iterator[str]:
     text = resources.files("explaindebug.configs").joinpath("preset/paper2020.yaml").read_text()
     preset = chosen(yaml.safe_load(text)[ASKED], references=True)
     for key, own in chosen(_asked(entry.run.settings), references=True).items():
-        theirs = preset.get(key.partition("(")[0])
+        theirs = next((one for one in preset.values() if type(one) is type(own)), None)
         if theirs is not None and own != theirs:
             pairs = ((f.name, getattr(own, f.name), getattr(theirs, f.name)) for f in fields(own))
             said = [f"{name} {mine} ({other})" for name, mine, other in pairs if mine != other]

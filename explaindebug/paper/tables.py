@@ -15,6 +15,7 @@ from explaindebug.paper.published import METHODS, Comparison, Experiment
 from explaindebug.results import TestResult
 from explaindebug.roles import NULL, Role, null_role
 from explaindebug.scores import Key, Scores
+from explaindebug.similarities.labels import registered
 from explaindebug.summaries import Summary, summarise
 
 SIMILARITIES = {"ssim": "SSIM", "spearman": "Rank correlation"}  # those of the paper
@@ -153,7 +154,7 @@ def comparisons(test: TestResult) -> dict[Comparison, str]:
     found = {}
     for condition, name in product(conditions, wanted):
         for key in keys:
-            if (key.condition, key.similarity.partition("(")[0]) == (condition, name):
+            if (key.condition, registered(key.similarity)) == (condition, name):
                 label = SIMILARITIES[name] + key.similarity.removeprefix(name)
                 several = len(conditions) > 1 or bool(test.stages)
                 where = f"{CONDITIONS.get(condition, condition)}, " * several
@@ -171,7 +172,7 @@ def staged(test: TestResult) -> dict[Comparison, str]:
         key.similarity
         for name in SIMILARITIES
         for key, _ in test.scores.select(test=test.name, role="bug")
-        if key.condition in marks and key.similarity.partition("(")[0].partition("_")[0] == name
+        if key.condition in marks and registered(key.similarity).partition("_")[0] == name
     )
     return {
         (stage, similarity): f"{_similarity(similarity)}, {stages.index(stage) + 1} of "
@@ -261,4 +262,4 @@ def _prints(experiment: Experiment | None, comparison: Comparison) -> bool:
 def _plain(comparison: Comparison) -> Comparison:
     """Without the similarity's options, of which the paper says nothing."""
     condition, similarity = comparison
-    return condition, similarity.partition("(")[0]
+    return condition, registered(similarity)

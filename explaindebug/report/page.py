@@ -17,6 +17,7 @@ from explaindebug.report.further import Asked, Detecting, asked, detecting
 from explaindebug.report.pictures import Album, album, fit
 from explaindebug.report.repeats import DetectingAcross, detecting_across
 from explaindebug.results import Gallery, TestResult
+from explaindebug.roles import BUG
 from explaindebug.scores import Key
 from explaindebug.summaries import Summary, summarise
 from explaindebug.verdicts import Verdict
@@ -131,9 +132,9 @@ def _excess(summaries: Mapping[Key, Summary], key: Key) -> float:
     return summaries[key].excess if key in summaries else math.nan
 
 
-def _start(test: TestResult, gallery: Gallery) -> str:
+def _start(test: TestResult, gallery: Gallery) -> str | None:
     """The arm with the bug; in a cascade the stage that the verdict is about."""
-    return test.headline.condition if test.headline.condition in gallery.maps else "with the bug"
+    return test.headline.condition if test.headline.condition in gallery.maps else gallery.row(BUG)
 
 
 def _headline(test: TestResult) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from explaindebug.files import write_atomically
 from explaindebug.heatmaps import Pixels, colour
 from explaindebug.palettes import diverging, sequential
 from explaindebug.results import Gallery, RunResult
+from explaindebug.roles import CONTROL
 from explaindebug.strips import signs, strip
 
 LEVELS = 31  # of each sign: lossless, for noisy maps smaller than a good JPEG, and no eye can tell
@@ -84,13 +85,16 @@ def fit(gallery: Gallery, budget: float) -> Fit:
     return next(fitting, Fit(1, LEAST))
 
 
-def album(gallery: Gallery, names: Mapping[str, str], room: Fit, *, start: str = "") -> Album:
+def album(
+    gallery: Gallery, names: Mapping[str, str], room: Fit, *, start: str | None = None
+) -> Album:
     """The gallery made ready for the page; `start` is the arm to show at first."""
     signed = signs(gallery)
     methods = {m: name for m, name in names.items() if m in signed}
     arms = tuple(gallery.maps)
     first = arms.index(start) if start in arms else len(arms) - 1
-    control = next((k for k, arm in enumerate(arms) if "control" in arm), 0)
+    control = gallery.row(CONTROL)
+    before = 0 if control is None else arms.index(control)
     h, w = gallery.inputs.shape[1:3]
     factor = _factor(h, room.height)
     width = w // factor
@@ -98,7 +102,7 @@ def album(gallery: Gallery, names: Mapping[str, str], room: Fit, *, start: str =
     return Album(
         arms=arms,
         start=first,
-        before=control if control != first else 0,
+        before=before if before != first else 0,
         methods=methods,
         inputs=tuple(_input(gallery, i, methods, signed, factor) for i in shown),
         left_out=len(gallery.inputs) - len(shown),

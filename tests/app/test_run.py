@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wandb
+import wandb_runs
 from omegaconf import OmegaConf
 
 from explaindebug.app import main
+from explaindebug.callbacks.dashboard import workspace
+from explaindebug.runs import read_run, results_schema
 
 Run = Callable[..., tuple[int, str]]
 
@@ -20,12 +24,47 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def what_wandb_holds(run: wandb_runs.Run, scores: list[dict[str, str]]) -> None:
+    """A run that can be found again, few keys, and tables that have all means."""
+    assert run.config["seed"] == 0
+    assert run.config["bug"]["labels"]["rate"] == 0.2
+    assert run.config["model"]["name"] == "bvd_cnn"
+    assert run.config["data"]["_target_"].endswith("Embedded")
+    assert run.config["attributions"] == ["grad", "gbp"]
+    assert {"spurious", "labels", "reinit", "ood", "bvd_cnn", "Embedded"} <= set(run.tags)
+    assert run.group
+    keys = {key for row in run.history for key in row}  # a picture or table has several
+    assert 50 < len(keys) < 100
+    assert not [key for key in keys | run.summary.keys() if " " in key]
+    (row,) = run.rows("debug/scores/path")
+    table = json.loads(run.files[row["debug/scores/path"]].read_text())
+    columns = ("test", "method", "condition", "role", "similarity")
+    assert [tuple(line[:5]) for line in table["data"]] == list(
+        dict.fromkeys(tuple(score[c] for c in columns) for score in scores)
+    )
+    view = str(workspace("me", "birds")._to_model().model_dump())
+    shown = {key for key in keys if key.endswith(("/maps/_type", "/path"))}
+    assert len(shown) == 9
+    for key in shown:
+        assert f"'{key.rpartition('/')[0]}'" in view
+    captions = [
+        c
+        for row in run.rows("debug/heatmaps/maps/captions")
+        for c in row["debug/heatmaps/maps/captions"]
+    ]
+    assert len(captions) == len(set(captions)) == 12  # of two methods, for six networks
+
+
 class TestRuns:
     def test_all_four_tests_leave_everything_in_the_output_folder(
         self, run: Run, tmp_path: Path
     ) -> None:
         status, said = run(
-            "output=out", "bug.labels.rate=0.2", "logger=wandb", "callbacks=heatmaps"
+            "output=out",
+            "bug.labels.rate=0.2",
+            "logger=wandb",
+            "callbacks=heatmaps",
+            "callbacks.heatmaps.every_n_epochs=1",
         )
         assert (status, said) == (0, "")
         out = tmp_path / "out"
@@ -35,8 +74,19 @@ class TestRuns:
         assert {row["test"] for row in scores} == {"spurious", "labels", "reinit", "ood"}
         assert {row["method"] for row in scores} == {"grad", "gbp"}
         assert {"bug", "control", "null: gaussian"} <= {row["role"] for row in scores}
-        results = json.loads((out / "results.json").read_text())
+        results = json.loads((out / "results.json").read_text(), parse_constant=pytest.fail)
         assert len(results["verdicts"]) == 8
+        jsonschema = pytest.importorskip("jsonschema")
+        jsonschema.Draft202012Validator(results_schema()).validate(results)
+        found = read_run(out).result
+        (reinit,) = (test for test in found.tests if test.name == "reinit")
+        assert list(reinit.agreement) == list(reinit.stages)
+        assert {d.test: d.cut for test in found.tests for d in test.detectors} == {
+            "labels": "precision",
+            "ood": "fpr95",
+        }
+        wandb.finish()  # what is logged is on the disk only then
+        what_wandb_holds(wandb_runs.read(out), scores)
         assert len(list((out / "checkpoints").glob("*.ckpt"))) == 6
         assert list((out / "wandb").glob("offline-run-*/*.wandb"))
         assert list((out / "pictures").glob("*.png"))

@@ -1,6 +1,7 @@
 import base64
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -14,9 +15,10 @@ from explaindebug.followup import answers
 from explaindebug.heatmaps import colour
 from explaindebug.merging import Several
 from explaindebug.report import draw, render, write_report
-from explaindebug.report.pictures import GAP, LEAST, LEVELS, Fit, album, fit, share
+from explaindebug.report.page import section
+from explaindebug.report.pictures import GAP, LEAST, LEVELS, Album, Fit, album, fit, share
 from explaindebug.results import Gallery, Gate, Headline, RunResult, TestResult
-from explaindebug.scores import Scores
+from explaindebug.scores import Key, Scores
 
 VOID = {"wbr", "meta", "link", "img", "br", "col", "input", "hr"}
 RUN = fake_run(inputs=2, size=16)
@@ -105,6 +107,39 @@ def test_every_method_and_test_has_its_cell_with_answer_effect_and_interval(text
         low, high = (f"{end:.2f}".replace("-", "−") for end in verdict.interval)
         assert cell.lower().startswith(verdict.answer)
         assert cell.endswith(f"[{low}, {high}]".replace("−0.00", "0.00"))
+
+
+@pytest.mark.parametrize("k", range(4))
+def test_excess_is_how_far_the_bug_is_above_its_null(text: str, k: int) -> None:
+    """(bug - null) / (1 - null), of the means, by hand from the scores."""
+    test = RUN.tests[k]
+    part = re.search(rf'<section[^>]*id="test-{test.name}".*?</section>', text, re.S)[0]
+    table = Page(re.search(r'<table class="numbers sortable">.*?</table>', part, re.S)[0])
+    heads = [t for a, t in table.all("th") if a.get("scope") == "col"]
+    cells = [t for _, t in table.all("td")]
+    shown = cells[heads.index("Excess") - 1 :: len(heads) - 1]
+    where = Key(test.name, "", test.headline.condition, "bug", test.headline.similarity)
+    for method, cell in zip(METHODS, shown, strict=True):
+        bug = where._replace(method=method)
+        nulls = [c for key, c in test.scores if key._replace(role="bug") == bug and key.null]
+        mean, null = (np.nanmean(c.values) for c in (test.scores[bug], nulls[0]))
+        expected = f"{(mean - null) / (1 - null):.2f}".replace("-", "−").replace("−0.00", "0.00")
+        assert cell == expected
+
+
+def test_the_arms_of_a_gallery_are_known_by_what_they_are_and_not_by_their_names() -> None:
+    maps = RUN.tests[0].galleries[0].maps["clean model"]
+    rows = ["out of control", "the other", "fine", "last"]
+    arms = {"fine": "control", "the other": "bug"}
+    gallery = replace(RUN.tests[0].galleries[0], maps=dict.fromkeys(rows, maps), arms=arms)
+    (shown,) = section_albums(replace(RUN.tests[0], galleries=[gallery]))
+    assert (shown.arms[shown.start], shown.arms[shown.before]) == ("the other", "fine")
+    (shown,) = section_albums(replace(RUN.tests[0], galleries=[replace(gallery, arms={})]))
+    assert (shown.arms[shown.start], shown.arms[shown.before]) == ("last", "out of control")
+
+
+def section_albums(test: TestResult) -> Sequence[Album]:
+    return section(test, METHODS, {}, {}, 1e6, (), Several()).albums
 
 
 def test_nothing_comes_from_elsewhere(text, page) -> None:
