@@ -21,7 +21,14 @@ from explaindebug.callbacks.cost import Cost, Forecast, duration, timed
 from explaindebug.callbacks.drawing import captions, gallery, model_strip, panels
 from explaindebug.callbacks.loggers import Sinks
 from explaindebug.callbacks.measuring import Explain, Measured, merged
-from explaindebug.callbacks.networks import explained, logits
+from explaindebug.callbacks.networks import (
+    as_attached,
+    as_floats,
+    chosen_output,
+    explained,
+    logits,
+    name_of,
+)
 from explaindebug.callbacks.probe import (
     Collector,
     Probe,
@@ -32,7 +39,8 @@ from explaindebug.callbacks.probe import (
     unpack,
 )
 from explaindebug.callbacks.ranks import equalise, gathered, processes, together
-from explaindebug.errors import AttributionError, ConfigError, UnsupportedModelError
+from explaindebug.callbacks.schedule import LOOPS, due, obstacle
+from explaindebug.errors import AttributionError, ConfigError, DataError, UnsupportedModelError
 from explaindebug.heatmaps import stretched
 from explaindebug.missing import restricted, sentences
 from explaindebug.nulls import blocks
@@ -61,7 +69,9 @@ class AttributionCallback(Callback):
     Args:
         attributions: methods by name, as `{name: {option: value}}` or as objects; "all" for all.
         probe: how many inputs are explained: the first ones of the (unshuffled) data set.
-        every_n_epochs: in `fit`, measure at the validations of every n-th epoch only.
+        every_n_epochs: in `fit`, measure in every n-th epoch only.
+        after: in `fit`, measure after each `validation`, or after the `training` epoch, on the
+            first inputs of the training data.
         budget: seconds that a measurement may take; where the whole probe takes longer, only as
             many of its inputs are explained as fit, and that is said.
         target: the class explained: the one `predicted`, or the `label`.
@@ -94,6 +104,7 @@ class AttributionCallback(Callback):
         *,
         probe: int = 64,
         every_n_epochs: int = 1,
+        after: str = "validation",
         budget: float | None = None,
         target: str = "predicted",
         references: Tensor | None = None,
@@ -122,16 +133,20 @@ class AttributionCallback(Callback):
                 raise ConfigError(f"{name} must be at least {lowest}, got {value}.")
         if target not in ("predicted", "label"):
             raise ConfigError(f"target must be 'predicted' or 'label', got {target!r}.")
+        if after not in LOOPS:
+            raise ConfigError(f"after must be 'validation' or 'training', got {after!r}.")
         if budget is not None and budget <= 0:
             raise ConfigError(f"budget must be above 0 (seconds per validation), got {budget}.")
         self._asked = self.plan = Plan(attributions)
-        self.every_n_epochs, self.target, self.references = every_n_epochs, target, references
+        self.every_n_epochs, self.after = every_n_epochs, after
+        self.target, self.references = target, references
         self.forward, self.output, self.chunk, self.workers = forward, output, chunk, workers
         self.pictures, self.picture, self.folder = pictures, picture, folder
         self.classes, self.budget = classes, budget
         self.seed, self.strict, self.progress = seed, strict, progress
         self.scores = Scores()  # of the last measurement
         self.galleries: list[Gallery] = []
+        self.explains = ""  # which output of what, once that is known
         self.warnings: list[str] = []  # what stays as trained, which maps have no score
         self.seconds = 0.0  # that the last measurement took
         self.history: list[list[Any]] = []  # epoch, key, mean
@@ -141,6 +156,7 @@ class AttributionCallback(Callback):
         self._network: nn.Module | None = None  # the weights that are being validated
         self._whole: Measured | None = None  # what is still to be drawn
         self._trouble: Exception | None = None  # why a batch or the network could not be taken
+        self._told = ""  # which explanation of `explains` was printed
         self._supported = False  # the methods have been tried on the network
         self._forecast = Forecast(budget)
         self._warned: list[str] = []
@@ -173,8 +189,14 @@ class AttributionCallback(Callback):
                 "shards them. Use strategy='ddp', or run the callback on a checkpoint with "
                 "trainer.test."
             )
-        explained(pl_module, self.forward, self.output)
+        if self.forward is not None:
+            explained(pl_module, self.forward, self.output)
         self.plan, self._supported = self._asked, False  # this may be another network
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say now, and not by silence at the end, that nothing will be measured."""
+        if why := obstacle(trainer, after=self.after, every=self.every_n_epochs):
+            self._warn(f"{type(self).__name__} will measure nothing in this fit: {why}")
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forget what a validation that was interrupted has left."""
@@ -192,21 +214,15 @@ class AttributionCallback(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Collect the probe, and copy the weights that are being validated."""
-        if not self._due(trainer) or dataloader_idx != 0 or self._trouble is not None:
-            return
-        try:
+        if self._due(trainer, "validation") and dataloader_idx == 0:
             # Weight averaging swaps weights at the epoch's ends, before or after us: what is
             # validated is certain only here, among the batches.
-            self._network = self._network or self._copy(pl_module)
-            if self._probe is None:
-                rank, world = trainer.global_rank, trainer.world_size
-                self._collector.add(batch, rank=rank, world=world, length=length(trainer))
-        except Exception as error:  # `unpack`, batches and the module are the user's
-            self._trouble = error  # told at the epoch's end, by all processes together
+            self._try(lambda: self._take(trainer, pl_module))
+            self._try(lambda: self._collect(trainer, batch))
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure and log."""
-        if self._due(trainer):
+        if self._due(trainer, "validation"):
             self._run(trainer, pl_module)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -219,6 +235,35 @@ class AttributionCallback(Callback):
     on_test_batch_end = on_validation_batch_end
     on_test_epoch_end = on_validation_epoch_end
     on_test_end = on_validation_end
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw what the last epoch left, and begin anew as a validation does."""
+        self.on_train_end(trainer, pl_module)
+        if self._due(trainer, "training"):
+            self.on_validation_epoch_start(trainer, pl_module)
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Collect the probe from the training data."""
+        if self._due(trainer, "training"):
+            self._try(lambda: self._collect(trainer, batch))
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Measure the weights that the epoch has led to, and log."""
+        if self._due(trainer, "training"):
+            self._try(lambda: self._take(trainer, pl_module))
+            self._run(trainer, pl_module)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw what was measured after the last epoch."""
+        if self.after == "training":
+            self.on_validation_end(trainer, pl_module)
 
     @property
     def state_key(self) -> str:
@@ -241,17 +286,30 @@ class AttributionCallback(Callback):
 
     # How it is done
 
-    def _due(self, trainer: pl.Trainer) -> bool:
-        if trainer.sanity_checking:
-            return False
-        if trainer.state.fn != "fit" or trainer.fast_dev_run:  # type: ignore[attr-defined]
-            return True
-        return (trainer.current_epoch + 1) % self.every_n_epochs == 0
+    def _due(self, trainer: pl.Trainer, loop: str) -> bool:
+        return due(trainer, loop, after=self.after, every=self.every_n_epochs)
 
-    def _copy(self, pl_module: pl.LightningModule) -> nn.Module:
+    def _try(self, work: Callable[[], None]) -> None:
+        """`unpack`, batches and the module are the user's: what they raise ends no training."""
+        if self._trouble is None:
+            try:
+                work()
+            except Exception as error:
+                self._trouble = error  # told at the epoch's end, by all processes together
+
+    def _collect(self, trainer: pl.Trainer, batch: Any) -> None:
+        if self._probe is None:
+            rank, world = trainer.global_rank, trainer.world_size
+            self._collector.add(batch, rank=rank, world=world, length=length(trainer))
+
+    def _take(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._network = self._network or self._copy(trainer, pl_module)
+
+    def _copy(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> nn.Module:
         self._forecast.begin(pl_module.device)
         with undisturbed(pl_module.device):
-            return private_copy(explained(pl_module, self.forward, self.output))
+            whole = explained(pl_module, self.forward, self.output)
+            return as_attached(private_copy(whole, shared=(trainer, *trainer.loggers)), trainer)
 
     def _run(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         try:
@@ -268,7 +326,7 @@ class AttributionCallback(Callback):
 
     def _measured(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> Measured | None:
         """What all processes measured; None where none of them has validated anything."""
-        held = together(lambda: self._held(pl_module))
+        held = together(lambda: self._held(trainer, pl_module))
         network, self._network = self._network, None
         there = [validated for validated, _ in held]
         if network is None or not any(there):
@@ -277,6 +335,7 @@ class AttributionCallback(Callback):
         with undisturbed(device, seed=self.seed):
             equalise(network, there.index(True), whole=not all(there))
             together(lambda: self._prepare(network, [share for _, share in held], device))
+        self._say_what(trainer, pl_module)
         self._foresee(trainer, pl_module, network)
         start = time.perf_counter()
         whole = merged(together(lambda: self._part(trainer, network, device)))
@@ -284,34 +343,54 @@ class AttributionCallback(Callback):
         self._look_back(trainer, pl_module)
         return whole
 
-    def _held(self, pl_module: pl.LightningModule) -> tuple[bool, Share | None]:
+    def _held(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> tuple[bool, Share | None]:
         """Whether this process has validated anything, and its share of the probe."""
         if self._trouble is not None:
             raise self._trouble
         validated = self._network is not None
         if not validated and processes() > 1:
-            self._network = self._copy(pl_module)  # gets the weights of one that has
+            self._network = self._copy(trainer, pl_module)  # gets the weights of one that has
         return validated, self._collector.share if self._probe is None else None
 
     def _prepare(
         self, network: nn.Module, shares: Sequence[Share | None], device: torch.device
     ) -> None:
         if self._probe is None:
-            self._probe = joined(shares).select(slice(self._inputs))
+            probe = joined(shares).select(slice(self._inputs))
+            if self.target == "label" and bool((probe.label < 0).any()):
+                raise DataError(
+                    "target='label' explains classes, but some labels are none (of a regression, of "
+                    "several classes at once). Use target='predicted', or give classes by unpack=."
+                )
+            self._probe = probe._replace(image=as_floats(network, probe.image, device))
         self._drop_unsupported(network, self._probe.image[:4].to(device))
 
     def _drop_unsupported(self, network: nn.Module, images: Tensor) -> None:
         """Try each method once on one input, so that no measurement is lost to one of them."""
         if self._supported:
             return
-        logits(network, images, chunk=1)  # says what to do about outputs that are none
-        refusals = self.plan.refusals(network, images, images)
+        outputs = logits(network, images, chunk=1)  # says what to do about outputs that are none
+        try:
+            refusals = self.plan.refusals(network, images, images)
+        except UnsupportedModelError as error:
+            raise UnsupportedModelError(f"{error} Or name another submodule, forward=.") from error
         if refusals and self.strict:
             raise UnsupportedModelError(" ".join(map(str, refusals.values())))
         for name, error in refusals.items():
             self._warn(f"{name} is left out: {error}")
         self.plan = self.plan.without(refusals)
         self._supported = True
+        self.explains = f"{name_of(network)}: {chosen_output(outputs, self.target)}"
+        if self._probe is not None and bool((self._probe.label < 0).all()):
+            self.explains += " (no label is a class)"
+
+    def _say_what(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Whether outputs are classes nobody knows but the user, who is told what is taken."""
+        if trainer.state.fn == "fit" and self.explains != self._told:
+            self._told = self.explains
+            pl_module.print(f"explaindebug: {type(self).__name__} explains {self.explains}.")
 
     def _part(
         self, trainer: pl.Trainer, network: nn.Module, device: torch.device, few: int | None = None
