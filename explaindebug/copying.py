@@ -149,7 +149,7 @@ class Copier:
         return made
 
     def _function(self, x: FunctionType) -> FunctionType:
-        """The same code in the copies of what it refers to; `x` itself where none differs."""
+        """The same code in the copies of what it refers to; `x` itself where that can't differ."""
         cells = x.__closure__ or ()
         used = {k: x.__globals__[k] for k in _names(x.__code__) if k in x.__globals__}
         held = {k: v for k, v in used.items() if isinstance(v, CONTAINERS)}
@@ -164,10 +164,11 @@ class Copier:
         self._known[id(x)] = made
         changed = False
         for cell, old in zip(inside, cells, strict=True):
-            if _empty(old):
-                continue
-            cell.cell_contents = self(old.cell_contents)
-            changed |= cell.cell_contents is not old.cell_contents
+            if _filled(old):
+                cell.cell_contents = self(old.cell_contents)
+                # A number is its own copy, but the function may count in it.
+                same = cell.cell_contents is old.cell_contents
+                changed |= not same or type(old.cell_contents) in ATOMIC
         for name, value in held.items():
             surroundings[name] = self(value)
         return made if changed or held else x
@@ -204,8 +205,9 @@ def _names(code: CodeType) -> Iterator[str]:
             yield from _names(inner)
 
 
-def _empty(cell: CellType) -> bool:
+def _filled(cell: CellType) -> bool:
     try:
-        return cell.cell_contents is None
+        cell.cell_contents  # noqa: B018
     except ValueError:
-        return True
+        return False
+    return True

@@ -55,7 +55,8 @@ class AttributionCallback(Callback):
     """Explains the same few inputs at every validation (and test).
 
     Works in `fit`, `validate` and `test` of any LightningModule, on any number of processes, and
-    changes nothing: training with it is bit for bit what it is without it.
+    changes nothing: training with it is bit for bit what it is without it. Without a validation,
+    `after="training"` measures in `fit`.
 
     Logs `debug/<test>/<method>/<similarity>/<condition>` (means over the probe), those of the
     no-bug control under `.../control/<condition>`, and `debug/<test>/seconds`, to the callback
@@ -63,7 +64,7 @@ class AttributionCallback(Callback):
     loggers that take them. With no logger they go to files. Each input's scores stay in `scores`.
 
     In `fit` it prints once what a measurement will take, from timing a few inputs, and once what it
-    took. `plan` holds the methods that are computed: those asked for, less those that the network
+    took and which output was explained (`explains`). `plan` holds the methods that are computed: those asked for, less those that the network
     refused, each with a warning; every `fit`, `validate` and `test` starts from all of them again.
 
     Args:
@@ -77,8 +78,9 @@ class AttributionCallback(Callback):
         target: the class explained: the one `predicted`, or the `label`.
         references: images (m, c, h, w) of the training distribution for methods that need some
             (EGrad, patterns); the probe itself where not given.
-        unpack: batch -> (images, labels), where a batch is none of tuple, mapping or dataclass.
-        forward: the submodule to explain ("backbone"); the whole module where not given.
+        unpack: batch -> (images, labels), where these are not found by themselves.
+        forward: the submodule to explain ("backbone"); where not given, the whole module, or of one
+            without a `forward` its only child that has parameters.
         output: key or index of the logits, where the network returns a mapping or a tuple.
         chunk: inputs per pass.
         workers: chunks explained side by side; chosen by the network's size where not given.
@@ -156,7 +158,6 @@ class AttributionCallback(Callback):
         self._network: nn.Module | None = None  # the weights that are being validated
         self._whole: Measured | None = None  # what is still to be drawn
         self._trouble: Exception | None = None  # why a batch or the network could not be taken
-        self._told = ""  # which explanation of `explains` was printed
         self._supported = False  # the methods have been tried on the network
         self._forecast = Forecast(budget)
         self._warned: list[str] = []
@@ -200,9 +201,8 @@ class AttributionCallback(Callback):
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forget what a validation that was interrupted has left."""
-        self._network = self._trouble = self._whole = None
-        if self._probe is None:
-            self._collector.clear()
+        if self._due(trainer, "validation"):
+            self._begin()
 
     def on_validation_batch_end(
         self,
@@ -237,10 +237,10 @@ class AttributionCallback(Callback):
     on_test_end = on_validation_end
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw what the last epoch left, and begin anew as a validation does."""
+        """Draw what the last epoch has left, now that its means have reached the loggers."""
         self.on_train_end(trainer, pl_module)
         if self._due(trainer, "training"):
-            self.on_validation_epoch_start(trainer, pl_module)
+            self._begin()
 
     def on_train_batch_end(
         self,
@@ -261,7 +261,7 @@ class AttributionCallback(Callback):
             self._run(trainer, pl_module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw what was measured after the last epoch."""
+        """Draw what the last epoch of all has left."""
         if self.after == "training":
             self.on_validation_end(trainer, pl_module)
 
@@ -270,7 +270,7 @@ class AttributionCallback(Callback):
         """Tells callbacks of one type apart in a checkpoint."""
         methods = "+".join(self._asked.methods)
         said = [type(self).__name__, self.test, self.forward, methods, self._collector.count]
-        return "/".join(map(str, [*said, self.target, self.seed]))
+        return "/".join(map(str, [*said, self.target, self.seed, self.after]))
 
     def state_dict(self) -> dict[str, Any]:
         """The history of means and the probe's size, as plain values: loaded weights-only."""
@@ -288,6 +288,11 @@ class AttributionCallback(Callback):
 
     def _due(self, trainer: pl.Trainer, loop: str) -> bool:
         return due(trainer, loop, after=self.after, every=self.every_n_epochs)
+
+    def _begin(self) -> None:
+        self._network = self._trouble = self._whole = None
+        if self._probe is None:
+            self._collector.clear()
 
     def _try(self, work: Callable[[], None]) -> None:
         """`unpack`, batches and the module are the user's: what they raise ends no training."""
@@ -335,7 +340,6 @@ class AttributionCallback(Callback):
         with undisturbed(device, seed=self.seed):
             equalise(network, there.index(True), whole=not all(there))
             together(lambda: self._prepare(network, [share for _, share in held], device))
-        self._say_what(trainer, pl_module)
         self._foresee(trainer, pl_module, network)
         start = time.perf_counter()
         whole = merged(together(lambda: self._part(trainer, network, device)))
@@ -385,12 +389,6 @@ class AttributionCallback(Callback):
         self.explains = f"{name_of(network)}: {chosen_output(outputs, self.target)}"
         if self._probe is not None and bool((self._probe.label < 0).all()):
             self.explains += " (no label is a class)"
-
-    def _say_what(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Whether outputs are classes nobody knows but the user, who is told what is taken."""
-        if trainer.state.fn == "fit" and self.explains != self._told:
-            self._told = self.explains
-            pl_module.print(f"explaindebug: {type(self).__name__} explains {self.explains}.")
 
     def _part(
         self, trainer: pl.Trainer, network: nn.Module, device: torch.device, few: int | None = None
@@ -449,7 +447,8 @@ class AttributionCallback(Callback):
         cost = estimate()
         if self.budget is not None and cost.seconds(share) > self.budget:
             cost = Cost(*map(min, cost, estimate()))  # the machine may have been busy for a moment
-        pl_module.print(self._forecast.before(self._what, cost.seconds(share)))
+        each = "epoch" if self.after == "training" else "validation"
+        pl_module.print(self._forecast.before(self._what, cost.seconds(share), each))
         if self._inputs is None:  # a resumed run goes on with as many inputs as it had
             self._shrink(cost.seconds(share), processes() * cost.inputs(self.budget or math.inf))
 
@@ -457,7 +456,8 @@ class AttributionCallback(Callback):
         """After it, say what it took; and explain fewer inputs if that was far too much."""
         fitting, device = trainer.state.fn == "fit", pl_module.device
         if said := self._forecast.after(self._what, self.seconds, device, fitting=fitting):
-            pl_module.print(said)
+            # Whether outputs are classes nobody knows but the user, who is told what was taken.
+            pl_module.print(f"{said} It explains {self.explains}.")
         if self.budget is not None and self.seconds > 2 * self.budget:
             self._shrink(self.seconds, int(self._size * self.budget / self.seconds))
 

@@ -152,18 +152,17 @@ def as_floats(network: nn.Module, images: Tensor, device: torch.device) -> Tenso
     if images.is_floating_point():
         return images
     few = images[:4].to(device)
+    cause: Exception | None = None
     try:
         alike = torch.allclose(logits(network, few, chunk=1), logits(network, few.float(), chunk=1))
     except UnsupportedModelError as error:
-        why = str(error)
-    else:
-        why = "" if alike else f"{name_of(network)} gives other outputs for the same floats."
-    if why:
+        alike, cause = False, error
+    if not alike:
         raise DataError(
-            f"images are {images.dtype}, and what is explained does not normalise them itself: {why} "
-            "Give the callback unpack=: a function from your batch to (images, labels), with images "
-            "as forward gets them."
-        )
+            f"images are {images.dtype}, and {name_of(network)} does not take them as it takes the "
+            "same values as floats: they are normalised before they reach it. Give the callback "
+            "unpack=: a function from your batch to (images, labels), images as forward gets them."
+        ) from cause
     return images.float()
 
 

@@ -135,15 +135,18 @@ def _classes(label: Tensor) -> Tensor:
     """Labels as classes (n,), -1 for what is none.
 
     Binary ones are floats in many projects, mixed ones are shares (n, k) that sum to 1. Measures,
-    several classes at once, and maps of classes are no class.
+    several classes at once, and maps of classes are no class: where one of a batch is none of the
+    kind, all are.
     """
-    label = label.float().flatten(1) if label.ndim > 1 else label.float()[:, None]
-    if label.shape[1] > 1:
-        valid = ((label.sum(1) - 1).abs() < SUM_TO_1) & (label >= 0).all(1)
-        found = label.argmax(1)
+    table = label.float().reshape(len(label), -1)
+    if table.shape[1] > 1:
+        found = table.argmax(1)
+        valid = ((table.sum(1) - 1).abs() < SUM_TO_1) & (table >= 0).all(1)
     else:
-        found = label[:, 0].long()
-        valid = (found == label[:, 0]) & (found >= 0)
+        found = table[:, 0].long()
+        valid = (found == table[:, 0]) & (found >= 0)
+    if table.shape[1] > 1 or label.is_floating_point():
+        valid = valid & valid.all()
     return torch.where(valid, found, -1)
 
 
