@@ -99,10 +99,10 @@ class Copier:
 
     def _rebuilt(self, x: Any) -> Any:
         """By the protocol of pickle, which knows how any object is taken apart and put together."""
-        reduced = x.__reduce_ex__(4)
+        reduced: Any = x.__reduce_ex__(4)
         if isinstance(reduced, str):
             return x
-        make, args, state, items, pairs, *_ = (*reduced, None, None, None)
+        make, args, state, items, pairs = (*reduced, None, None, None)[:5]
         made = make(*map(self, args))
         self._known[id(x)] = made
         if isinstance(made, CONTAINERS):

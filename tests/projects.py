@@ -221,8 +221,7 @@ def lists(self: Any) -> None:
 
 def belongings(self: Any) -> None:
     """What modules hold that can't be copied."""
-    self.lock, self.file = threading.Lock(), open("/dev/null")  # noqa: SIM115
-    self.numbers = (i for i in range(3))
+    self.lock, self.numbers = threading.Lock(), (i for i in range(3))
     self.teacher = [cnn().requires_grad_(False)]
     self.activation = lambda x: self.network(x)
 
@@ -309,7 +308,7 @@ KINDS = [
     Kind("a metric is fed with the loss (`MeanMetric`)", Metric),
     Kind("`save_hyperparameters` with a network in it", lambda: Hyper(cnn())),
     Kind("`forward` keeps activations", trained(forward=keeps, init=lists)),
-    Kind("holds a lock, a file, a generator, a lambda, a teacher", trained(init=belongings)),
+    Kind("the module holds a lock, a generator, a lambda, a teacher", trained(init=belongings)),
     Kind("a forward hook keeps features", trained(init=watches)),
     Kind("a forward hook changes the output", trained(init=scales)),
     Kind("`weight_norm`, old interface", trained(weight_normed)),

@@ -27,12 +27,12 @@ HEAD = "| project | | what is explained, or the remedy |\n|---|---|---|"
 
 def fitted(kind: Kind, callbacks: list[AttributionCallback], path: Any) -> Any:
     """All that training changes: weights, statistics and random numbers."""
-    pl.seed_everything(0, verbose=False)
-    module = kind.make()
-    options: dict[str, Any] = {"max_epochs": 1, "num_sanity_val_steps": 0} | kind.trainer
-    run = trainer(path, [*kind.callbacks(), *callbacks], **options)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what kinds are warned of is in `reported`
+        warnings.simplefilter("ignore")  # what a callback warns of is in `reported`
+        pl.seed_everything(0, verbose=False)
+        module = kind.make()
+        options: dict[str, Any] = {"max_epochs": 1, "num_sanity_val_steps": 0} | kind.trainer
+        run = trainer(path, [*kind.callbacks(), *callbacks], **options)
         run.fit(module, kind.loader, kind.loader)
     return {**module.state_dict(), "random": torch.get_rng_state()}
 
