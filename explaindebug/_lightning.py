@@ -27,13 +27,16 @@ def _installed() -> list[ModuleType]:
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
-    from pytorch_lightning import Callback, LightningDataModule
+    from pytorch_lightning import Callback, LightningDataModule, LightningModule
+
+    MODULES: tuple[type[LightningModule], ...] = ()
 else:
     _found = _installed()
     pl: Any = _found[0]
+    MODULES = tuple(x.LightningModule for x in _found)
     Callback = type("Callback", tuple(x.Callback for x in _found), {})
     LightningDataModule = type(
         "LightningDataModule", tuple(x.LightningDataModule for x in _found), {}
     )
 
-__all__ = ["Callback", "LightningDataModule", "pl"]
+__all__ = ["MODULES", "Callback", "LightningDataModule", "pl"]

@@ -1,14 +1,18 @@
 """Look into a model without leaving a trace."""
 
-import copy
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.utils._pytree import tree_map
 
+from explaindebug.copying import Copier, Renewed
 from explaindebug.errors import UnsupportedModelError
 
 
@@ -43,8 +47,9 @@ def watch(model: nn.Module, *, seed: int = 0) -> Iterator[nn.Module]:
     Raises:
         UnsupportedModelError: where the model can't be copied.
     """
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    with undisturbed(device, seed=seed):
+    _check(model)
+    device = next((x.device for x in chain(model.parameters(), model.buffers())), "cpu")
+    with undisturbed(torch.device(device), seed=seed):
         yield private_copy(model)
 
 
@@ -76,23 +81,57 @@ def frozen(model: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def private_copy(model: nn.Module) -> nn.Module:
-    """A deep copy in eval mode, float32, with frozen parameters and without backward hooks.
+def private_copy(model: nn.Module, *, shared: Iterable[Any] = ()) -> nn.Module:
+    """A copy in eval mode, float32, with frozen parameters, of all that computes.
 
-    Forward hooks stay, because they may be part of the function; backward hooks go, because they
-    only look, and our gradients are not theirs to see.
+    Forward hooks are part of the function and stay, but on copies of all that they refer to: what
+    one keeps, in a list, a dictionary or an attribute, nobody else sees. See `Copier`.
+
+    Modules whose parameters are not float32 get their inputs in float32, also where `forward` casts
+    them to the dtype that the parameters have had.
+
+    Args:
+        model: stays as it is.
+        shared: objects that the model holds and that are not copied, like a trainer.
 
     Raises:
-        UnsupportedModelError: where the model can't be copied.
+        UnsupportedModelError: for a model that can't be copied, is compiled by TorchScript, or has
+            parameters without values.
     """
-    try:
-        twin = copy.deepcopy(getattr(model, "_orig_mod", model))
-    except Exception as error:
-        raise UnsupportedModelError(
-            f"{type(model).__name__} can't be copied ({error}). A model that keeps an activation "
-            "with its graph as an attribute must detach it first."
-        ) from error
+    model = getattr(model, "_orig_mod", model)
+    _check(model)
+    copier = Copier(shared=shared)
+    twin: nn.Module = copier(model)
+    twin.register_forward_pre_hook(Renewed(copier.containers))
     for module in twin.modules():
-        module._backward_hooks.clear()
-        module._backward_pre_hooks.clear()
+        own = (*module.parameters(recurse=False), *module.buffers(recurse=False))
+        if any(x.is_floating_point() and x.dtype != torch.float32 for x in own):
+            module.register_forward_pre_hook(_single_precision, with_kwargs=True)
     return twin.float().eval().requires_grad_(False)
+
+
+def _check(model: nn.Module) -> None:
+    """Refuse what has no Python code or no values to explain."""
+    for path, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise UnsupportedModelError(
+                f"{path or 'the model'} is compiled by TorchScript, which can't be looked into. "
+                "Explain the Python module that it was made from, with its weights."
+            )
+    tensors = (*model.named_parameters(), *model.named_buffers())
+    for said, remedy, lacking in (
+        ("on the meta device", "load the weights", [n for n, x in tensors if x.is_meta]),
+        ("not initialised", "pass a batch through it", [n for n, x in tensors if is_lazy(x)]),
+    ):
+        if lacking:
+            raise UnsupportedModelError(
+                f"{type(model).__name__} has {len(lacking)} tensors without values ({lacking[0]} "
+                f"is {said}): {remedy} before it is explained."
+            )
+
+
+def _single_precision(module: nn.Module, args: Any, kwargs: Any) -> Any:
+    def single(x: Any) -> Any:
+        return x.float() if isinstance(x, Tensor) and x.is_floating_point() else x
+
+    return tree_map(single, (args, kwargs))

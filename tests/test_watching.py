@@ -131,13 +131,43 @@ def test_a_forward_hook_that_is_part_of_the_function_stays() -> None:
         torch.testing.assert_close(private(x), model(x).detach())
 
 
-def test_a_model_that_cannot_be_copied_is_refused() -> None:
-    model = make()
-    model.kept = model(torch.randn(2, 3, 8, 8))  # an activation with its graph
-    with (
-        pytest.raises(UnsupportedModelError, match=r"Sequential can't be copied.*must detach"),
-        watch(model),
-    ):
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_a_forward_that_casts_to_its_weights_dtype_gets_single_precision(
+    dtype: torch.dtype,
+) -> None:
+    class Casting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.last = make()[:-1].to(dtype), nn.Linear(4 * 6 * 6, 2)
+
+        def forward(self, x: Tensor) -> Any:
+            return self.last(self.inner(x.to(dtype)).float())
+
+    x = torch.randn(2, 3, 8, 8).to(dtype).float()
+    model = Casting()
+    with watch(model) as private:
+        found = private(x)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, private.last(private.inner(x)))
+    assert model.inner[0].weight.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (lambda: make().to("meta"), "0.weight is on the meta device"),
+        (lambda: nn.Sequential(nn.LazyLinear(2)), "0.weight is not initialised"),
+        (lambda: torch.jit.script(nn.Linear(2, 2)), "the model is compiled by TorchScript"),
+        (lambda: nn.Sequential(torch.jit.script(nn.Linear(2, 2))), "0 is compiled by TorchScript"),
+    ],
+    ids=["meta", "lazy", "TorchScript", "partly TorchScript"],
+)
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*")
+@pytest.mark.filterwarnings("ignore:.*Lazy modules.*")
+def test_a_model_without_values_or_python_code_is_refused(
+    model: Callable[[], nn.Module], said: str
+) -> None:
+    with pytest.raises(UnsupportedModelError, match=said), watch(model()):
         pass
 
 

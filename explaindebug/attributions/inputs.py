@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from explaindebug.attributions.graph import final_activation
 from explaindebug.attributions.targets import logits_of, predicted
-from explaindebug.errors import ConfigError, DataError, UnsupportedModelError
+from explaindebug.errors import ConfigError, DataError, ExplainDebugError, UnsupportedModelError
 
 
 class Survey(NamedTuple):
@@ -87,13 +87,27 @@ def _survey(model: nn.Module, image: Tensor) -> Survey:
         return x.detach()  # x itself would tie its graph into a cycle that nothing collects
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
-        logits = logits_of(model, image.clone().requires_grad_())
+        logits = _tried(model, image.clone().requires_grad_())
     if name := final_activation(logits):
         raise UnsupportedModelError(
             f"{type(model).__name__} ends in {name}: its gradients vanish where the model is sure, "
             "and a class's map mixes in all others. Explain the logits: leave that last layer out."
         )
     return Survey(sum(kept.values()), max(kept.values(), default=0), sum(weights.values()))
+
+
+def _tried(model: nn.Module, image: Tensor) -> Tensor:
+    """The logits of the first image that a model sees: here it turns out whether it takes any."""
+    try:
+        return logits_of(model, image)
+    except ExplainDebugError:
+        raise
+    except Exception as error:
+        raise UnsupportedModelError(
+            f"{type(model).__name__} fails on an image {tuple(image.shape)} in float32 and eval "
+            f"mode ({type(error).__name__}: {error}). Give images as in training, and a model that "
+            "takes them alone."
+        ) from error
 
 
 def channels_last(model: nn.Module) -> None:

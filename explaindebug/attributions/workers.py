@@ -1,6 +1,5 @@
 """Jobs side by side on several cores, with the same result as one after another."""
 
-import copy
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
@@ -11,6 +10,8 @@ from typing import Any, TypeVar
 
 import torch
 from torch import nn
+
+from explaindebug.copying import Copier
 
 T = TypeVar("T")
 Job = Callable[[nn.Module], T]
@@ -100,7 +101,8 @@ def twin(model: nn.Module) -> nn.Module:
         id(p): nn.Parameter(p.detach(), p.requires_grad) for p in model.parameters()
     }
     own |= {id(b): b.detach() for b in model.buffers()}
-    return copy.deepcopy(model, own)
+    copied: nn.Module = Copier(own)(model)
+    return copied
 
 
 @contextmanager

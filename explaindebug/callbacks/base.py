@@ -22,7 +22,14 @@ from explaindebug.callbacks.drawing import captions, gallery, model_strip, panel
 from explaindebug.callbacks.keys import distinct, log_key
 from explaindebug.callbacks.loggers import Sinks
 from explaindebug.callbacks.measuring import Explain, Measured, merged
-from explaindebug.callbacks.networks import explained, logits
+from explaindebug.callbacks.networks import (
+    as_attached,
+    as_floats,
+    chosen_output,
+    explained,
+    logits,
+    name_of,
+)
 from explaindebug.callbacks.probe import (
     Collector,
     Probe,
@@ -33,9 +40,11 @@ from explaindebug.callbacks.probe import (
     unpack,
 )
 from explaindebug.callbacks.ranks import equalise, gathered, processes, together
+from explaindebug.callbacks.schedule import LOOPS, due, obstacle
 from explaindebug.errors import (
     AttributionError,
     ConfigError,
+    DataError,
     MeasurementWarning,
     UnsupportedModelError,
 )
@@ -55,7 +64,8 @@ class AttributionCallback(Callback):
     """Explains the same few inputs at every validation (and test).
 
     Works in `fit`, `validate` and `test` of any LightningModule, on any number of processes, and
-    changes nothing: training with it is bit for bit what it is without it.
+    changes nothing: training with it is bit for bit what it is without it. Without a validation,
+    `after="training"` measures in `fit`.
 
     Logs `debug/<test>/<method>/<similarity>/<condition>` (means over the probe), those of the
     no-bug control under `.../control/<condition>`, and `debug/<test>/seconds`, to the callback
@@ -63,20 +73,23 @@ class AttributionCallback(Callback):
     loggers that take them. With no logger they go to files. Each input's scores stay in `scores`.
 
     In `fit` it prints once what a measurement will take, from timing a few inputs, and once what it
-    took. `plan` holds the methods that are computed: those asked for, less those that the network
+    took and which output was explained (`explains`). `plan` holds the methods that are computed: those asked for, less those that the network
     refused, each with a warning; every `fit`, `validate` and `test` starts from all of them again.
 
     Args:
         attributions: methods by name, as `{name: {option: value}}` or as objects; "all" for all.
         probe: how many inputs are explained: the first ones of the (unshuffled) data set.
-        every_n_epochs: in `fit`, measure at the validations of every n-th epoch only.
+        every_n_epochs: in `fit`, measure in every n-th epoch only.
+        after: in `fit`, measure after each `validation`, or after the `training` epoch, on the
+            first inputs of the training data.
         budget: seconds that a measurement may take; where the whole probe takes longer, only as
             many of its inputs are explained as fit, and that is said.
         target: the class explained: the one `predicted`, or the `label`.
         references: images (m, c, h, w) of the training distribution for methods that need some
             (EGrad, patterns); the probe itself where not given.
-        unpack: batch -> (images, labels), where a batch is none of tuple, mapping or dataclass.
-        forward: the submodule to explain ("backbone"); the whole module where not given.
+        unpack: batch -> (images, labels), where these are not found by themselves.
+        forward: the submodule to explain ("backbone"); where not given, the whole module, or of one
+            without a `forward` its only child that has parameters.
         output: key or index of the logits, where the network returns a mapping or a tuple.
         chunk: inputs per pass.
         workers: chunks explained side by side; chosen by the network's size where not given.
@@ -105,6 +118,7 @@ class AttributionCallback(Callback):
         *,
         probe: int = 64,
         every_n_epochs: int = 1,
+        after: str = "validation",
         budget: float | None = None,
         target: str = "predicted",
         references: Tensor | None = None,
@@ -134,10 +148,13 @@ class AttributionCallback(Callback):
                 raise ConfigError(f"{name} must be at least {lowest}, got {value}.")
         if target not in ("predicted", "label"):
             raise ConfigError(f"target must be 'predicted' or 'label', got {target!r}.")
+        if after not in LOOPS:
+            raise ConfigError(f"after must be 'validation' or 'training', got {after!r}.")
         if budget is not None and budget <= 0:
             raise ConfigError(f"budget must be above 0 (seconds per validation), got {budget}.")
         self._asked = self.plan = Plan(attributions)
-        self.every_n_epochs, self.target, self.references = every_n_epochs, target, references
+        self.every_n_epochs, self.after = every_n_epochs, after
+        self.target, self.references = target, references
         self.forward, self.output, self.chunk, self.workers = forward, output, chunk, workers
         self.pictures, self.picture, self.folder = pictures, picture, folder
         self.classes, self.budget = classes, budget
@@ -147,6 +164,7 @@ class AttributionCallback(Callback):
         self.scores = Scores()  # of the last measurement
         self.galleries: list[Gallery] = []
         self.unscored: list[Unscored] = []  # maps without a score, of the last measurement
+        self.explains = ""  # which output of what, once that is known
         self.warnings: list[str] = []  # what stays as trained, which maps have no score
         self.seconds = 0.0  # that the last measurement took
         self.history: list[list[Any]] = []  # epoch, key, mean
@@ -188,14 +206,19 @@ class AttributionCallback(Callback):
                 "shards them. Use strategy='ddp', or run the callback on a checkpoint with "
                 "trainer.test."
             )
-        explained(pl_module, self.forward, self.output)
+        if self.forward is not None:
+            explained(pl_module, self.forward, self.output)
         self.plan, self._supported = self._asked, False  # this may be another network
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say now, and not by silence at the end, that nothing will be measured."""
+        if why := obstacle(trainer, after=self.after, every=self.every_n_epochs):
+            self._warn(f"{type(self).__name__} will measure nothing in this fit: {why}")
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forget what a validation that was interrupted has left."""
-        self._network = self._trouble = self._whole = None
-        if self._probe is None:
-            self._collector.clear()
+        if self._due(trainer, "validation"):
+            self._begin()
 
     def on_validation_batch_end(
         self,
@@ -207,21 +230,15 @@ class AttributionCallback(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Collect the probe, and copy the weights that are being validated."""
-        if not self._due(trainer) or dataloader_idx != 0 or self._trouble is not None:
-            return
-        try:
+        if self._due(trainer, "validation") and dataloader_idx == 0:
             # Weight averaging swaps weights at the epoch's ends, before or after us: what is
             # validated is certain only here, among the batches.
-            self._network = self._network or self._copy(pl_module)
-            if self._probe is None:
-                rank, world = trainer.global_rank, trainer.world_size
-                self._collector.add(batch, rank=rank, world=world, length=length(trainer))
-        except Exception as error:  # `unpack`, batches and the module are the user's
-            self._trouble = error  # told at the epoch's end, by all processes together
+            self._try(lambda: self._take(trainer, pl_module))
+            self._try(lambda: self._collect(trainer, batch))
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure and log."""
-        if self._due(trainer):
+        if self._due(trainer, "validation"):
             self._run(trainer, pl_module)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -235,12 +252,41 @@ class AttributionCallback(Callback):
     on_test_epoch_end = on_validation_epoch_end
     on_test_end = on_validation_end
 
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw what the last epoch has left, now that its means have reached the loggers."""
+        self.on_train_end(trainer, pl_module)
+        if self._due(trainer, "training"):
+            self._begin()
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Collect the probe from the training data."""
+        if self._due(trainer, "training"):
+            self._try(lambda: self._collect(trainer, batch))
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Measure the weights that the epoch has led to, and log."""
+        if self._due(trainer, "training"):
+            self._try(lambda: self._take(trainer, pl_module))
+            self._run(trainer, pl_module)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw what the last epoch of all has left."""
+        if self.after == "training":
+            self.on_validation_end(trainer, pl_module)
+
     @property
     def state_key(self) -> str:
         """Tells callbacks of one type apart in a checkpoint."""
         methods = "+".join(self._asked.methods)
         said = [type(self).__name__, self.test, self.forward, methods, self._collector.count]
-        return "/".join(map(str, [*said, self.target, self.seed]))
+        return "/".join(map(str, [*said, self.target, self.seed, self.after]))
 
     def state_dict(self) -> dict[str, Any]:
         """The history of means and the probe's size, as plain values: loaded weights-only."""
@@ -256,17 +302,35 @@ class AttributionCallback(Callback):
 
     # How it is done
 
-    def _due(self, trainer: pl.Trainer) -> bool:
-        if trainer.sanity_checking:
-            return False
-        if trainer.state.fn != "fit" or trainer.fast_dev_run:  # type: ignore[attr-defined]
-            return True
-        return (trainer.current_epoch + 1) % self.every_n_epochs == 0
+    def _due(self, trainer: pl.Trainer, loop: str) -> bool:
+        return due(trainer, loop, after=self.after, every=self.every_n_epochs)
 
-    def _copy(self, pl_module: pl.LightningModule) -> nn.Module:
+    def _begin(self) -> None:
+        self._network = self._trouble = self._whole = None
+        if self._probe is None:
+            self._collector.clear()
+
+    def _try(self, work: Callable[[], None]) -> None:
+        """`unpack`, batches and the module are the user's: what they raise ends no training."""
+        if self._trouble is None:
+            try:
+                work()
+            except Exception as error:
+                self._trouble = error  # told at the epoch's end, by all processes together
+
+    def _collect(self, trainer: pl.Trainer, batch: Any) -> None:
+        if self._probe is None:
+            rank, world = trainer.global_rank, trainer.world_size
+            self._collector.add(batch, rank=rank, world=world, length=length(trainer))
+
+    def _take(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._network = self._network or self._copy(trainer, pl_module)
+
+    def _copy(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> nn.Module:
         self._forecast.begin(pl_module.device)
         with undisturbed(pl_module.device):
-            return private_copy(explained(pl_module, self.forward, self.output))
+            whole = explained(pl_module, self.forward, self.output)
+            return as_attached(private_copy(whole, shared=(trainer, *trainer.loggers)), trainer)
 
     def _run(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         try:
@@ -283,7 +347,7 @@ class AttributionCallback(Callback):
 
     def _measured(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> Measured | None:
         """What all processes measured; None where none of them has validated anything."""
-        held = together(lambda: self._held(pl_module))
+        held = together(lambda: self._held(trainer, pl_module))
         network, self._network = self._network, None
         there = [validated for validated, _ in held]
         if network is None or not any(there):
@@ -299,34 +363,48 @@ class AttributionCallback(Callback):
         self._look_back(trainer, pl_module)
         return whole
 
-    def _held(self, pl_module: pl.LightningModule) -> tuple[bool, Share | None]:
+    def _held(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> tuple[bool, Share | None]:
         """Whether this process has validated anything, and its share of the probe."""
         if self._trouble is not None:
             raise self._trouble
         validated = self._network is not None
         if not validated and processes() > 1:
-            self._network = self._copy(pl_module)  # gets the weights of one that has
+            self._network = self._copy(trainer, pl_module)  # gets the weights of one that has
         return validated, self._collector.share if self._probe is None else None
 
     def _prepare(
         self, network: nn.Module, shares: Sequence[Share | None], device: torch.device
     ) -> None:
         if self._probe is None:
-            self._probe = joined(shares).select(slice(self._inputs))
+            probe = joined(shares).select(slice(self._inputs))
+            if self.target == "label" and bool((probe.label < 0).any()):
+                raise DataError(
+                    "target='label' explains classes, but some labels are none (of a regression, of "
+                    "several classes at once). Use target='predicted', or give classes by unpack=."
+                )
+            self._probe = probe._replace(image=as_floats(network, probe.image, device))
         self._drop_unsupported(network, self._probe.image[:4].to(device))
 
     def _drop_unsupported(self, network: nn.Module, images: Tensor) -> None:
         """Try each method once on one input, so that no measurement is lost to one of them."""
         if self._supported:
             return
-        logits(network, images, chunk=1)  # says what to do about outputs that are none
-        refusals = self.plan.refusals(network, images, images)
+        outputs = logits(network, images, chunk=1)  # says what to do about outputs that are none
+        try:
+            refusals = self.plan.refusals(network, images, images)
+        except UnsupportedModelError as error:
+            raise UnsupportedModelError(f"{error} Or name another submodule, forward=.") from error
         if refusals and self.strict:
             raise UnsupportedModelError(" ".join(map(str, refusals.values())))
         for name, error in refusals.items():
             self._warn(f"{name} is left out: {error}")
         self.plan = self.plan.without(refusals)
         self._supported = True
+        self.explains = f"{name_of(network)}: {chosen_output(outputs, self.target)}"
+        if self._probe is not None and bool((self._probe.label < 0).all()):
+            self.explains += " (no label is a class)"
 
     def _part(
         self, trainer: pl.Trainer, network: nn.Module, device: torch.device, few: int | None = None
@@ -385,7 +463,8 @@ class AttributionCallback(Callback):
         cost = estimate()
         if self.budget is not None and cost.seconds(share) > self.budget:
             cost = Cost(*map(min, cost, estimate()))  # the machine may have been busy for a moment
-        pl_module.print(self._forecast.before(self._what, cost.seconds(share)))
+        each = "epoch" if self.after == "training" else "validation"
+        pl_module.print(self._forecast.before(self._what, cost.seconds(share), each))
         if self._inputs is None:  # a resumed run goes on with as many inputs as it had
             self._shrink(cost.seconds(share), processes() * cost.inputs(self.budget or math.inf))
 
@@ -393,7 +472,8 @@ class AttributionCallback(Callback):
         """After it, say what it took; and explain fewer inputs if that was far too much."""
         fitting, device = trainer.state.fn == "fit", pl_module.device
         if said := self._forecast.after(self._what, self.seconds, device, fitting=fitting):
-            pl_module.print(said)
+            # Whether outputs are classes nobody knows but the user, who is told what was taken.
+            pl_module.print(f"{said} It explains {self.explains}.")
         if self.budget is not None and self.seconds > 2 * self.budget:
             self._shrink(self.seconds, int(self._size * self.budget / self.seconds))
 

@@ -49,10 +49,10 @@ class Forecast:
         asked = self._budget is not None or (fitting and inputs >= FEW)
         return asked and not self._before
 
-    def before(self, what: str, seconds: float) -> str:
-        """The sentence beforehand."""
+    def before(self, what: str, seconds: float, each: str) -> str:
+        """The sentence beforehand; `each` is what is measured, a validation or an epoch."""
         self._before = True
-        return f"explaindebug: {what}: about {duration(seconds)} per validation."
+        return f"explaindebug: {what}: about {duration(seconds)} per {each}."
 
     def after(self, what: str, seconds: float, device: torch.device, *, fitting: bool) -> str:
         """The sentence afterwards, or nothing if there is none to say."""

@@ -36,7 +36,7 @@ def panels(
 
 def captions(labels: Tensor, classes: Sequence[str] | None) -> list[str]:
     """The names of the labels' classes, where they are known."""
-    known = dict(enumerate(classes or ()))
+    known = {-1: "no class", **dict(enumerate(classes or ()))}
     return [known.get(label, f"class {label}") for label in labels.tolist()]
 
 

@@ -1,5 +1,6 @@
 """Which network is explained, and how it gives its logits."""
 
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explaindebug.errors import ConfigError, UnsupportedModelError
+from explaindebug._lightning import MODULES
+from explaindebug.errors import ConfigError, DataError, ExplainDebugError, UnsupportedModelError
 from explaindebug.models.weights import load_weights, own_part, read_weights
 from explaindebug.registry import nearest
 from explaindebug.watching import private_copy
+
+
+UNDEFINED_FORWARDS = (nn.Module.forward, *(module.forward for module in MODULES))
 
 
 class LogitsOf(nn.Module):
@@ -37,10 +42,12 @@ class LogitsOf(nn.Module):
 def explained(module: nn.Module, forward: str | None, output: str | int | None) -> nn.Module:
     """The part of `module` that maps images to logits.
 
+    A LightningModule without a `forward` means its only child that has parameters.
+
     Raises:
         ConfigError: where `forward` is not the name of a submodule.
+        UnsupportedModelError: where there is no `forward`, and several children to choose from.
     """
-    network = module
     if forward is not None:
         try:
             network = module.get_submodule(forward)
@@ -50,23 +57,113 @@ def explained(module: nn.Module, forward: str | None, output: str | int | None) 
                 f"forward={forward!r} is no submodule of {type(module).__name__}."
                 f"{nearest(forward, names)} It has: {', '.join(names)}."
             ) from None
+    else:
+        network = module if _has_forward(module) else _only_child(module)
     return network if output is None else LogitsOf(network, output)
+
+
+def _has_forward(module: nn.Module) -> bool:
+    return "forward" in vars(module) or type(module).forward not in UNDEFINED_FORWARDS
+
+
+def _only_child(module: nn.Module) -> nn.Module:
+    found = {n: child for n, child in module.named_children() if [*child.parameters()]}
+    if len(found) != 1:
+        raise UnsupportedModelError(
+            f"{type(module).__name__} has no forward. Name the submodule that maps images to logits "
+            f"with forward=; it has: {', '.join(found) or 'none with parameters'}."
+        )
+    return next(iter(found.values()))
+
+
+def name_of(network: nn.Module) -> str:
+    """The name of the class that the user knows."""
+    return type(network.network if isinstance(network, LogitsOf) else network).__name__
+
+
+def as_attached(network: nn.Module, trainer: Any) -> nn.Module:
+    """The private copy, with what its `forward` may ask of the trainer, which it has lost.
+
+    It knows epoch and step, on which a `forward` may depend; what it logs goes nowhere.
+    """
+    seen = {"current_epoch": trainer.current_epoch, "global_step": trainer.global_step}
+    seen |= dict.fromkeys(("log", "log_dict"), lambda *_, **__: None)
+    for module in network.modules():
+        if isinstance(module, MODULES):
+            kind = type(module)
+            module.__class__ = type(kind.__name__, (kind,), seen)
+    return network
+
+
+def chosen_output(logits: Tensor, target: str) -> str:
+    """Which of the outputs (n,) or (n, k) is explained, in words."""
+    count = 1 if logits.ndim == 1 else logits.shape[1]
+    predicted = target == "predicted"
+    if count == 1:
+        return f"its output, times -1 {'where it is negative' if predicted else 'for label 0'}"
+    return f"{'the largest' if predicted else 'that of the label'} of its {count} outputs"
 
 
 def logits(network: nn.Module, images: Tensor, *, chunk: int) -> Tensor:
     """Logits (n, k) without gradients, a chunk of images at a time.
 
     Raises:
-        UnsupportedModelError: where the network gives something else than a tensor.
+        UnsupportedModelError: where the network can't take images alone, or gives something else
+            than a tensor.
     """
-    with torch.no_grad():
-        parts: list[Any] = [network(x) for x in torch.split(images, chunk)]
+    _check_signature(network)
+    try:
+        with torch.no_grad():
+            parts: list[Any] = [network(x) for x in torch.split(images, chunk)]
+    except ExplainDebugError:
+        raise
+    except Exception as error:
+        raise UnsupportedModelError(
+            f"{name_of(network)} fails on images {tuple(images.shape)} as {images.dtype} "
+            f"({type(error).__name__}: {error}). Name a submodule that maps images to logits with "
+            "forward=, or give images as forward takes them with unpack=."
+        ) from error
     if not isinstance(parts[0], Tensor):
         found = list(parts[0]) if isinstance(parts[0], Mapping) else type(parts[0]).__name__
         raise UnsupportedModelError(
-            f"{type(network).__name__} gives {found}, not logits. Name them with output=."
+            f"{name_of(network)} gives {found}, not logits. Name them with output=."
         )
     return torch.cat(parts)
+
+
+def _check_signature(network: nn.Module) -> None:
+    inner = network.network if isinstance(network, LogitsOf) else network
+    signature = inspect.signature(inner.forward)
+    try:
+        signature.bind(None)
+    except TypeError:
+        raise UnsupportedModelError(
+            f"{name_of(network)}.forward{signature} can't be called with images alone, but a map "
+            "explains an image. Name a submodule that takes images with forward=."
+        ) from None
+
+
+def as_floats(network: nn.Module, images: Tensor, device: torch.device) -> Tensor:
+    """Images (n, c, h, w) as floats: those of integers where the network takes both alike.
+
+    Raises:
+        DataError: where it does not: then they are normalised before they reach it.
+    """
+    if images.is_floating_point():
+        return images
+    few = images[:4].to(device)
+    cause: Exception | None = None
+    try:
+        alike = torch.allclose(logits(network, few, chunk=1), logits(network, few.float(), chunk=1))
+    except UnsupportedModelError as error:
+        alike, cause = False, error
+    if not alike:
+        raise DataError(
+            f"images are {images.dtype}, and {name_of(network)} does not take them as it takes the "
+            "same values as floats: they are normalised before they reach it. Give the callback "
+            "unpack=: a function from your batch to (images, labels), images as forward gets them."
+        ) from cause
+    return images.float()
 
 
 def from_checkpoint(path: str | Path, like: nn.Module) -> nn.Module:

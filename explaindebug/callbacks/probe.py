@@ -9,15 +9,22 @@ from torch import Tensor
 
 from explaindebug.errors import DataError
 
-IMAGE_KEYS = ("image", "images", "pixel_values", "x", "input", "inputs")
-LABEL_KEYS = ("label", "labels", "y", "target", "targets")
+IMAGE_KEYS = ("image", "images", "img", "imgs", "pixel_values", "x", "input", "inputs")
+LABEL_KEYS = ("label", "labels", "y", "target", "targets", "class", "classes", "category")
+EXTRAS = ("row", "mask", "scene")  # of our own samples
+CHANNELS = 4  # at most, where they come last
+SUM_TO_1 = 1e-2  # half precision included
+REMEDY = (
+    "Where the batch has images elsewhere, give the callback unpack=, such as "
+    "lambda batch: (batch['views'][0], batch['label'])."
+)
 
 
 class Probe(NamedTuple):
     """Inputs to explain; `mask` and `scene` where the data know them."""
 
     image: Tensor  # (n, c, h, w)
-    label: Tensor  # (n,)
+    label: Tensor  # (n,) int64, -1 where it is no class
     row: Tensor  # (n,) which input it is, the same on any number of processes
     mask: Tensor | None = None  # (n, 1, h, w) bool, True on the object
     scene: Tensor | None = None  # (n, c, h, w) the same picture without its object
@@ -38,57 +45,109 @@ Unpack = Callable[[Any], Probe | tuple[Tensor, Tensor]]
 
 
 def unpack(batch: Any) -> Probe:
-    """A batch as `Probe`: a tuple (images, labels, ...), a mapping, a dataclass or our samples.
+    """Images and labels of a batch: a tuple, a mapping, a dataclass or one of our samples.
+
+    In a mapping they are found by `IMAGE_KEYS` and `LABEL_KEYS`, else as its only images and its
+    only integers (n,). In a tuple the images come first, or are the only ones.
 
     Raises:
-        DataError: where no images (n, c, h, w) or labels (n,) are found.
+        DataError: where it is not plain what are images (n, c, h, w) and labels (n, ...).
     """
     if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
         batch = {f.name: getattr(batch, f.name) for f in dataclasses.fields(batch)}
     if hasattr(batch, "_asdict"):
         batch = batch._asdict()
     if isinstance(batch, Mapping):
-        return _from_mapping(batch)
-    if isinstance(batch, Sequence) and len(batch) >= 2:
-        return _probe(batch[0], batch[1])
-    raise DataError(
-        f"can't find images and labels in a batch of type {type(batch).__name__}. "
-        "Give the callback unpack=: a function from your batch to (images, labels)."
-    )
-
-
-def _from_mapping(batch: Mapping[str, Any]) -> Probe:
-    image = next((batch[k] for k in IMAGE_KEYS if k in batch), None)
-    label = next((batch[k] for k in LABEL_KEYS if k in batch), None)
+        more = {name: batch.get(name) for name in EXTRAS}
+        rest = {name: value for name, value in batch.items() if name not in EXTRAS}
+        image, label = _named(rest, IMAGE_KEYS, _is_image), _named(rest, LABEL_KEYS, _is_classes)
+        found = f"among the batch's keys {list(batch)}"
+    elif isinstance(batch, Sequence) and not isinstance(batch, str):
+        more = {}
+        image, label = _placed(batch)
+        found = f"in a batch of {len(batch)} {', '.join(type(x).__name__ for x in batch)}"[:120]
+    else:
+        image = label = None
+        found = f"in a batch of type {type(batch).__name__}"
     if image is None or label is None:
-        raise DataError(
-            f"can't find images and labels among the batch's keys {list(batch)}. Give the callback "
-            "unpack=: a function from your batch to (images, labels)."
-        )
-    return _probe(image, label, batch.get("row"), batch.get("mask"), batch.get("scene"))
+        raise DataError(f"can't find images and labels {found}. {REMEDY}")
+    return checked(image, label, **more)
 
 
-def _probe(
+def _named(batch: Mapping[Any, Any], names: Sequence[str], fits: Callable[[Any], bool]) -> Any:
+    """The value of a known name that fits, else the only one that fits, else a known name's."""
+    known = [batch[name] for name in names if name in batch]
+    named = [value for value in known if fits(value)]
+    fitting = [value for value in batch.values() if fits(value)]
+    if named or len(fitting) == 1:
+        return (named or fitting)[0]
+    return known[0] if known else None
+
+
+def _placed(batch: Sequence[Any]) -> tuple[Any, Any]:
+    """Images first, or the only ones there are; and the only integers (n,), or what is next."""
+    images = [i for i, x in enumerate(batch) if _is_image(x)]
+    if len(batch) < 2 or (len(images) > 1 and images[0] > 0):
+        return None, None
+    place = images[0] if images else 0
+    others = [x for i, x in enumerate(batch) if i != place]
+    classes = [x for x in others if _is_classes(x)]
+    return batch[place], classes[0] if len(classes) == 1 else others[0]
+
+
+def _is_image(x: Any) -> bool:
+    numbers = isinstance(x, Tensor) and not x.is_complex() and x.dtype != torch.bool
+    return numbers and x.ndim == 4
+
+
+def _is_classes(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.ndim == 1 and x.dtype in (torch.int32, torch.int64)
+
+
+def checked(
     image: Any,
     label: Any,
     row: Tensor | None = None,
     mask: Tensor | None = None,
     scene: Tensor | None = None,
 ) -> Probe:
-    if not isinstance(image, Tensor) or image.ndim != 4 or not image.is_floating_point():
+    """The probe that these make.
+
+    Raises:
+        DataError: where images are none (n, c, h, w), or labels are not as many.
+    """
+    if not _is_image(image):
         found = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else type(image)
-        raise DataError(f"images must be float tensors (n, c, h, w), got {found}.")
+        raise DataError(f"only images (n, c, h, w) can be explained, got {found}. {REMEDY}")
+    if image.shape[3] <= CHANNELS < min(image.shape[1:3]):
+        raise DataError(
+            f"images {tuple(image.shape)} have their channels last, but a map is (c, h, w). Give the "
+            "callback unpack= for (n, c, h, w), and with forward= the submodule that takes these."
+        )
     if not isinstance(label, Tensor) or label.shape[:1] != image.shape[:1]:
-        raise DataError(f"{len(image)} images need as many labels, got {label!r:.80}.")
+        raise DataError(f"{len(image)} images need as many labels, got {label!r:.80}. {REMEDY}")
     if row is None:
         row = torch.full((len(image),), -1)
     return Probe(image, _classes(label), row, mask, scene)
 
 
 def _classes(label: Tensor) -> Tensor:
-    """Labels as classes (n,): binary ones are floats in many projects, mixed ones (n, k)."""
-    label = label.flatten(1) if label.ndim > 1 else label[:, None]
-    return label.argmax(1) if label.shape[1] > 1 else label[:, 0].long()
+    """Labels as classes (n,), -1 for what is none.
+
+    Binary ones are floats in many projects, mixed ones are shares (n, k) that sum to 1. Measures,
+    several classes at once, and maps of classes are no class: where one of a batch is none of the
+    kind, all are.
+    """
+    table = label.float().reshape(len(label), -1)
+    if table.shape[1] > 1:
+        found = table.argmax(1)
+        valid = ((table.sum(1) - 1).abs() < SUM_TO_1) & (table >= 0).all(1)
+    else:
+        found = table[:, 0].long()
+        valid = (found == table[:, 0]) & (found >= 0)
+    if table.shape[1] > 1 or label.is_floating_point():
+        valid = valid & valid.all()
+    return torch.where(valid, found, -1)
 
 
 class Collector:
@@ -115,13 +174,15 @@ class Collector:
         if self._closed:
             return
         found = self.unpack(batch)
-        part = found if isinstance(found, Probe) else _probe(*found[:2])
+        part = found if isinstance(found, Probe) else checked(*found[:2])
         places = (self._seen + torch.arange(len(part.image))) * world + rank
         self._seen += len(part.image)
         keep = places < min(self.count, length if length is not None else self.count)
         if bool((part.row < 0).any()):
             part = part._replace(row=places)
         part = part.map(lambda x: x.detach().cpu()).select(keep)
+        if part.image.is_floating_point():  # of any precision: maps are computed in float32
+            part = part._replace(image=part.image.float())
         if len(part.image):
             with torch.inference_mode(False):
                 self._parts.append(part.map(torch.clone))
@@ -163,8 +224,10 @@ def _stacked(parts: Sequence[Probe]) -> Probe:
 
 
 def length(trainer: Any) -> int | None:
-    """How many inputs there are in the first data set that is being validated, where known."""
+    """How many inputs there are in the first data set that is being passed, where known."""
     loaders: Any = trainer.test_dataloaders if trainer.testing else trainer.val_dataloaders
+    if trainer.training:
+        loaders = trainer.train_dataloader
     if isinstance(loaders, Mapping):
         loaders = list(loaders.values())
     loader = loaders[0] if isinstance(loaders, list | tuple) and loaders else loaders

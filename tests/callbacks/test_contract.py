@@ -168,7 +168,6 @@ class TestWhenItRuns:
             ({"val_check_interval": 0.4, "max_epochs": 1}, 2),
             ({"check_val_every_n_epoch": 2}, 1),
             ({"check_val_every_n_epoch": None, "val_check_interval": 3}, 3),
-            ({"limit_val_batches": 0}, 0),
         ],
         ids=lambda x: str(x).replace(" ", ""),
     )
