@@ -215,6 +215,12 @@ class AttributionCallback(Callback):
         if whole is not None:
             self._draw(whole, trainer)
 
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Forget the network and the maps of a validation that was interrupted."""
+        self._network = self._trouble = self._whole = None
+
     on_test_epoch_start = on_validation_epoch_start
     on_test_batch_end = on_validation_batch_end
     on_test_epoch_end = on_validation_epoch_end
@@ -258,6 +264,8 @@ class AttributionCallback(Callback):
             whole = self._measured(trainer, pl_module)
         except AttributionError as error:
             return self._fail(f"measured nothing this time: {error}", error)
+        finally:
+            self._network = self._trouble = None
         if whole is None:
             return
         self._whole, self.scores = whole, whole.scores
@@ -269,7 +277,7 @@ class AttributionCallback(Callback):
     def _measured(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> Measured | None:
         """What all processes measured; None where none of them has validated anything."""
         held = together(lambda: self._held(pl_module))
-        network, self._network = self._network, None
+        network = self._network
         there = [validated for validated, _ in held]
         if network is None or not any(there):
             return None
@@ -298,6 +306,7 @@ class AttributionCallback(Callback):
     ) -> None:
         if self._probe is None:
             self._probe = joined(shares).select(slice(self._inputs))
+            self._collector.clear()
         self._drop_unsupported(network, self._probe.image[:4].to(device))
 
     def _drop_unsupported(self, network: nn.Module, images: Tensor) -> None:
