@@ -7,6 +7,7 @@ Weights are drawn anew in the same way: `plain` gives the layer without its para
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,10 +84,8 @@ class Parametrised(Computed):
         """As torch does where a parametrisation is registered."""
         chain, found = self._chain(module), values
         for step in reversed(chain):
-            try:
+            with suppress(NotImplementedError):
                 found = step.right_inverse(found) if hasattr(step, "right_inverse") else found
-            except NotImplementedError:
-                pass
         if chain.is_tensor:
             chain.original.copy_(found)
             return

@@ -29,7 +29,7 @@ class Held(NamedTuple):
 
     def risen(self, before: "Held") -> dict[str, float]:
         """What is more than it was, by name."""
-        allowed = {name: 0.0 for name in self._fields} | {"megabytes": NOISE}
+        allowed = dict.fromkeys(self._fields, 0.0) | {"megabytes": NOISE}
         rises = {k: a - b for k, a, b in zip(self._fields, self, before, strict=True)}
         return {name: rise for name, rise in rises.items() if rise > allowed[name]}
 

@@ -17,7 +17,7 @@ from explaindebug._lightning import Callback, pl
 from explaindebug.attributions.jobs import Progress
 from explaindebug.attributions.plan import Plan
 from explaindebug.attributions.targets import predicted
-from explaindebug.callbacks.cost import Cost, Forecast, duration, timed
+from explaindebug.callbacks.cost import Cost, Forecast, Memory, duration, timed
 from explaindebug.callbacks.drawing import captions, gallery, model_strip, panels
 from explaindebug.callbacks.loggers import Sinks
 from explaindebug.callbacks.measuring import Explain, Measured, merged
@@ -255,7 +255,6 @@ class AttributionCallback(Callback):
         return (trainer.current_epoch + 1) % self.every_n_epochs == 0
 
     def _copy(self, pl_module: pl.LightningModule) -> nn.Module:
-        self._forecast.begin(pl_module.device)
         with undisturbed(pl_module.device):
             return private_copy(explained(pl_module, self.forward, self.output))
 
@@ -286,10 +285,14 @@ class AttributionCallback(Callback):
             equalise(network, there.index(True), whole=not all(there))
             together(lambda: self._prepare(network, [share for _, share in held], device))
         self._foresee(trainer, pl_module, network)
-        start = time.perf_counter()
-        whole = merged(together(lambda: self._part(trainer, network, device)))
+        start, fitting = time.perf_counter(), trainer.state.fn == "fit"
+        saying = self._forecast.still_to_say(fitting=fitting)
+        with Memory(device, network, wanted=saying) as memory:
+            whole = merged(together(lambda: self._part(trainer, network, device)))
         self.seconds = max(gathered(time.perf_counter() - start))
-        self._look_back(trainer, pl_module)
+        if saying:
+            pl_module.print(self._forecast.after(self._what, self.seconds, memory.said))
+        self._look_back()
         return whole
 
     def _held(self, pl_module: pl.LightningModule) -> tuple[bool, Share | None]:
@@ -383,11 +386,8 @@ class AttributionCallback(Callback):
         if self._inputs is None:  # a resumed run goes on with as many inputs as it had
             self._shrink(cost.seconds(share), processes() * cost.inputs(self.budget or math.inf))
 
-    def _look_back(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """After it, say what it took; and explain fewer inputs if that was far too much."""
-        fitting, device = trainer.state.fn == "fit", pl_module.device
-        if said := self._forecast.after(self._what, self.seconds, device, fitting=fitting):
-            pl_module.print(said)
+    def _look_back(self) -> None:
+        """Explain fewer inputs from now on if they took far more than the budget."""
         if self.budget is not None and self.seconds > 2 * self.budget:
             self._shrink(self.seconds, int(self._size * self.budget / self.seconds))
 
