@@ -3,10 +3,14 @@
 A row compares ours with a peer, in the same unit: `ratio` is ours / peer, and a goal is the ratio
 that should not be exceeded. With one thread times are CPU times, which other programs disturb
 least; with several they are wall-clock times. Candidates are measured in turn, medians are kept.
+
+"MB kept" is by how much the resident memory of the process rises with each call of ours (median,
+after a collection): what is not given back would fill the machine sooner or later.
 """
 
 import argparse
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -40,6 +44,7 @@ class Row:
     ratio: float | None = None
     goal: float | None = None
     holds: bool | None = None
+    kept: float | None = None  # MB that a call of ours leaves in memory; None where unknown
 
 
 class Bench:
@@ -50,6 +55,7 @@ class Bench:
         self.device: str = getattr(arguments, "device", "cpu")
         self.rows: list[Row] = []
         self.skipped: dict[str, str] = {}
+        self._kept: float | None = None  # of the first case that was timed last
         self._console = Console(width=None if sys.stdout.isatty() else 140)
         torch.set_num_threads(arguments.threads)
         warnings.simplefilter("ignore")  # the peers' own
@@ -67,12 +73,20 @@ class Bench:
         self.skipped.setdefault(what, why.strip().splitlines()[0][:110])
 
     def medians(self, cases: Mapping[str, Case], repeats: int | None = None) -> dict[str, float]:
-        """Milliseconds of each case; one that fails in its first run is skipped with its reason."""
+        """Milliseconds of each case; one that fails in its first run is skipped with its reason.
+
+        The first case is ours: what it leaves in memory stands in the next row.
+        """
         good = {name: case for name, case in cases.items() if self._runs(name, case)}
         times: dict[str, list[float]] = {name: [] for name in good}
+        kept: list[float] = []
         for _ in range(repeats or self.arguments.repeats):
-            for name, case in good.items():
+            for i, (name, case) in enumerate(good.items()):
+                before = resident_mb()
                 times[name].append(self._time(case))
+                if i == 0 and before is not None:
+                    kept.append((resident_mb() or 0) - before)
+        self._kept = statistics.median(kept) if kept else None
         return {name: statistics.median(found) for name, found in times.items()}
 
     def peaks(self, cases: Mapping[str, Case], repeats: int = 5) -> dict[str, float]:
@@ -90,7 +104,8 @@ class Bench:
         peer = peers.get(name)
         ratio = ours / peer if peer else None
         holds = None if goal is None or ratio is None else ratio <= goal
-        self.rows.append(Row(what, ours, peer, name, ratio, goal, holds))
+        kept, self._kept = self._kept, None
+        self.rows.append(Row(what, ours, peer, name, ratio, goal, holds, kept))
         others = sorted(peers.items(), key=lambda item: item[1])
         found = ", ".join(f"{k} {_number(v)}" for k, v in [("ours", ours), *others])
         self._console.print(f"  {what}: {found}", markup=False, highlight=False)
@@ -106,6 +121,9 @@ class Bench:
             self._console.print(f"skipped {what}: {why}", markup=False)
         goals = [row.holds for row in self.rows if row.holds is not None]
         self._console.print(f"{sum(goals)} of {len(goals)} goals hold.")
+        if (now := resident_mb()) is not None:
+            most = _status("VmHWM")
+            self._console.print(f"resident memory: {now:.0f} MB at the end, {most:.0f} MB at most.")
         if self.arguments.json:
             rows = json.dumps([asdict(row) for row in self.rows], indent=1)
             Path(self.arguments.json).write_text(rows + "\n")
@@ -160,6 +178,12 @@ def _peak_mb(case: Case) -> float | None:
         return None
 
 
+def resident_mb() -> float | None:
+    """Megabytes of this process in memory, after a collection; None where Linux can't be asked."""
+    gc.collect()
+    return _status("VmRSS") if sys.platform == "linux" else None
+
+
 def _status(key: str) -> float:
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 1024
@@ -167,13 +191,15 @@ def _status(key: str) -> float:
 
 def _table(title: str, rows: list[Row]) -> Table:
     table = Table(title=f"{title} ({' '.join(sys.argv[1:]) or 'no options'})")
-    for column in ("what", "ours", "peer", "peer name", "ratio", "goal", "holds"):
-        table.add_column(column, justify="left" if "w" in column or "n" in column else "right")
+    for column in ("what", "ours", "peer", "peer name", "ratio", "goal", "holds", "MB kept"):
+        words = column.startswith(("what", "peer name"))
+        table.add_column(column, justify="left" if words else "right")
     for row in rows:
         numbers = (_number(x) for x in (row.ours, row.peer))
         ratio, goal = (f"{x:.2f}" if x is not None else "" for x in (row.ratio, row.goal))
         holds = {True: "yes", False: "[red]no[/red]", None: ""}[row.holds]
-        table.add_row(row.what, *numbers, row.peer_name, ratio, goal, holds)
+        kept = "" if row.kept is None else f"{row.kept:.1f}"
+        table.add_row(row.what, *numbers, row.peer_name, ratio, goal, holds, kept)
     return table
 
 

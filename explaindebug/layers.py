@@ -9,6 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from explaindebug.errors import ConfigError, UnsupportedModelError
+from explaindebug.parametrised import (
+    all_computed,
+    computed,
+    own_children,
+    parametrisations,
+    plain_kind,
+)
 from explaindebug.registry import nearest
 from explaindebug.uses import first_uses
 
@@ -25,6 +32,7 @@ class Layer:
     tensors: tuple[str, ...]  # full names of its parameters and running statistics
     used: bool = True  # False where the forward pass did not touch it, like an auxiliary head
     members: tuple[str, ...] = ()  # of a group: the layers in it
+    unread: tuple[str, ...] = ()  # parameters that the pass did not read, where it used others
 
 
 @dataclass(frozen=True)
@@ -129,9 +137,10 @@ def grouped(layers: Iterable[Layer], groups: Mapping[str, Collection[str]]) -> l
 def owned_layers(model: nn.Module) -> dict[str, Owned]:
     """The layers by name, in the order of definition.
 
-    Attention is one layer with its output projection, which it never calls as a module. A parameter
-    on a module whose children have parameters too (a class token, a position embedding) is a layer
-    of its own: that module's initialiser, if any, is for all of it.
+    Attention is one layer with its output projection, which it never calls as a module; a
+    parametrised layer is one with all that its weights are computed from. A parameter on a module
+    whose children have parameters too (a class token, a position embedding) is a layer of its own:
+    that module's initialiser, if any, is for all of it.
 
     Raises:
         UnsupportedModelError: for a model without parameters, or one compiled by TorchScript.
@@ -147,10 +156,14 @@ def owned_layers(model: nn.Module) -> dict[str, Owned]:
                 "the Python module."
             )
         whole = isinstance(module, nn.MultiheadAttention)
-        inside.update(module.modules() if whole else ())
+        children = [child for child in own_children(module).values() if child is not None]
+        inside.update(module.modules() if whole else parametrisations(module))
         own = Owned(path, module, _names(module, recurse=whole))
-        if not whole and any(_names(child, recurse=True) for child in module.children()):
-            found |= {own.full(n): Owned(path, module, (n,), on_container=True) for n in own.names}
+        if not whole and any(_names(child, recurse=True) for child in children):
+            found |= {
+                own.full(name): Owned(path, module, names, on_container=True)
+                for name, names in _one_by_one(own).items()
+            }
         elif own.names:
             found[path or type(module).__name__] = own
     if not found:
@@ -160,15 +173,27 @@ def owned_layers(model: nn.Module) -> dict[str, Owned]:
     return found
 
 
+def _one_by_one(own: Owned) -> dict[str, tuple[str, ...]]:
+    """Each parameter by itself: its name, and those of the tensors it is, or is computed from."""
+    found = {one.name: one.tensors(own.module) for one in computed(own.module)}
+    taken = {name for names in found.values() for name in names}
+    return {name: (name,) for name in own.names if name not in taken} | found
+
+
 def _names(module: nn.Module, *, recurse: bool) -> tuple[str, ...]:
-    """Names of the parameters and, for BatchNorm and its kin, of the running statistics."""
+    """Names of the parameters and of what goes with them.
+
+    These are the running statistics of BatchNorm and its kin, and what weights are computed from.
+    """
     parameters = module.named_parameters(recurse=recurse, remove_duplicate=False)
     statistics = [name for name in STATISTICS if getattr(module, name, None) is not None]
-    return (*(name for name, _ in parameters), *statistics)
+    inner = [(path, m, one) for path, m, one in all_computed(module) if recurse or not path]
+    derived = [f"{p}.{n}" if p else n for p, m, one in inner for n in one.tensors(m)]
+    return tuple(dict.fromkeys([*(name for name, _ in parameters), *statistics, *derived]))
 
 
 def _layer(name: str, own: Owned) -> Layer:
-    kind = "Parameter" if own.on_container else type(own.module).__name__
+    kind = "Parameter" if own.on_container else plain_kind(own.module).__name__
     return Layer(name, kind, tuple(own.full(n) for n in own.names))
 
 
@@ -176,7 +201,14 @@ def _in_order_of_use(found: list[Layer], model: nn.Module, example: Tensor) -> l
     when = first_uses(model, example)
     begins = [min(filter(None, (when[t] for t in x.tensors)), default=0) for x in found]
     pairs = sorted(zip(begins, found, strict=True), key=lambda pair: pair[0])  # stable
-    return [replace(layer, used=begin > 0) for begin, layer in pairs]
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    unread = {name for name in parameters if not when[name]}
+    return [
+        replace(layer, used=True, unread=tuple(t for t in layer.tensors if t in unread))
+        if begin
+        else replace(layer, used=False)
+        for begin, layer in pairs
+    ]
 
 
 def _blocks(found: list[Layer], model: nn.Module, depth: int) -> list[Layer]:
@@ -194,11 +226,17 @@ def _blocks(found: list[Layer], model: nn.Module, depth: int) -> list[Layer]:
 def _group(name: str, members: list[Layer]) -> Layer:
     names = tuple(layer.name for layer in members)
     tensors = tuple(t for layer in members for t in layer.tensors)
-    return Layer(name, "Group", tensors, any(layer.used for layer in members), names)
+    used = any(layer.used for layer in members)
+    return Layer(name, "Group", tensors, used, names, _unread(members))
 
 
 def _block(name: str, members: list[Layer], model: nn.Module) -> Layer:
     alone = members[0].name == name
-    kind = members[0].kind if alone else type(model.get_submodule(name)).__name__
+    kind = members[0].kind if alone else plain_kind(model.get_submodule(name)).__name__
     tensors = tuple(t for layer in members for t in layer.tensors)
-    return Layer(name, kind, tensors, any(layer.used for layer in members))
+    used = any(layer.used for layer in members)
+    return Layer(name, kind, tensors, used, unread=_unread(members))
+
+
+def _unread(members: list[Layer]) -> tuple[str, ...]:
+    return tuple(name for layer in members for name in layer.unread)

@@ -3,12 +3,12 @@
 Source: Adebayo et al. 2020, section 4.
 """
 
-import copy
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
@@ -16,6 +16,14 @@ from torch import Generator, Tensor, nn
 from explaindebug.errors import ConfigError
 from explaindebug.initialisers import INITIALISERS, Initialiser, initialiser
 from explaindebug.layers import Layer, Owned, Stage, layers, owned_layers, stages
+from explaindebug.parametrised import (
+    Computed,
+    all_computed,
+    computed,
+    parametrisations,
+    plain,
+    shallow,
+)
 from explaindebug.registry import nearest
 
 __all__ = [
@@ -63,14 +71,19 @@ class Fresh:
 
     tensors: Mapping[str, Tensor]  # of the shape, dtype, device and layout of the model's own
     layers: Mapping[str, tuple[str, ...]]  # which of them each layer has
+    left: Mapping[str, tuple[str, ...]]  # which tensors of each layer got none
+    lost: frozenset[str]  # layers that compute with other values than before
     report: Report
 
     def of(self, names: Collection[str]) -> dict[str, Tensor]:
         """The values of some of the layers, or of those below some modules, alone."""
-        exact, below = set(names), tuple(f"{name}." for name in names)
-        meant = [x for x in self.layers if x in exact or x.startswith(below)]
-        wanted = {tensor for layer in meant for tensor in self.layers[layer]}
+        wanted = {tensor for layer in self.meant(names) for tensor in self.layers[layer]}
         return {name: tensor for name, tensor in self.tensors.items() if name in wanted}
+
+    def meant(self, names: Collection[str]) -> list[str]:
+        """The layers of those names, or below the modules of those names."""
+        exact, below = set(names), tuple(f"{name}." for name in names)
+        return [x for x in self.layers if x in exact or x.startswith(below)]
 
 
 def fresh(
@@ -87,6 +100,10 @@ def fresh(
     `layer_default`, `glorot` (the paper's), `torchvision`, `permute_weights`, or a function: see
     `initialisers`. BatchNorm loses its affine weights and its running statistics alike.
 
+    A layer whose weights are computed from others (weight norm, spectral norm, other
+    parametrisations, pruning) gets what it has in a new network: `init` is for the plain layer, and
+    the tensors behind it follow, singular vectors included.
+
     Each layer draws from a generator seeded by (seed, draw, its name): equal shapes get different
     weights, and a layer gets the same ones whichever others are re-initialised with it, so that a
     cascade is nested. A tensor that layers share is drawn once, by the first of them. No global
@@ -101,19 +118,24 @@ def fresh(
     owned = owned_layers(model)
     chosen = _chosen(owned, names)
     tensors: dict[str, Tensor] = {}
-    left = []
+    left: list[str] = []
+    lost: set[str] = set()
     for name, wanted in _by_first_owner(owned, chosen).items():
-        stand_in = _stand_in(owned[name])
-        kept = set(write(stand_in, _generator(seed, draw, name)) or ())
+        drawn = _drawn(owned[name], write, _generator(seed, draw, name))
         for own_name, full_name in wanted.items():
-            if own_name in kept:
+            if own_name in drawn.kept:
                 left.append(full_name)
                 continue
             like = tensor_of(owned[name].module, own_name).detach()
-            tensors[full_name] = _placed(tensor_of(stand_in, own_name).detach(), like)
+            new = _placed(tensor_of(drawn.layer, own_name).detach(), like)
+            tensors[full_name] = new
+            if own_name not in drawn.same and not torch.equal(new, like):
+                lost.add(full_name)
     name = init if isinstance(init, str) else getattr(init, "__name__", repr(init))
     report = Report(tuple(tensors), tuple(left), seed, draw, name)
-    return Fresh(tensors, _by_layer(owned, chosen, model, tensors), report)
+    of_layer = partial(_by_layer, owned, chosen, model)
+    losing = frozenset(layer for layer, names in of_layer(lost).items() if names)
+    return Fresh(tensors, of_layer(tensors), of_layer(left), losing, report)
 
 
 def reinitialise(model: nn.Module, names: Collection[str], **how: Any) -> Report:
@@ -200,24 +222,101 @@ def _by_layer(
     return found
 
 
-def _stand_in(own: Owned) -> nn.Module:
-    """The layer with tensors of its own, float32 on the CPU; a container's parameter by itself."""
-    if not own.on_container:
-        return _twin(own.module)
-    alone = nn.Module()
-    (name,) = own.names
-    alone.register_parameter(name, nn.Parameter(_values(getattr(own.module, name)), False))
+class _Drawn(NamedTuple):
+    """A layer with new values, in tensors of its own: float32, on the CPU."""
+
+    layer: nn.Module
+    kept: set[str]  # its own names of the tensors that got none
+    same: set[str] = set()  # of those from which it computes the same as before  # noqa: RUF012
+
+
+def _drawn(own: Owned, write: Initialiser, generator: Generator) -> _Drawn:
+    layer = _twin(_alone(own) if own.on_container else own.module)
+    found = [x for x in all_computed(layer) if set(own.names).issuperset(_tensors(*x))]
+    if not found:
+        return _Drawn(layer, set(write(layer, generator) or ()))
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        before = [one.value(inner) for _, inner, one in found]
+        blank = plain(layer)
+        if own.on_container:  # whose initialiser is for all of it
+            blank = _holder({one.name: getattr(blank, one.name) for _, _, one in found})
+        kept = set(write(blank, generator) or ())
+        torch.default_generator.manual_seed(generator.initial_seed())  # some draw on the way back
+        same = set[str]()
+        for (path, inner, one), values in zip(found, before, strict=True):
+            names = _tensors(path, inner, one)
+            unable = _redrawn_steps(path, inner, one, write, generator)
+            name = _full(path, one.name)
+            if name in kept or not _assigned(one, inner, tensor_of(blank, name)):
+                unable = names
+            kept = kept - {name} | unable
+            if torch.equal(one.value(inner), values):
+                same |= names
+        for name in tensors_of(blank).keys() & tensors_of(layer).keys() - kept:
+            tensor_of(layer, name).copy_(tensor_of(blank, name))
+    return _Drawn(layer, kept, same)
+
+
+def _redrawn_steps(
+    path: str, module: nn.Module, one: Computed, write: Initialiser, generator: Generator
+) -> set[str]:
+    """Draws the parameters that parametrisations have themselves; names of those that got none."""
+    left: set[str] = set()
+    for name, step in one.steps(module).items():
+        blank = plain(step)
+        unable = set(write(blank, generator) or ())
+        for own_name in tensors_of(blank).keys() - unable:
+            tensor_of(step, own_name).copy_(tensor_of(blank, own_name))
+        left |= {_full(path, f"{name}.{own_name}") for own_name in unable}
+    return left
+
+
+def _assigned(one: Computed, module: nn.Module, values: Tensor) -> bool:
+    """Whether a parametrisation, which may be anybody's, takes new values."""
+    try:
+        one.assign(module, values)
+    except (RuntimeError, ValueError, TypeError):
+        return False
+    one.settle(module)
+    return True
+
+
+def _tensors(path: str, module: nn.Module, one: Computed) -> set[str]:
+    return {_full(path, name) for name in one.tensors(module)}
+
+
+def _full(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _alone(own: Owned) -> nn.Module:
+    """A container with one of its parameters, or what that is computed from, and nothing else."""
+    names = [one.tensors(own.module) for one in computed(own.module)]
+    if own.names not in names:
+        return _holder({name: getattr(own.module, name) for name in own.names})
+    alone = shallow(own.module)
+    children, inside = own.module._modules.items(), set(parametrisations(own.module))
+    alone._modules = {name: child for name, child in children if child in inside}
     return alone
 
 
+def _holder(parameters: Mapping[str, Tensor | None]) -> nn.Module:
+    holder = nn.Module()
+    holder._parameters = dict(parameters)  # type: ignore[assignment]
+    return holder
+
+
 def _twin(module: nn.Module) -> nn.Module:
-    twin = copy.copy(module)  # shallow: hooks and what they hold are not copied
+    twin = shallow(module)
     parameters, buffers = module._parameters.items(), module._buffers.items()
     twin._parameters = {
         k: None if p is None else nn.Parameter(_values(p), False) for k, p in parameters
     }
     twin._buffers = {k: None if b is None else _values(b) for k, b in buffers}
     twin._modules = {k: None if m is None else _twin(m) for k, m in module._modules.items()}
+    for name, value in vars(module).items():
+        if isinstance(value, Tensor):  # what somebody computed may be written to in place
+            vars(twin)[name] = _values(value)
     return twin
 
 

@@ -1,6 +1,7 @@
 """When a forward pass uses each of a model's tensors, however its modules are written."""
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from torch import Tensor, nn
@@ -14,7 +15,8 @@ from explaindebug.watching import watch
 def first_uses(model: nn.Module, example: Tensor) -> dict[str, int]:
     """Full name of each parameter and buffer -> when a forward pass first uses it; 0 for never.
 
-    The pass of the example (n, c, h, w) goes through a private copy in eval mode. A tensor with
+    The example (n, c, h, w) goes through a private copy in eval mode, and the second pass counts: a
+    network that keeps what it computed from its weights does not use them again. A tensor with
     several names is taken to be used by the first name first, and by the others last: an output
     layer that shares its weights with the input's embedding stays the output layer.
 
@@ -27,6 +29,7 @@ def first_uses(model: nn.Module, example: Tensor) -> dict[str, int]:
             *twin.named_parameters(remove_duplicate=False),
             *twin.named_buffers(remove_duplicate=False),
         ]
+        _forward(twin, example, nullcontext())  # a network may keep what it computes at first
         uses = _Uses(tensor for _, tensor in named)
         _forward(twin, example, uses)
         result: dict[str, int] = {}
@@ -57,7 +60,7 @@ class _Uses(TorchFunctionMode):
         return result
 
 
-def _forward(model: nn.Module, example: Tensor, uses: _Uses) -> None:
+def _forward(model: nn.Module, example: Tensor, uses: AbstractContextManager[Any]) -> None:
     device = next(model.parameters()).device
     try:
         with uses:

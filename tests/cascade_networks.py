@@ -19,6 +19,7 @@ class Residual(nn.Module):
         self.stem = nn.Conv2d(3, 6, 3, padding=1)
         self.again = nn.Conv2d(6, 6, 3, padding=1)
         self.norm = nn.BatchNorm2d(6)
+        nn.init.uniform_(self.norm.weight, 0.5, 2)  # as if trained
         self.late = nn.Conv2d(6, 6, 3, padding=1)
         self.head = nn.Linear(6, 4)
 
@@ -38,7 +39,7 @@ class Branching(nn.Module):
         self.side = nn.Conv2d(3, 4, 3, padding=1)
         self.main = nn.Conv2d(3, 4, 1)
         self.deep = nn.Conv2d(4, 4, 3, padding=1, groups=2)
-        self.scale = nn.Parameter(torch.ones(4, 1, 1))
+        self.scale = nn.Parameter(torch.rand(4, 1, 1) + 0.5)
         self.head = nn.Linear(8, 3)
 
     def forward(self, x: Tensor) -> Tensor:

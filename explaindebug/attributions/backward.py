@@ -78,12 +78,15 @@ class _Taped:
     def __init__(
         self, kinds: frozenset[str], model: nn.Module, images: Tensor, targets: Tensor
     ) -> None:
-        def forward() -> Tensor:
-            with self.tape if kinds else nullcontext():
-                return explained(model, self.images, targets)
+        # Not from `self`, which holds the graph: in a cycle, all activations would stay in memory
+        # until the collector happens to look.
+        tape, x = Tape(kinds), images.detach().clone().requires_grad_()
 
-        self.tape = Tape(kinds)
-        self.images = images.detach().clone().requires_grad_()
+        def forward() -> Tensor:
+            with tape if kinds else nullcontext():
+                return explained(model, x, targets)
+
+        self.tape, self.images = tape, x
         self.score = forward()
         self.graph = Graph(self.score, model, forward)
 

@@ -203,12 +203,17 @@ def separate(call: Call) -> tuple[Call, list[Tensor]]:
 
 def substitute(call: Call, change: Callable[[Any], Any]) -> Call:
     """The call with `change` applied to every argument, also inside lists and tuples."""
-
-    def over(x: Any) -> Any:
-        return type(x)(map(over, x)) if type(x) in (list, tuple) else change(x)
-
     args, kwargs = call
-    return tuple(map(over, args)), {k: over(v) for k, v in kwargs.items()}
+    changed = tuple(_changed(x, change) for x in args)
+    return changed, {k: _changed(x, change) for k, x in kwargs.items()}
+
+
+def _changed(x: Any, change: Callable[[Any], Any]) -> Any:
+    # A function of the module: one that calls itself from a closure is a cycle, and holds what
+    # `change` has seen, tensors of a whole graph, until the collector looks.
+    if type(x) in (list, tuple):
+        return type(x)(_changed(y, change) for y in x)
+    return change(x)
 
 
 def storage(x: Tensor) -> int:

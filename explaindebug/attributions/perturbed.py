@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from explaindebug.attributions.coalitions import Sampler
+from explaindebug.attributions.memo import Memo
 from explaindebug.attributions.method import Passes
 from explaindebug.attributions.superpixels import Segmenter, superpixels
 from explaindebug.attributions.targets import logits_of, score
@@ -126,9 +126,19 @@ class _Union(NamedTuple):
     rows: list[Tensor]  # per design: (k of the design,)
     solvers: list[Tensor]  # per design: (m, k of the design)
 
+    @property
+    def bytes(self) -> int:
+        return sum(x.nbytes for x in (self.coalitions, *self.rows, *self.solvers))
 
-@lru_cache(maxsize=64)
+
+_UNIONS: Memo[_Union] = Memo(2**27, lambda union: union.bytes)
+
+
 def _union(samplers: tuple[Sampler, ...], m: int) -> _Union:
+    return _UNIONS.get((samplers, m), lambda: _united(samplers, m))
+
+
+def _united(samplers: tuple[Sampler, ...], m: int) -> _Union:
     designs = [sampler(m) for sampler in samplers]
     stacked = np.vstack([d.coalitions for d in designs])
     distinct, rows = np.unique(stacked, axis=0, return_inverse=True)

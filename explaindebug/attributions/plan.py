@@ -133,7 +133,7 @@ class Plan:
                     method = method.prepare(model, references)
                 method.passes.check(model, image, predictions(model, image, 1))
             except UnsupportedModelError as error:
-                refused[key] = error
+                refused[key] = error.with_traceback(None)  # whose frames hold the whole graph
         return refused
 
     def __call__(

@@ -4,11 +4,10 @@ A segmenter is a frozen dataclass: picture (h, w, c), float32 in [0, 1] -> label
 """
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ from skimage.segmentation import quickshift, slic
 from skimage.transform import resize
 from torch import Tensor
 
+from explaindebug.attributions.memo import Memo
 from explaindebug.errors import AttributionError, ConfigError
 from explaindebug.registry import Registry
 
@@ -126,7 +126,8 @@ def superpixels(images: Tensor, segmenter: Segmenter) -> Tensor:
     """Labels (n, h, w) int64 on the images' device, 0 to m - 1 in each image.
 
     They depend on each image alone, rescaled to [0, 1] because inputs are normalised in any way.
-    The last thousand or so images are remembered: a cascade segments each of its inputs once.
+    The latest ones are remembered, as long as the segmenter exists: a cascade segments each of its
+    inputs once.
 
     Raises:
         AttributionError: for an image that is a single superpixel, or not finite.
@@ -136,23 +137,18 @@ def superpixels(images: Tensor, segmenter: Segmenter) -> Tensor:
     return torch.from_numpy(np.stack(labels).astype(np.int64)).to(images.device)
 
 
-_LIMIT = 1024  # images; 50 KB each at 224 px
-_known: OrderedDict[tuple[Segmenter, tuple[int, ...], bytes], Labels] = OrderedDict()
-_lock = Lock()
+ROOM = 2**26  # bytes of labels that are remembered for each segmenter; 50 KB an image at 224 px
+# Weakly: a segmenter of the user's may hold anything, a network included.
+_known: WeakKeyDictionary[Segmenter, Memo[Labels]] = WeakKeyDictionary()
 
 
 def _labels(picture: Picture, segmenter: Segmenter, place: int) -> Labels:
-    key = (segmenter, picture.shape, hashlib.blake2b(picture.tobytes(), digest_size=16).digest())
-    with _lock:
-        if key in _known:
-            _known.move_to_end(key)
-            return _known[key]
-    labels = _segmented(picture, segmenter, place)
-    with _lock:
-        _known[key] = labels
-        while len(_known) > _LIMIT:
-            _known.popitem(last=False)
-    return labels
+    digest = hashlib.blake2b(picture.tobytes(), digest_size=16).digest()
+    try:
+        known = _known.setdefault(segmenter, Memo(ROOM, lambda labels: labels.nbytes))
+    except TypeError:  # it has no hash, or can't be referred to weakly
+        return _segmented(picture, segmenter, place)
+    return known.get((picture.shape, digest), lambda: _segmented(picture, segmenter, place))
 
 
 def _segmented(picture: Picture, segmenter: Segmenter, place: int) -> Labels:

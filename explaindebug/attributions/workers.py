@@ -41,18 +41,17 @@ def run_jobs(
         twins.put(twin(model))
     threads = torch.get_num_threads()
 
-    def run(job: Job[T]) -> T:
+    def run(i: int) -> tuple[int, T]:
         torch.set_num_threads(threads)  # each thread has a number of its own
         mine = twins.get()
         try:
-            return job(mine)
+            return i, jobs[i](mine)
         finally:
             twins.put(mine)
 
-    with _submitted([partial(run, job) for job in jobs], workers) as futures:
-        places = {future: i for i, future in enumerate(futures)}
-        for future in as_completed(futures):
-            done(places[future], future.result())
+    with _submitted([partial(run, i) for i in range(len(jobs))], workers) as futures:
+        for i, result in map(_result, as_completed(futures)):
+            done(i, result)
 
 
 def side_by_side(calls: Sequence[Callable[[], T]], workers: int) -> Iterator[T]:
@@ -66,7 +65,7 @@ def side_by_side(calls: Sequence[Callable[[], T]], workers: int) -> Iterator[T]:
         return call()
 
     with _submitted([partial(run, call) for call in calls], workers) as futures:
-        yield from (future.result() for future in futures)
+        yield from map(_result, futures)
 
 
 @contextmanager
@@ -79,6 +78,18 @@ def _submitted(calls: Sequence[Callable[[], T]], workers: int) -> Iterator[list[
         for future in futures:
             future.cancel()
         wait(futures)
+        futures.clear()
+
+
+def _result(future: Future[T]) -> T:
+    """Without a variable for it in any frame of the traceback of what it raises.
+
+    An exception that leads back to its own future is a cycle, and holds the models of all workers.
+    """
+    try:
+        return future.result()
+    finally:
+        del future
 
 
 @cache

@@ -17,7 +17,7 @@ from explaindebug._lightning import Callback, pl
 from explaindebug.attributions.jobs import Progress
 from explaindebug.attributions.plan import Plan
 from explaindebug.attributions.targets import predicted
-from explaindebug.callbacks.cost import Cost, Forecast, duration, timed
+from explaindebug.callbacks.cost import Cost, Forecast, Memory, duration, timed
 from explaindebug.callbacks.drawing import captions, gallery, model_strip, panels
 from explaindebug.callbacks.keys import distinct, log_key
 from explaindebug.callbacks.loggers import Sinks
@@ -247,6 +247,12 @@ class AttributionCallback(Callback):
         if whole is not None:
             self._draw(whole, trainer)
 
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Forget the network and the maps of a validation that was interrupted."""
+        self._network = self._trouble = self._whole = None
+
     on_test_epoch_start = on_validation_epoch_start
     on_test_batch_end = on_validation_batch_end
     on_test_epoch_end = on_validation_epoch_end
@@ -327,7 +333,6 @@ class AttributionCallback(Callback):
         self._network = self._network or self._copy(trainer, pl_module)
 
     def _copy(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> nn.Module:
-        self._forecast.begin(pl_module.device)
         with undisturbed(pl_module.device):
             whole = explained(pl_module, self.forward, self.output)
             return as_attached(private_copy(whole, shared=(trainer, *trainer.loggers)), trainer)
@@ -337,6 +342,8 @@ class AttributionCallback(Callback):
             whole = self._measured(trainer, pl_module)
         except AttributionError as error:
             return self._fail(f"measured nothing this time: {error}", error)
+        finally:
+            self._network = self._trouble = None
         if whole is None:
             return
         self._whole, self.scores, self.unscored = whole, whole.scores, whole.missing
@@ -348,7 +355,7 @@ class AttributionCallback(Callback):
     def _measured(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> Measured | None:
         """What all processes measured; None where none of them has validated anything."""
         held = together(lambda: self._held(trainer, pl_module))
-        network, self._network = self._network, None
+        network = self._network
         there = [validated for validated, _ in held]
         if network is None or not any(there):
             return None
@@ -357,10 +364,16 @@ class AttributionCallback(Callback):
             equalise(network, there.index(True), whole=not all(there))
             together(lambda: self._prepare(network, [share for _, share in held], device))
         self._foresee(trainer, pl_module, network)
-        start = time.perf_counter()
-        whole = merged(together(lambda: self._part(trainer, network, device)))
+        start, fitting = time.perf_counter(), trainer.state.fn == "fit"
+        saying = self._forecast.still_to_say(fitting=fitting)
+        with Memory(device, network, wanted=saying) as memory:
+            whole = merged(together(lambda: self._part(trainer, network, device)))
         self.seconds = max(gathered(time.perf_counter() - start))
-        self._look_back(trainer, pl_module)
+        if saying:
+            took = self._forecast.after(self._what, self.seconds, memory.said)
+            # Whether outputs are classes only the user knows, so the choice is printed.
+            pl_module.print(f"{took} It explains {self.explains}.")
+        self._look_back()
         return whole
 
     def _held(
@@ -385,6 +398,7 @@ class AttributionCallback(Callback):
                     "several classes at once). Use target='predicted', or give classes by unpack=."
                 )
             self._probe = probe._replace(image=as_floats(network, probe.image, device))
+            self._collector.clear()
         self._drop_unsupported(network, self._probe.image[:4].to(device))
 
     def _drop_unsupported(self, network: nn.Module, images: Tensor) -> None:
@@ -468,12 +482,8 @@ class AttributionCallback(Callback):
         if self._inputs is None:  # a resumed run goes on with as many inputs as it had
             self._shrink(cost.seconds(share), processes() * cost.inputs(self.budget or math.inf))
 
-    def _look_back(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """After it, say what it took; and explain fewer inputs if that was far too much."""
-        fitting, device = trainer.state.fn == "fit", pl_module.device
-        if said := self._forecast.after(self._what, self.seconds, device, fitting=fitting):
-            # Whether outputs are classes nobody knows but the user, who is told what was taken.
-            pl_module.print(f"{said} It explains {self.explains}.")
+    def _look_back(self) -> None:
+        """Explain fewer inputs from now on if they took far more than the budget."""
         if self.budget is not None and self.seconds > 2 * self.budget:
             self._shrink(self.seconds, int(self._size * self.budget / self.seconds))
 

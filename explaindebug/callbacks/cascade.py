@@ -93,11 +93,12 @@ class ReinitCascade(ComparingCallback):
 
     def measure(self, network: nn.Module, probe: Probe, explain: Explain) -> Iterator[Measured]:
         """Every stage against the trained network; the control and the twin against it, too."""
-        self.stages = [stage.name for stage in self.how.stages(network, probe.image[:1])]
+        self.stages = []
         rows = probe.row.cpu().numpy().astype(np.int64)
         targets = probe.label if self.target == "label" else None
         twins = [twin for _, twin in arms("control", self.twin, probe.image.device)]
         for part in self._measurement(explain)(network, probe.image, rows, targets, twins):
+            self.stages += part.stages
             yield Measured(part.scores, part.missing, part.warnings)
             if part.shown is not None:
                 name, maps = part.shown

@@ -1,12 +1,16 @@
 """What a measurement costs, told before the first whole one, and a probe that fits a budget."""
 
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Event, Thread
 from typing import NamedTuple, Self
 
 import torch
+from torch import nn
 
 FEW = 8  # inputs that are timed at most
 
@@ -38,11 +42,6 @@ class Forecast:
     def __init__(self, budget: float | None) -> None:
         self._budget = budget
         self._before = self._after = False  # what has been said
-        self._peak = 0
-
-    def begin(self, device: torch.device) -> None:
-        """Note how much memory was held before anything of ours was."""
-        self._peak = self._peak or peak(device)
 
     def wanted(self, inputs: int, *, fitting: bool) -> bool:
         """Whether to time a few inputs first: once, and where all of them are many more."""
@@ -54,14 +53,64 @@ class Forecast:
         self._before = True
         return f"explaindebug: {what}: about {duration(seconds)} per {each}."
 
-    def after(self, what: str, seconds: float, device: torch.device, *, fitting: bool) -> str:
-        """The sentence afterwards, or nothing if there is none to say."""
-        if self._after or not (fitting or self._budget is not None):
-            return ""
+    def still_to_say(self, *, fitting: bool) -> bool:
+        """Whether there is to be a sentence afterwards."""
+        return (fitting or self._budget is not None) and not self._after
+
+    def after(self, what: str, seconds: float, memory: str) -> str:
+        """The sentence afterwards; `memory` as `Memory.said` has it."""
         self._after = True
-        rise = peak(device) - self._peak
-        held = f"{size(rise)} more memory" if rise > 2**20 else "no more memory"
-        return f"explaindebug: {what} took {duration(seconds)}, and {held} than was in use before."
+        return f"explaindebug: {what} took {duration(seconds)}{memory}."
+
+
+class Memory:
+    """While entered, watches how much memory this process holds on a device.
+
+    On a CPU a thread looks every few milliseconds, in Linux alone. On a GPU it is torch's own
+    record; where that is of something earlier, only a bound is known. No record is reset, which
+    might be somebody else's.
+    """
+
+    EVERY = 0.005  # seconds
+
+    def __init__(self, device: torch.device, network: nn.Module, *, wanted: bool = True) -> None:
+        self._device = device
+        self._copy = sum(x.nbytes for x in (*network.parameters(), *network.buffers()))
+        self._before = resident(device) if wanted else None
+        self._record = peak(device)
+        self._most = self._before or 0
+        self._over = Event()
+        self._thread = Thread(target=self._look, name="memory", daemon=True)
+
+    def __enter__(self) -> Self:
+        if self._before is not None and self._device.type == "cpu":
+            self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        now = peak(self._device)
+        self._exact = self._device.type == "cpu" or now > self._record
+        if now > self._record or not self._exact:
+            self._most = max(self._most, now)
+
+    @property
+    def said(self) -> str:
+        """`, and up to 255 MB of memory`: the network's copy and all above it; empty if unknown."""
+        if self._before is None:
+            return ""
+        return f", and {'up to' if self._exact else 'at most'} {size(self.bytes)} of memory"
+
+    @property
+    def bytes(self) -> int:
+        """The most that was held at a time above what was held at the start, with the copy."""
+        return self._copy + max(0, self._most - (self._before or 0))
+
+    def _look(self) -> None:
+        while not self._over.wait(self.EVERY):
+            self._most = max(self._most, resident(self._device) or 0)
 
 
 def timed(measure: Callable[[int], object], inputs: int) -> Cost:
@@ -72,6 +121,15 @@ def timed(measure: Callable[[int], object], inputs: int) -> Cost:
     if few < 2:
         return Cost(one, one)
     return Cost(one, max(0.0, _seconds(measure, few) - one) / (few - 1))
+
+
+def resident(device: torch.device) -> int | None:
+    """The memory in bytes that this process holds now on the device; None if unknown."""
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated(device)
+    if device.type != "cpu" or sys.platform != "linux":
+        return None
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def peak(device: torch.device) -> int:
@@ -94,7 +152,9 @@ def duration(seconds: float) -> str:
 
 
 def size(count: int) -> str:
-    """As `3 MB`, `1.2 GB`."""
+    """As `3 MB`, `1.2 GB`, `less than 1 MB`."""
+    if count < 2**20:
+        return "less than 1 MB"
     return f"{count / 2**30:.1f} GB" if count >= 2**30 else f"{count / 2**20:.0f} MB"
 
 

@@ -123,14 +123,15 @@ def cascade(
         targets = checked_targets(targets, images)
     scores, said, shown = Scores(), list[str](), _Shown(images[:pictures])
     missing: list[Unscored] = []
+    stages: list[str] = []
     with watch(model, seed=how.seed) as private:
         if refusals := plan.refusals(private, images, references):
             raise UnsupportedModelError("\n".join(map(str, refusals.values())))
-        stages = [stage.name for stage in how.stages(private, images[:1])]
         beside = [private_copy(twin) for twin in twins]
         for part in measure(private, images.clone(), np.arange(len(images)), targets, beside):
             scores += part.scores
             said += part.warnings
+            stages += part.stages
             missing += part.missing
             shown.add(part)
     names = captions or [f"input {i}" for i in range(len(shown.images))]

@@ -57,6 +57,7 @@ class Part:
     scores: Scores = field(default_factory=Scores)
     missing: list[Unscored] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)  # what stays as trained
+    stages: tuple[str, ...] = ()  # names of all stages, in order; in the first part alone
     shown: tuple[str, Maps] | None = None  # stage or "trained", and its maps
     places: Rows = field(default_factory=lambda: np.empty(0, np.int64))  # of which images they are
 
@@ -98,7 +99,7 @@ class Measurement:
     ) -> Iterator[Part]:
         """Without `targets` (n,) the class is explained that the trained network predicts."""
         own = self._ready(self.how, model, images)
-        yield Part(warnings=own.notes)
+        yield Part(warnings=own.notes, stages=own.stages)
         none = Cascade(most=0, smoothing=self.how.smoothing, retake=self.how.retake)
         others = [self._ready(none, twin, images) for twin in twins]
         parts = self._parts(images, rows, len(own.walk.states))

@@ -13,7 +13,7 @@ from explaindebug.cascade.walk import Walk
 from explaindebug.errors import ConfigError
 from explaindebug.initialisers import Initialiser, initialiser
 from explaindebug.layers import Layer, Stage, check_order, grouped, layers, stages
-from explaindebug.reinitialisation import Report, fresh
+from explaindebug.reinitialisation import Fresh, Report, fresh
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,18 @@ class Cascade:
 
         Raises:
             UnsupportedModelError: for a model without parameters.
+            ConfigError: where a stage would lose nothing.
         """
         channels_last(model)
         found = self.layers(model, example)
         steps = stages(found, self.order)[: self.most]
-        states, report = self._states(model, steps)
+        draws = self._draws(model, steps)
+        steps, empty = _lost(steps, draws[0]) if draws else (steps, ())
+        states = [
+            State(step.name, draw, new.of(step.layers))
+            for draw, new in enumerate(draws)
+            for step in steps
+        ]
         first = plan if references is None else plan.prepare(model, references)
         plans = [first]
         for state in states:
@@ -102,20 +109,47 @@ class Cascade:
             stages=tuple(stage.name for stage in steps),
             walk=Walk(model, [TRAINED, *states], plans, *how),
             still=Walk(model, [TRAINED], [first], *how),
-            report=report,
+            report=draws[0].report if draws else None,
             unused=tuple(layer.name for layer in found if not layer.used),
+            unread=tuple(name for layer in found for name in layer.unread),
+            empty=empty,
         )
 
-    def _states(self, model: nn.Module, steps: list[Stage]) -> tuple[list[State], Report | None]:
-        """Every stage of every draw; each layer is drawn once for a whole draw."""
-        states: list[State] = []
-        report = None
+    def _draws(self, model: nn.Module, steps: list[Stage]) -> list[Fresh]:
+        """New values of all layers; each layer is drawn once for a whole draw."""
         everything = list(dict.fromkeys(name for stage in steps for name in stage.layers))
-        for draw in range(self.draws if steps else 0):
-            new = fresh(model, everything, seed=self.seed, draw=draw, init=self.init)
-            states += [State(s.name, draw, new.of(s.layers)) for s in steps]
-            report = report or new.report
-        return states, report
+        return [
+            fresh(model, everything, seed=self.seed, draw=draw, init=self.init)
+            for draw in range(self.draws if steps else 0)
+        ]
+
+
+def _lost(steps: list[Stage], new: Fresh) -> tuple[list[Stage], tuple[str, ...]]:
+    """The stages in which something is lost, and the names of the others.
+
+    The others are as in a new network already: frozen or never trained.
+
+    Raises:
+        ConfigError: for a stage in which all stays as trained because nothing has a rule for it,
+            and where no stage is left.
+    """
+    empty = [step for step in steps if not new.lost.intersection(new.meant(step.layers))]
+    for step in empty:
+        kept = [name for layer in new.meant(step.layers) for name in new.left[layer]]
+        if kept:
+            raise ConfigError(
+                f"stage {step.name} would lose nothing: init={new.report.init} gives no new values "
+                f"to {', '.join(kept[:4])}, and maps of a network that has lost nothing say "
+                "nothing. Use init=permute_weights, which needs values that are not all equal, or "
+                "a function of your own; or join the layer with another one by groups=."
+            )
+    if steps and len(empty) == len(steps):
+        raise ConfigError(
+            f"no stage would lose anything: {', '.join(step.name for step in empty[:4])} have the "
+            f"values already that init={new.report.init} gives. Is the network trained? Otherwise "
+            "use another init, or another seed."
+        )
+    return [step for step in steps if step not in empty], tuple(step.name for step in empty)
 
 
 class Prepared(NamedTuple):
@@ -126,6 +160,8 @@ class Prepared(NamedTuple):
     still: Walk  # the trained network alone
     report: Report | None  # of the first draw; None without any stage
     unused: tuple[str, ...]  # layers that no image meets: losing them would change nothing
+    unread: tuple[str, ...]  # parameters of other layers that no forward pass reads
+    empty: tuple[str, ...]  # stages that are left out, as there is nothing to lose
 
     @property
     def notes(self) -> list[str]:
@@ -136,6 +172,17 @@ class Prepared(NamedTuple):
         if self.unused:
             said.append(
                 f"no image meets {', '.join(self.unused)}: they are in no stage, since losing them "
-                "would change nothing."
+                "would change nothing. (If the network keeps what it once computed from them, "
+                "clear that first.)"
+            )
+        if self.unread:
+            said.append(
+                f"no forward pass reads {', '.join(self.unread)}: that they are lost changes "
+                "nothing. If the network keeps what it once computed from them, clear that first."
+            )
+        if self.empty:
+            said.append(
+                f"{', '.join(self.empty)}: no stage, since nothing is lost there. The values are "
+                "those of a new network already."
             )
         return said

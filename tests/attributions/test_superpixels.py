@@ -122,9 +122,30 @@ def test_each_picture_is_segmented_once() -> None:
 
 
 def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_LIMIT", 4)
-    superpixels(blobs(7, seed=5), Grid(2, 2))
-    assert len(module._known) == 4
+    monkeypatch.setattr(module, "ROOM", 4 * 32 * 32)
+    segmenter = Grid(2, 2)
+    superpixels(blobs(7, seed=5), segmenter)
+    assert len(module._known[segmenter]) == 4
+    assert module._known[segmenter].bytes == 4 * 32 * 32
+
+
+def test_labels_are_forgotten_with_their_segmenter() -> None:
+    module._known.clear()
+    segmenter = Custom(lambda picture: picture.mean(2) > np.median(picture.mean(2)))
+    superpixels(blobs(1), segmenter)
+    assert len(module._known) == 1
+    del segmenter
+    assert len(module._known) == 0
+
+
+def test_a_segmenter_that_can_not_be_remembered_works_all_the_same() -> None:
+    class Slotted:
+        __slots__ = ()
+
+        def __call__(self, picture: Picture) -> Labels:
+            return np.repeat(np.arange(2), 512).reshape(32, 32)
+
+    assert superpixels(blobs(1), Slotted()).unique().tolist() == [0, 1]
 
 
 def test_one_superpixel_is_an_error_that_names_input_and_remedy() -> None:

@@ -1,6 +1,10 @@
 """The cost is told before and after the first measurement, and a budget keeps to it."""
 
+import sys
+import threading
+import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ from lightning_modules import Module, loader, trainer
 
 from explaindebug.callbacks import HeatmapLogger, ReinitCascade
 from explaindebug.callbacks import cost as costs
-from explaindebug.callbacks.cost import Cost, duration, size, timed
+from explaindebug.callbacks.cost import Cost, Memory, duration, size, timed
 from explaindebug.errors import ConfigError
 
 METHODS = ["grad", {"sgrad": {"samples": 2}}]
@@ -82,6 +86,39 @@ class TestEstimate:
 
     def test_sizes(self) -> None:
         assert [size(n * 2**20) for n in (3, 2048)] == ["3 MB", "2.0 GB"]
+        assert size(2**20 - 1) == "less than 1 MB"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
+class TestMemory:
+    @pytest.mark.parametrize("earlier", [0, 300])
+    def test_it_is_what_is_held_meanwhile_whatever_was_held_before(self, earlier: int) -> None:
+        network = torch.nn.Linear(512, 1024)  # 2 MB
+        held = torch.ones(earlier, 2**18)  # MB that raise the highest use so far, if any
+        del held
+        with Memory(torch.device("cpu"), network) as memory:
+            kept = torch.ones(100, 2**18)
+            time.sleep(0.05)
+            del kept
+            time.sleep(0.02)
+        assert memory.bytes / 2**20 == pytest.approx(102, abs=12)
+        assert "up to" in memory.said
+
+    def test_what_rose_before_is_not_ours(self) -> None:
+        held = torch.ones(100, 2**18)
+        with Memory(torch.device("cpu"), torch.nn.Identity()) as memory:
+            time.sleep(0.03)
+        assert memory.bytes < 12 * 2**20
+        del held
+
+    def test_no_thread_stays_also_after_an_exception(self) -> None:
+        before = threading.active_count()
+        with suppress(KeyError), Memory(torch.device("cpu"), torch.nn.Identity()):
+            raise KeyError
+        with Memory(torch.device("cpu"), torch.nn.Identity(), wanted=False) as memory:
+            assert threading.active_count() == before
+        assert memory.said == ""
+        assert threading.active_count() == before
 
 
 class TestTelling:
@@ -100,7 +137,7 @@ class TestTelling:
         assert said[3].endswith(" s per validation.")
         assert said[4] == "measures 20"
         assert "Timed, 2 methods × 20 inputs took " in said[5]
-        assert "memory" in said[5]
+        assert ("memory" in said[5]) == (sys.platform == "linux")
         assert said[6:] == ["measures 20"]  # of the second epoch
 
     def test_a_test_run_is_not_delayed_by_an_estimate(
