@@ -7,12 +7,6 @@ from explaindebug.unscored import Fault, Unscored
 from explaindebug.wording import listed
 
 NAMED = 8  # inputs that a sentence names
-WORDS = {
-    Fault.MAP_NOT_FINITE: "the map is not finite",
-    Fault.MAP_CONSTANT: "the map is constant",
-    Fault.REFERENCE_NOT_FINITE: "the reference is not finite",
-    Fault.REFERENCE_CONSTANT: "the reference is constant",
-}
 
 
 def sentences(unscored: Iterable[Unscored], scores: Scores) -> list[str]:
@@ -39,6 +33,6 @@ def _sentence(test: str, arm: str, fault: Fault, found: dict[Key, set[int]], sco
         count = f"up to {count} each, {len(rows)} in all"
     named = ", ".join(map(str, rows[:NAMED])) + (", ..." if len(rows) > NAMED else "")
     return (
-        f"{listed(list(methods), len(methods))} ({where}): {WORDS[fault]} for {count} "
+        f"{listed(list(methods), len(methods))} ({where}): {fault} for {count} "
         f"(rows {named}); they have no score."
     )

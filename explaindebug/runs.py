@@ -100,7 +100,7 @@ def _test(test: TestResult) -> dict[str, Any]:
                 "method": key.method,
                 "condition": key.condition,
                 "role": key.role,
-                "fault": fault.value,
+                "fault": fault.id,
                 "inputs": list(rows),
             }
             for key, fault, rows in test.unscored
@@ -148,7 +148,7 @@ def _number(told: float | str | None) -> float:
 
 def _unscored(told: Mapping[str, Any]) -> Unscored:
     key = Key(told["test"], told["method"], told["condition"], told["role"])
-    return Unscored(key, Fault(told["fault"]), tuple(told["inputs"]))
+    return Unscored(key, Fault[told["fault"].upper()], tuple(told["inputs"]))
 
 
 def _json(folder: Path, name: str) -> dict[str, Any]:

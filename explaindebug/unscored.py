@@ -1,19 +1,24 @@
 """Maps that have no score: of which inputs, and why."""
 
 from collections.abc import Iterable
-from enum import Enum
+from enum import StrEnum
 from typing import NamedTuple
 
 from explaindebug.scores import Key
 
 
-class Fault(Enum):
-    """Why a map has no score; the value is its name in files."""
+class Fault(StrEnum):
+    """Why a map has no score, in words for people; files have its `id`."""
 
-    MAP_NOT_FINITE = "map_not_finite"
-    MAP_CONSTANT = "map_constant"
-    REFERENCE_NOT_FINITE = "reference_not_finite"
-    REFERENCE_CONSTANT = "reference_constant"
+    MAP_NOT_FINITE = "the map is not finite"
+    MAP_CONSTANT = "the map is constant"
+    REFERENCE_NOT_FINITE = "the reference is not finite"
+    REFERENCE_CONSTANT = "the reference is constant"
+
+    @property
+    def id(self) -> str:
+        """`map_not_finite`: stays the same when the words change."""
+        return self.name.lower()
 
     @property
     def broken(self) -> bool:

@@ -1,6 +1,7 @@
 import json
 import math
 from dataclasses import fields, replace
+from enum import Enum
 from pathlib import Path
 
 import numpy as np
@@ -125,7 +126,7 @@ def test_the_schema_has_every_field(name, record) -> None:
     own = results_schema()["$defs"][name]
     assert list(own["properties"]) == own["required"] == [f.name for f in fields(record)]
     assert set(results_schema()["$defs"]["unscored"]["properties"]["fault"]["enum"]) == {
-        fault.value for fault in Fault
+        fault.id for fault in Fault
     }
 
 
@@ -140,10 +141,14 @@ def test_a_file_of_another_schema_is_refused(tmp_path, version, words) -> None:
         read_run(tmp_path / "a")
 
 
+class Color(Enum):
+    RED = "red"
+
+
 def test_values_of_all_kinds_have_a_form_in_json() -> None:
     given = {1: (np.float32(0.5), np.int64(3), np.bool_(True)), "a": np.array([math.nan, 1.0])}
-    given |= {"b": Path("x"), "c": Fault.MAP_CONSTANT, "d": [-math.inf, None, True, "NaN"]}
+    given |= {"b": Path("x"), "c": Color.RED, "d": [-math.inf, None, True, "NaN"]}
     assert json.loads(json.dumps(as_json(given), allow_nan=False)) == {
-        **{"1": [0.5, 3, True], "a": [None, 1.0], "b": "x", "c": "map_constant"},
+        **{"1": [0.5, 3, True], "a": [None, 1.0], "b": "x", "c": "red"},
         "d": ["-Infinity", None, True, "NaN"],
     }

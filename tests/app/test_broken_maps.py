@@ -51,7 +51,7 @@ def test_maps_of_nan_are_an_error_though_all_is_written(run: Run, tmp_path: Path
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"report.html", "scores.csv"}
     found = results["tests"][0]["unscored"]
     faults = {one["fault"] for one in found}
-    assert faults == {Fault.MAP_NOT_FINITE.value, Fault.REFERENCE_NOT_FINITE.value}
+    assert faults == {Fault.MAP_NOT_FINITE.id, Fault.REFERENCE_NOT_FINITE.id}
     assert {one["method"] for one in found} == {"hollow"}
     assert all(len(one["inputs"]) == 6 for one in found)
     (verdict,) = (v for v in results["verdicts"] if v["method"] == "hollow")
@@ -66,5 +66,5 @@ def test_constant_maps_are_only_noted(run: Run, tmp_path: Path) -> None:
     status, said, results = hollow_run(run, tmp_path, "0.0")
     assert (status, said) == (0, "")
     faults = {one["fault"] for one in results["tests"][0]["unscored"]}
-    assert faults == {Fault.MAP_CONSTANT.value, Fault.REFERENCE_CONSTANT.value}
+    assert faults == {Fault.MAP_CONSTANT.id, Fault.REFERENCE_CONSTANT.id}
     assert any("hollow" in warning for warning in results["warnings"])
