@@ -412,8 +412,8 @@ class AttributionCallback(Callback):
             raise UnsupportedModelError(f"{error} Or name another submodule, forward=.") from error
         if refusals and self.strict:
             raise UnsupportedModelError(" ".join(map(str, refusals.values())))
-        for name, error in refusals.items():
-            self._warn(f"{name} is left out: {error}")
+        for name, refusal in refusals.items():
+            self._warn(f"{name} is left out: {refusal}")
         self.plan = self.plan.without(refusals)
         self._supported = True
         self.explains = f"{name_of(network)}: {chosen_output(outputs, self.target)}"
