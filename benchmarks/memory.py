@@ -1,6 +1,6 @@
 """What stays in memory: after many calls of each method, cascades, and validations of a fit.
 
-    python benchmarks/memory.py [--quick] [--json FILE] [--calls N]
+    python benchmarks/memory.py [--quick] [--json FILE] [--calls N] [--only NAME ...]
 
 Megabytes by which the resident memory of the process has risen between the first quarter of the
 calls and the last one, after a collection each; the "peer" is what allocators may take. The network
@@ -108,28 +108,31 @@ def validated(callback: pl.Callback, validations: int) -> float:
 def main() -> None:
     """Measures methods, cascades and callbacks."""
     calls = {"type": int, "default": 200, "help": "of each method and callback (200)"}
-    found = arguments(__doc__.splitlines()[0], calls=calls)
+    only = {"nargs": "+", "default": [], "help": "names of methods and callbacks; else all"}
+    found = arguments(__doc__.splitlines()[0], calls=calls, only=only)
     bench = Bench("memory: megabytes that stay", found)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     n = 40 if found.quick else found.calls
     model, images, references = network(), torch.randn(2, 3, 16, 16), torch.randn(4, 3, 16, 16)
 
-    def row(what: str, grown: float) -> None:
-        bench.compare(what, max(0.0, grown), {"goal": NOISE}, 1.0)
+    def row(name: str, what: str, grown: Callable[[], float]) -> None:
+        if name in found.only or not found.only:
+            bench.compare(what, max(0.0, grown()), {"goal": NOISE}, 1.0)
 
     for name in all_names(references=True):
 
         def call(name: str = name) -> None:
             attribute(model, images, 0, spec(name), references=references, workers=1)
 
-        row(f"{n} calls of attribute, {name}", called(call, n))
-    few = {"methods": ["grad", "gbp"], "pictures": 0}
-    row(f"{n // 4} cascades", called(lambda: cascade(model, images, workers=1, **few), n // 4))
-    one_stage = Cascade(most=1)
-    row(
-        f"{n // 4} cascades with two workers",
-        called(lambda: cascade(model, images, workers=2, how=one_stage, **few), n // 4),
-    )
+        row(name, f"{n} calls of attribute, {name}", lambda call=call: called(call, n))
+    few: dict[str, Any] = {"methods": ["grad", "gbp"], "pictures": 0, "how": Cascade(most=1)}
+    for workers in (1, 2):
+
+        def walk(workers: int = workers) -> None:
+            cascade(model, images, workers=workers, **few)
+
+        what = f"{n // 4} cascades, workers={workers}"
+        row("cascade", what, lambda walk=walk: called(walk, n // 4))
     quick: dict[str, Any] = {"probe": 4, "pictures": 0, "similarities": ["spearman"], "nulls": []}
     callbacks = {
         "HeatmapLogger": HeatmapLogger(["grad", "gbp"], probe=2),
@@ -137,7 +140,8 @@ def main() -> None:
         "ReferenceSimilarity": ReferenceSimilarity(["grad"], reference=network(), **quick),
     }
     for name, callback in callbacks.items():
-        row(f"{n} validations with {name}", validated(callback, n))
+        what = f"{n} validations with {name}"
+        row(name, what, lambda callback=callback: validated(callback, n))
     bench.finish()
 
 

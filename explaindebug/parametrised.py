@@ -133,7 +133,7 @@ class OfOriginal(Computed):
 
     def value(self, module: nn.Module, *, training: bool = False) -> Tensor:
         if isinstance(self.hook, BasePruningMethod):
-            pruned: Tensor = self.hook.apply_mask(module)
+            pruned: Tensor = self.hook.apply_mask(module)  # type: ignore[no-untyped-call]
             return pruned
         values: Tensor = self.hook.compute_weight(module, do_power_iteration=training)
         return values
@@ -191,7 +191,7 @@ def plain(module: nn.Module) -> nn.Module:
     found = computed(module)
     without = {name for one in found for name in one.tensors(module)}
     copy = shallow(module, plain_kind(module))
-    values = {one.name: one.plain(module) for one in found}
+    values: dict[str, Tensor | None] = {one.name: one.plain(module) for one in found}
     values |= {k: p for k, p in module._parameters.items() if k not in without}
     copy._parameters = {
         k: None if p is None else nn.Parameter(p.detach().clone(), False) for k, p in values.items()
