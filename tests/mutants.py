@@ -26,6 +26,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 SCIENCE = "tests/app/test_science.py"
 SPURIOUS, REINIT = f"{SCIENCE}::TestSpurious", f"{SCIENCE}::TestReinit"
+OPTIONS = ("-n0", "-x", "-pno:cacheprovider", "-Wignore::pytest.PytestAssertRewriteWarning")
 MINUTES = 5  # after which a mutant's tests are stopped: it has made them endless
 
 
@@ -331,9 +332,10 @@ def outcome(folder: Path, tests: Sequence[str]) -> int:
         import pytest
 
         status = 3
-        with contextlib.suppress(BaseException):
-            status = int(pytest.main(["-n0", "-x", "-p", "no:cacheprovider", *tests]))
-        os._exit(status)
+        try:
+            status = int(pytest.main([*OPTIONS, *tests]))
+        finally:
+            os._exit(status)
     end = time.monotonic() + 60 * MINUTES
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)
@@ -356,7 +358,7 @@ def tried(folder: Path, mutant: Mutant) -> int:
 
 
 LIBRARIES = (
-    *("torch", "torchvision", "pytorch_lightning", "captum.attr", "scipy.stats", "hydra"),
+    *("torch", "torchvision", "pytorch_lightning", "captum.attr", "scipy.stats"),
     *("skimage.metrics", "sklearn.metrics", "matplotlib.pyplot", "pytest"),
 )
 
