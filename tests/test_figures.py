@@ -58,9 +58,15 @@ def test_a_panel_per_method_with_its_mean_and_spread() -> None:
         (band,) = axes.collections
         top = band.get_paths()[0].vertices[:, 1].max()
         assert top == pytest.approx((np.mean(columns, 1) + np.std(columns, 1, ddof=1)).max())
-        assert {line.get_linestyle() for line in axes.lines} == {"-", "--", ":"} or len(
-            {line.get_linestyle() for line in axes.lines}
-        ) == 2
+        (control,), (null,) = (
+            [
+                line
+                for line in axes.lines
+                if np.allclose(line.get_ydata(), curve(REINIT, method, "spearman", role)[0])
+            ]
+            for role in ("control", "null: gaussian")
+        )
+        assert len({bold, control, null}) == 3
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 9, 16])

@@ -1,29 +1,104 @@
-"""The application's classifier: what it logs, and of which inputs."""
+"""The application's classifier: its loss, what it logs, of which inputs, and that it learns."""
+
+import math
 
 import pytest
 import torch
+from striped_pictures import Striped
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from explaindebug._lightning import pl
-from explaindebug.app.classifier import Classifier
+from explaindebug.app.classifier import Classifier, accuracy, cross_entropy, predictions
+from explaindebug.models import create_model
 
 
-def measured(outputs: int, labels: Tensor) -> dict[str, float]:
-    torch.manual_seed(0)
-    classifier = Classifier(nn.Sequential(nn.Flatten(), nn.Linear(12, outputs)), name="net")
+class Told(nn.Module):
+    """A network that says what its inputs (n, k, 1, 1) hold: they are the logits."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.flatten(1)
+
+
+def measured(logits: Tensor, labels: Tensor) -> dict[str, float]:
+    """What is logged of a test of these logits (n, k)."""
+    classifier = Classifier(Told(), name="net")
     trainer = pl.Trainer(
         accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False
     )
-    inputs = DataLoader(TensorDataset(torch.randn(4, 3, 2, 2)[: len(labels)], labels))
+    inputs = DataLoader(TensorDataset(logits[:, :, None, None], labels))
     trainer.test(classifier, inputs, verbose=False)
     return {key: float(value) for key, value in trainer.callback_metrics.items()}
 
 
+ONE = torch.tensor([[2.0], [-1.0], [3.0], [-0.5]])  # of one logit: classes 1, 0, 1, 0
+THREE = torch.tensor([[2.0, 0, 0], [0, 1, 0], [0, 0, 1], [0, 5, 0]])  # classes 0, 1, 2, 1
+
+
 @pytest.mark.filterwarnings("ignore:.*does not have many workers", "ignore:GPU available")
-@pytest.mark.parametrize("outputs", [1, 2, 3])
-def test_inputs_of_classes_that_a_network_does_not_have_have_no_accuracy(outputs: int) -> None:
-    known, foreign = torch.tensor([0, 1]), torch.tensor([5, 3])
-    assert measured(outputs, known)["net/test_accuracy"] in (0, 0.5, 1)
-    assert measured(outputs, foreign) == {}
-    assert measured(outputs, torch.cat([known, foreign])) == measured(outputs, known)
+class TestLogged:
+    @pytest.mark.parametrize(
+        ("logits", "labels", "share"),
+        [
+            (ONE, [1, 0, 1, 0], 1.0),
+            (ONE, [0, 1, 0, 1], 0.0),
+            (ONE, [1, 0, 1, 1], 0.75),
+            (THREE, [0, 1, 2, 1], 1.0),
+            (THREE, [1, 1, 0, 2], 0.25),
+        ],
+    )
+    def test_accuracy_is_the_share_that_is_right(
+        self, logits: Tensor, labels: list[int], share: float
+    ) -> None:
+        found = measured(logits, torch.tensor(labels))
+        assert found["net/test_accuracy"] == pytest.approx(share)
+
+    def test_the_loss_is_the_mean_over_inputs(self) -> None:
+        labels = torch.tensor([1, 0, 0, 0])
+        softplus = [math.log1p(math.exp(z)) for z in (-2.0, -1.0, 3.0, -0.5)]
+        assert measured(ONE, labels)["net/test_loss"] == pytest.approx(sum(softplus) / 4)
+
+    @pytest.mark.parametrize("logits", [ONE, torch.eye(4)[:, :2], THREE])
+    def test_inputs_of_classes_that_a_network_does_not_have_have_no_accuracy(
+        self, logits: Tensor
+    ) -> None:
+        known, foreign = torch.tensor([0, 1]), torch.tensor([5, 3])
+        assert measured(logits[2:], foreign) == {}
+        both = measured(logits, torch.cat([known, foreign]))
+        assert both == measured(logits[:2], known) != {}
+
+
+def test_cross_entropy_of_one_logit_is_that_of_two_of_which_the_first_is_nothing() -> None:
+    logits, labels = ONE.double(), torch.tensor([1, 1, 0, 0])
+    pairs = torch.cat([torch.zeros_like(logits), logits], 1)
+    one, two = cross_entropy(logits, labels), cross_entropy(pairs, labels)
+    assert float(one) == pytest.approx(float(two))
+    right = cross_entropy(torch.tensor([[8.0], [-8.0]]), torch.tensor([1, 0]))
+    assert right < 0.001 < cross_entropy(torch.tensor([[8.0], [-8.0]]), torch.tensor([0, 1]))
+
+
+def test_predictions_are_made_in_eval_mode_and_leave_the_mode() -> None:
+    network = nn.Sequential(nn.Dropout(0.9), Told()).train()
+    assert predictions(network, THREE[:, :, None, None], chunk=3).tolist() == [0, 1, 2, 1]
+    assert accuracy(network, ONE[:, :, None, None], torch.tensor([1, 0, 0, 0])) == 0.75
+    assert network.training
+
+
+@pytest.mark.filterwarnings("ignore:GPU available")
+def test_the_shipped_recipe_learns_the_right_classes() -> None:
+    """Adam at the default rate under one cycle, and the network of the default configuration."""
+    pl.seed_everything(0, workers=True, verbose=False)
+    data = Striped(train=480, val=16, test=200, batch_size=48)
+    network = create_model(
+        "bvd_cnn", size=24, widths=[16, 32, 64, 64, 64], hidden=[128, 64], dropout=0.2
+    )
+    trainer = pl.Trainer(
+        accelerator="cpu", max_epochs=12, logger=False,
+        enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False,
+    )  # fmt: skip
+    trainer.fit(Classifier(network, lr=3e-3), datamodule=data)
+    images, labels, _ = data.clean.test.batch(slice(None))
+    with torch.no_grad():
+        logits = network.eval()(images)[:, 0]
+    assert ((logits > 0) == (labels == 1)).float().mean() > 0.9
+    assert trainer.callback_metrics["model/train_loss"] < 0.4

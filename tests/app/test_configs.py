@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_module
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 import explaindebug.configs
+from explaindebug._lightning import pl
 from explaindebug.app.settings import Settings, settings
 from explaindebug.attributions import Plan, attribute, not_finite
 from explaindebug.comparisons import Comparison, Reference
@@ -43,6 +45,15 @@ def test_composes_and_fits(choice: str) -> None:
         config = compose("train", overrides=overrides)
     checked = settings(config)
     assert checked.seed == 0
+    assert len(Plan(checked.attributions, references=True).methods) > 0
+    comparison = Comparison(
+        checked.similarities, PostProcessing(**checked.postprocessing), checked.nulls
+    )
+    assert set(comparison.measures)
+    for name, node in checked.bug.items():
+        assert instantiate(node).name == name
+    if checked.trainer["accelerator"] == "cpu":
+        assert isinstance(instantiate(checked.trainer), pl.Trainer)
 
 
 SIXTEEN = {

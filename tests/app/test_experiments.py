@@ -29,6 +29,9 @@ QUICK = (
 )
 TINY = ("data.train=12", "data.val=4", "data.test=8", "+model.widths=[4,4,4]", "+model.hidden=[8]")
 
+BUGS = {"spurious": "background", "labels": "labels"}
+RECORDS = {"spurious": "spurious", "labels": "mislabelled"}
+
 
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open() as file:
@@ -59,6 +62,20 @@ def test_birds_and_dogs_in_their_official_layouts(
     scores = rows(tmp_path / "out/scores.csv")
     assert {row["test"] for row in scores} == {test}
     assert {row["method"] for row in scores} == {"grad", "gbp"}
+    conditions = {
+        "spurious": {"gt1", "gt2", "share", "fam"},
+        "labels": {"flipped", "unflipped"},
+    }[test]
+    assert {row["condition"] for row in scores} == conditions
+    for condition in conditions:
+        here = [row for row in scores if row["condition"] == condition]
+        assert {"bug", "control", "null: gaussian"} <= {row["role"] for row in here}
+        assert all(-1 <= float(row["value"]) <= 1 for row in here)
+        for method in ("grad", "gbp"):
+            own = [row for row in here if (row["method"], row["role"]) == (method, "bug")]
+            assert len({row["row"] for row in own}) == len(own) == 4
+    (record, *_) = json.loads((tmp_path / f"out/records/{RECORDS[test]}.json").read_text())
+    assert (record["bug"], bool(record["rows"])) == (BUGS[test], True)
 
 
 def test_the_user_studys_networks(run: Run, tmp_path: Path) -> None:

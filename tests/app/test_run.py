@@ -176,14 +176,27 @@ class TestRuns:
         assert len(list((tmp_path / "store").iterdir())) == 2
 
     @pytest.mark.parametrize(
-        "choice",
+        ("choice", "stages", "lowest"),
         [
-            "model=torchvision model.name=squeezenet1_1 data.size=64 foreign.size=64 bug=reinit",
-            "bug=reinit postprocessing.sign=signed postprocessing.channels=none",
+            (
+                "model=torchvision model.name=squeezenet1_1 data.size=64 foreign.size=64",
+                "classifier.1 features.12.expand3x3",
+                0,
+            ),
+            ("postprocessing.sign=signed postprocessing.channels=none", "fc3 fc2", -1),
         ],
     )
-    def test_other_parts(self, run: Run, choice: str) -> None:
-        assert run("output=out", *choice.split()) == (0, "")
+    def test_other_parts(
+        self, run: Run, tmp_path: Path, choice: str, stages: str, lowest: int
+    ) -> None:
+        """Another network has other layers; signed maps may be each other's opposites."""
+        assert run("output=out", "bug=reinit", *choice.split()) == (0, "")
+        found = [row for row in rows(tmp_path / "out" / "scores.csv") if row["test"] == "reinit"]
+        conditions = list(dict.fromkeys(x["condition"] for x in found if x["role"] == "bug"))
+        assert conditions[:2] == stages.split()
+        values = [float(x["value"]) for x in found if x["similarity"] == "spearman"]
+        assert (min(values) < -0.2) == (lowest < 0)
+        assert max(values) <= 1
 
     def test_a_logger_that_fails_while_training_costs_nothing(
         self, run: Run, tmp_path: Path, monkeypatch: Any
@@ -221,6 +234,29 @@ class TestRuns:
         scores = rows(tmp_path / "out" / "scores-reinit-cut.csv")
         found = {row["condition"] for row in scores if row["role"] == "bug"}
         assert found - {"trained"} == {"fc3", "fc2"}
+
+
+def test_maps_that_are_not_finite_end_a_run_that_is_complete(
+    run: Run, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """All is written, and the exit status and a sentence with method and inputs say it."""
+    from explaindebug.attributions.gradient import Gradient
+
+    original = Gradient.reduce
+
+    def reduce(self: Any, images: Any, result: Any) -> Any:
+        maps = original(self, images, result).clone()
+        maps[0, 0, 0, 0] = float("nan")
+        return maps
+
+    monkeypatch.setattr(Gradient, "reduce", reduce)
+    quick = ("bug=reinit", "bug.reinit.twin=false", "attributions=[grad]", "nulls=[]", "pictures=0")
+    status, said = run("output=out", *quick)
+    assert status == 1
+    assert "not finite" in said
+    assert "grad" in said
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["verdicts"]
 
 
 class TestBadInput:

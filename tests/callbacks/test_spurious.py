@@ -3,10 +3,11 @@
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 from lightning_modules import Module, Network, pictures, trainer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from explaindebug.callbacks import SpuriousSimilarity
@@ -18,7 +19,7 @@ class Masked(Module):
         return F.cross_entropy(self(batch["image"]), batch["label"])
 
 
-def measured(tmp_path: Any, network: Network, **options: Any) -> SpuriousSimilarity:
+def measured(tmp_path: Any, network: nn.Module, **options: Any) -> SpuriousSimilarity:
     images, labels = pictures(12)
     mask = torch.ones(12, 1, 16, 16, dtype=torch.bool)
     mask[..., 11:15, 11:15] = False  # a tag in the corner
@@ -34,6 +35,20 @@ def measured(tmp_path: Any, network: Network, **options: Any) -> SpuriousSimilar
 def column(callback: SpuriousSimilarity, **where: str) -> np.ndarray:
     ((_, found),) = callback.scores.select(**where)
     return found.values
+
+
+class Flat(nn.Module):
+    """A network whose maps are known: of every class, `signal` on the tag, `rest` elsewhere."""
+
+    def __init__(self, signal: float, rest: float) -> None:
+        super().__init__()
+        self.flatten, self.fc = nn.Flatten(), nn.Linear(3 * 16**2, 3)
+        weight = torch.full((16, 16), rest)
+        weight[11:15, 11:15] = signal
+        self.fc.weight.data = weight.expand(3, 3, 16, 16).flatten(1).clone()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.fc(self.flatten(images))
 
 
 def networks(count: int) -> list[Network]:
@@ -58,6 +73,33 @@ def test_false_alarms_compare_a_good_network_with_the_bad_and_with_another_good_
 def test_without_a_good_network_there_is_no_such_comparison(tmp_path: Any) -> None:
     (network,) = networks(1)
     assert "fam" not in measured(tmp_path, network).scores.unique("condition")
+
+
+@pytest.mark.parametrize(("signal", "rest"), [(3.0, 1.0), (1.0, 3.0), (2.0, 0.0)])
+def test_of_a_map_by_hand_share_and_gt1_are_closed_forms(
+    tmp_path: Any, signal: float, rest: float
+) -> None:
+    """The tag has 16 of 256 pixels; the mask of GT-1 is 1 there and 0 elsewhere."""
+    callback = measured(tmp_path, Flat(signal, rest), similarities=["cosine"])
+    share = 16 * signal / (16 * signal + 240 * rest)
+    np.testing.assert_allclose(column(callback, condition="share", role="bug"), share, rtol=1e-5)
+    cosine = 16 * signal / (16 * (16 * signal**2 + 240 * rest**2)) ** 0.5
+    for condition, expected in (("gt1", cosine), ("gt2", cosine)):  # the scene has the same map
+        found = column(callback, condition=condition, role="bug", similarity="cosine")
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_gt1_of_the_signal_itself_is_one_and_of_all_else_is_minus_one(tmp_path: Any) -> None:
+    similarities = ["ssim", "spearman"]
+    there, elsewhere = (
+        measured(tmp_path, Flat(*weights), similarities=similarities)
+        for weights in ((2.0, 0.0), (1.0, 2.0))
+    )
+    for similarity in similarities:
+        found = column(there, condition="gt1", role="bug", similarity=similarity)
+        np.testing.assert_allclose(found, 1, atol=1e-5)
+    found = column(elsewhere, condition="gt1", role="bug", similarity="spearman")
+    np.testing.assert_allclose(found, -1, atol=1e-5)
 
 
 def test_the_order_of_mask_and_normalisation_changes_the_second_ground_truth_alone(
