@@ -1,5 +1,6 @@
 """Errors as one sentence on the console: what is wrong, and what to do."""
 
+import errno
 import re
 from typing import Any
 
@@ -20,15 +21,25 @@ def sentence(error: BaseException) -> str | None:
     if isinstance(error, ExplainDebugError):
         return str(error)
     if isinstance(error, OSError) and error.filename:
-        return (
-            f"{error.filename} can't be used ({error.strerror}). Where it is the output folder, "
-            "name another one with output=..."
-        )
+        return _file(error)
     if isinstance(error, HydraException):
         return _hydra(error)
     if isinstance(error, OmegaConfBaseException):
         return _omegaconf(error)
     return None
+
+
+def _file(error: OSError) -> str:
+    where = "output=... (or store=..., where it is in the store)"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            f"{error.filename} can't be written: the disk is full ({error.strerror}). Free some of "
+            f"it, or name a folder on another disk with {where}; the same command goes on."
+        )
+    return (
+        f"{error.filename} can't be used ({error.strerror}). Where it is the output folder or in "
+        f"it, name another one with {where}."
+    )
 
 
 def _hydra(error: Any) -> str:
