@@ -61,7 +61,7 @@ def copied(source: Path, target: Path) -> None:
     A target with other content, such as half a copy, is replaced.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    if target.is_file() and filecmp.cmp(source, target, shallow=False):
+    if target.is_file() and (target.samefile(source) or filecmp.cmp(source, target, shallow=False)):
         return
     link = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
     try:

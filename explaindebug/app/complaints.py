@@ -2,10 +2,15 @@
 
 import errno
 import re
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Any
 
+from explaindebug.files import size_in_words
 from explaindebug.registry import nearest
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 CONFIG_ROOT = "pkg://explaindebug.configs"
 
 
@@ -22,6 +27,8 @@ def sentence(error: BaseException) -> str | None:
         return str(error)
     if isinstance(error, OSError) and error.filename:
         return _file(error)
+    if isinstance(error, OSError) and error.errno in FULL:
+        return _full_disk(error)
     if isinstance(error, HydraException):
         return _hydra(error)
     if isinstance(error, OmegaConfBaseException):
@@ -29,9 +36,23 @@ def sentence(error: BaseException) -> str | None:
     return None
 
 
+def _full_disk(error: OSError) -> str:
+    """Where the system doesn't name the file: what is left in the places that a run writes into."""
+    places = dict.fromkeys(map(Path, (".", tempfile.gettempdir())))
+    left = ", ".join(
+        f"{place.resolve()} has {size_in_words(shutil.disk_usage(place).free)} left"
+        for place in places
+    )
+    return (
+        f"a disk is full ({error.strerror}): {left}. Free some, or name folders on another disk "
+        "with output=..., store=... and, for temporary files, the variable TMPDIR. The same "
+        "command goes on."
+    )
+
+
 def _file(error: OSError) -> str:
     where = "output=... (or store=..., where it is in the store)"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in FULL:
         return (
             f"{error.filename} can't be written: the disk is full ({error.strerror}). Free some of "
             f"it, or name a folder on another disk with {where}; the same command goes on."
