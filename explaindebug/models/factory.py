@@ -142,9 +142,10 @@ def _construct(
         ours = isinstance(error, TypeError | ValueError | AssertionError)
         if url is None or (ours and not isinstance(error, OSError)):
             raise ConfigError(f"{name} can't be built with {options}: {error}") from error
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DataError(
-            f"the weights of {name} could not be downloaded ({error}). Fetch {url} where there is "
-            "a network, and give the file: weights=path."
+            f"the weights of {name} could not be downloaded or read ({reason}). Fetch {url} where "
+            "there is a network, and give the file: weights=path."
         ) from error
 
 
