@@ -1,10 +1,13 @@
 """Files that are written whole or not at all."""
 
+import filecmp
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
@@ -15,12 +18,18 @@ import numpy as np
 
 from explaindebug.errors import ConfigError
 
+# What `replacing` leaves where a process is killed while it writes.
+PART = re.compile(r"\..+\.[a-z0-9_]{8}\.part")
+
 
 @contextmanager
 def replacing(path: Path | str, *, binary: bool = False) -> Iterator[IO[Any]]:
     """A file that takes the place of `path` when the block ends well; else nothing changes.
 
     The new content lies next to the old one until it is complete, so a cut run leaves the old file.
+
+    Raises:
+        OSError: with the file's name, also where the system gives none (a disk that is full).
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,8 +40,10 @@ def replacing(path: Path | str, *, binary: bool = False) -> Iterator[IO[Any]]:
             yield file
         os.chmod(name, 0o666 & ~_umask())  # mkstemp makes private files, results are to be shared
         os.replace(name, path)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)
         raise
 
 
@@ -66,6 +77,45 @@ def as_json(value: Any) -> Any:
     if isinstance(value, Enum):
         return as_json(value.value)
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def copied(source: Path, target: Path) -> None:
+    """Makes `target` a copy of `source`, by a link where the disk allows one.
+
+    A target with other content, such as half a copy, is replaced.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_file() and (target.samefile(source) or filecmp.cmp(source, target, shallow=False)):
+        return
+    link = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        os.link(source, link)  # no second copy on the disk
+    except OSError:
+        with source.open("rb") as content, replacing(target, binary=True) as file:
+            shutil.copyfileobj(content, file, 1 << 20)
+    else:
+        os.replace(link, target)
+
+
+def remove_parts(folder: Path, pattern: str = "**/.*.part") -> None:
+    """Removes what killed processes left half-written in the folder."""
+    for path in folder.glob(pattern):
+        if PART.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
+
+
+def set_aside(path: Path) -> Path:
+    """Renames a file or folder that can't be used to `<name>.damaged`, which replaces an older one.
+
+    Raises:
+        OSError: where it can't be renamed.
+    """
+    aside = path.with_name(f"{path.name}.damaged")
+    if aside.is_dir() and not aside.is_symlink():
+        shutil.rmtree(aside)
+    else:
+        aside.unlink(missing_ok=True)
+    return path.rename(aside)
 
 
 def writable_folder(path: Path) -> Path:

@@ -4,7 +4,9 @@ import os
 import sys
 from typing import Any
 
-EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
+from explaindebug.app.stopping import stops
+
+EXIT_ERROR = 1
 
 
 def main() -> None:
@@ -12,9 +14,26 @@ def main() -> None:
 
     In a sweep the other jobs go on. With HYDRA_FULL_ERROR=1 errors come with their traceback. Where
     the first argument is `compare`, the others are finished runs (see `explaindebug.app.compare`).
+
+    Ctrl-C and SIGTERM end it with status 130 and 143; it goes on when it is started again.
     """
     if sys.argv[1:2] == ["compare"]:
         return _compare(sys.argv[2:])
+    with stops() as signals:
+        try:
+            failed = _run()
+        except (KeyboardInterrupt, SystemExit) as stop:
+            # Lightning ends a training that is interrupted by `exit(1)`; other exits are not ours.
+            if signals.received is None and isinstance(stop, SystemExit) and stop.code != 1:
+                raise
+            signals.say()
+            sys.exit(signals.status)
+    if failed:
+        sys.exit(EXIT_ERROR)
+
+
+def _run() -> bool:
+    """Whether something failed, which is said by then."""
     import hydra
 
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -43,17 +62,10 @@ def main() -> None:
         hydra.main("pkg://explaindebug.configs", "train", version_base="1.3")(job)()
     except BrokenPipeError:  # `| head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (KeyboardInterrupt, SystemExit) as stop:
-        # Lightning ends a training that is interrupted by `exit(1)`; other exits are not ours.
-        if isinstance(stop, SystemExit) and stop.code != 1:
-            raise
-        print("stopped. The same command with the same output=... goes on here.", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
     except Exception as error:
         _complain(error, full)
         failed = True
-    if failed:
-        sys.exit(EXIT_ERROR)
+    return failed
 
 
 def _compare(arguments: list[str]) -> None:

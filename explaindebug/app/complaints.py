@@ -1,10 +1,16 @@
 """Errors as one sentence on the console: what is wrong, and what to do."""
 
+import errno
 import re
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Any
 
+from explaindebug.files import size_in_words
 from explaindebug.registry import nearest
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 CONFIG_ROOT = "pkg://explaindebug.configs"
 
 
@@ -20,15 +26,41 @@ def sentence(error: BaseException) -> str | None:
     if isinstance(error, ExplainDebugError):
         return str(error)
     if isinstance(error, OSError) and error.filename:
-        return (
-            f"{error.filename} can't be used ({error.strerror}). Where it is the output folder, "
-            "name another one with output=..."
-        )
+        return _file(error)
+    if isinstance(error, OSError) and error.errno in FULL:
+        return _full_disk(error)
     if isinstance(error, HydraException):
         return _hydra(error)
     if isinstance(error, OmegaConfBaseException):
         return _omegaconf(error)
     return None
+
+
+def _full_disk(error: OSError) -> str:
+    """Where the system doesn't name the file: what is left in the places that a run writes into."""
+    places = dict.fromkeys(map(Path, (".", tempfile.gettempdir())))
+    left = ", ".join(
+        f"{place.resolve()} has {size_in_words(shutil.disk_usage(place).free)} left"
+        for place in places
+    )
+    return (
+        f"a disk is full ({error.strerror}): {left}. Free some, or name folders on another disk "
+        "with output=..., store=... and, for temporary files, the variable TMPDIR. The same "
+        "command goes on."
+    )
+
+
+def _file(error: OSError) -> str:
+    where = "output=... (or store=..., where it is in the store)"
+    if error.errno in FULL:
+        return (
+            f"{error.filename} can't be written: the disk is full ({error.strerror}). Free some of "
+            f"it, or name a folder on another disk with {where}; the same command goes on."
+        )
+    return (
+        f"{error.filename} can't be used ({error.strerror}). Where it is the output folder or in "
+        f"it, name another one with {where}."
+    )
 
 
 def _hydra(error: Any) -> str:

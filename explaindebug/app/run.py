@@ -19,6 +19,7 @@ from explaindebug import __version__, followup
 from explaindebug.app.beside import named, put_beside
 from explaindebug.app.bugtests import BugTest
 from explaindebug.app.environment import versions
+from explaindebug.app.locks import RUNNING, alone_in
 from explaindebug.app.progress import Bar, console, say
 from explaindebug.app.settings import Settings, settings
 from explaindebug.app.tables import log_tables
@@ -29,7 +30,14 @@ from explaindebug.console_detectors import print_detectors
 from explaindebug.console_questions import print_questions
 from explaindebug.detectors import write_detectors
 from explaindebug.errors import AttributionError, ConfigError
-from explaindebug.files import as_json, check_space, writable_folder, write_json
+from explaindebug.files import (
+    as_json,
+    check_space,
+    remove_parts,
+    writable_folder,
+    write_atomically,
+    write_json,
+)
 from explaindebug.missing import sentences
 from explaindebug.report import write_report
 from explaindebug.results import RunResult, TestResult
@@ -39,13 +47,17 @@ from explaindebug.summaries import write_summary
 from explaindebug.verdicts import Verdict, verdicts
 from explaindebug.wording import listed
 
+NOTE = "run.json"  # what makes a folder a run's
+
 
 def run(config: DictConfig) -> RunResult:
     """Train what is needed, run the debugging tests, and write everything into the output folder.
 
     All that can be wrong with the configuration and the data is found before anything is trained.
     """
-    return carried_out(*prepared(config, Path(HydraConfig.get().runtime.output_dir)))
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    with alone_in(folder):
+        return carried_out(*prepared(config, folder))
 
 
 def prepared(config: DictConfig, folder: Path) -> tuple[Workbench, list[BugTest], DictConfig]:
@@ -72,8 +84,8 @@ def carried_out(
     start = time.perf_counter()
     checked, folder = bench.settings, bench.folder
     methods = {key: method.label for key, method in Plan(checked.attributions).methods.items()}
-    write_json(folder / "run.json", note(checked, typed))
-    OmegaConf.save(config, folder / "config.yaml", resolve=True)
+    write_json(folder / NOTE, note(checked, typed))
+    write_atomically(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
     bench.loggers = bench.start_loggers(folder.name)
     bench.train(list(dict.fromkeys(w for test in tests for w in test.networks())))
     results = measured(bench, tests)
@@ -87,10 +99,12 @@ def carried_out(
 def claim(folder: Path, checked: Settings) -> Path:
     """The output folder, where it may be ours: new, or that of the same run, cut before.
 
+    What that one left half-written is removed.
+
     Raises:
         ConfigError: where it can't be written, or holds something else.
     """
-    found = folder / "run.json"
+    found = folder / NOTE
     if found.is_file():
         before = read_note(found)
         if others := _others(before.get("settings") or {}, note(checked, "")["settings"]):
@@ -99,12 +113,19 @@ def claim(folder: Path, checked: Settings) -> Path:
                 f"other settings: {listed(others, 6)}. Give this one a folder of its own with "
                 "output=..., or remove that one."
             )
-    elif folder.is_dir() and any(folder.iterdir()):
+    elif folder.is_dir() and not _fresh(folder):
         raise ConfigError(
             f"{folder} is not empty and holds no run of explaindebug, so nothing is written into "
             "it. Give an empty or a new folder with output=..."
         )
-    return writable_folder(folder)
+    remove_parts(writable_folder(folder))
+    return folder
+
+
+def _fresh(folder: Path) -> bool:
+    """Whether there is nothing in the folder but what a run has before its note is written."""
+    remove_parts(folder, f".{NOTE}.*.part")
+    return all(path.name == RUNNING for path in folder.iterdir())
 
 
 def _others(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

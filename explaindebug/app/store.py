@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from filelock import FileLock, Timeout
+import numpy as np
 from torch import nn
 
 from explaindebug._lightning import pl
+from explaindebug.app.checkpoints import digest, read_checkpoint
 from explaindebug.app.classifier import Classifier
+from explaindebug.app.locks import locked
 from explaindebug.app.progress import say
 from explaindebug.callbacks.keys import log_key
-from explaindebug.errors import ConfigError
-from explaindebug.files import writable_folder, write_json
+from explaindebug.errors import ConfigError, DataError
+from explaindebug.files import remove_parts, set_aside, writable_folder, write_json
+
+COURSE = 2  # the way in which networks are trained; those of another are not found in the store
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Recipe:
     @property
     def key(self) -> str:
         """A short name of the identity."""
-        identity = [self.seed, dict(self.model), dict(self.training), self.data]
+        identity = [COURSE, self.seed, dict(self.model), dict(self.training), self.data]
         text = json.dumps(identity, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -62,9 +65,13 @@ class Store:
         self.folder = writable_folder(folder)
 
     def has(self, recipe: Recipe) -> bool:
-        """Whether the recipe's training is finished."""
-        folder = self.folder / recipe.key
-        return (folder / "done.json").is_file() and (folder / recipe.kept).is_file()
+        """Whether the recipe's training is finished, and its weights are those that it ended with.
+
+        Raises:
+            PermissionError: where they may not be read.
+        """
+        done, kept = self._done(recipe), self.folder / recipe.key / recipe.kept
+        return done is not None and kept.is_file() and digest(kept) == done["sha256"]
 
     @contextmanager
     def turn(self, recipe: Recipe) -> Iterator[None]:
@@ -73,18 +80,13 @@ class Store:
         The lock goes with the process that holds it, however that ends. Where the file system has
         none, that is said, and the block is entered all the same.
         """
-        lock = FileLock(writable_folder(self.folder / recipe.key) / "lock")
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            say(f"  another run trains it at the moment, in {self.folder / recipe.key}: waiting")
-            lock.acquire()
-        except (NotImplementedError, OSError) as error:
-            say(f"  {self.folder} has no locks ({error}): let no other run use it at the same time")
-        try:
+        folder = writable_folder(self.folder / recipe.key)
+
+        def wait() -> None:
+            say(f"  another run trains it at the moment, in {folder}: waiting")
+
+        with locked(folder / "lock", wait):
             yield
-        finally:
-            lock.release()
 
     def fit(
         self,
@@ -95,8 +97,14 @@ class Store:
     ) -> None:
         """Train the network, or go on where that was cut; `recipe.kept` says what is kept.
 
+        Going on ends with the weights that an uncut training has. What can't be gone on from is
+        set aside, which is said, and the training starts from its beginning.
+
         `trainer` makes a Trainer from the extra callbacks that it is given. Several processes may
         do this together.
+
+        Raises:
+            ConfigError: where the trainer leaves no weights to keep.
         """
         folder = writable_folder(self.folder / recipe.key)
         pl.seed_everything(recipe.seed, workers=True, verbose=False)
@@ -106,7 +114,12 @@ class Store:
         last = folder / "last.ckpt"
         module.train()
         runner = trainer(callbacks=_callbacks(recipe, folder))
-        runner.fit(module, datamodule=data, ckpt_path=str(last) if last.is_file() else None)
+        # Each process finds out by itself; what the first one clears away, the others don't use.
+        damaged = self._damaged(recipe)
+        whole = last.is_file() and not damaged
+        if runner.is_global_zero:
+            self._clear(recipe, damaged)
+        runner.fit(module, datamodule=data, ckpt_path=str(last) if whole else None)
         seconds = time.perf_counter() - start
         if not (folder / recipe.kept).is_file():
             raise ConfigError(
@@ -116,28 +129,133 @@ class Store:
             )
         if runner.is_global_zero:
             write_json(folder / "recipe.json", {**recipe.__dict__, "key": recipe.key})
-            done = {"seconds": round(seconds, 2), "epochs": module.current_epoch}
+            done = {
+                "seconds": round(seconds, 2),
+                "epochs": module.current_epoch,
+                "sha256": digest(folder / recipe.kept),
+            }
             write_json(folder / "done.json", done)
             if recipe.kept != last.name:
                 last.unlink(missing_ok=True)
 
-    def load(self, recipe: Recipe, network: nn.Module, *, reused: bool) -> Trained:
-        """The network, freshly built, with the weights of its finished training."""
+    def _done(self, recipe: Recipe) -> dict[str, Any] | None:
+        """What `done.json` says; None where there is none, or it can't be used."""
+        try:
+            found = json.loads((self.folder / recipe.key / "done.json").read_text("utf-8"))
+            return {"epochs": None, "sha256": None, **found, "seconds": float(found["seconds"])}
+        except PermissionError:
+            raise
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def _damaged(self, recipe: Recipe) -> dict[Path, str]:
+        """Files of the training that can't be used, and why."""
         folder = self.folder / recipe.key
+        note, last, kept = (folder / name for name in ("done.json", "last.ckpt", recipe.kept))
+        found = {}
+        states = {}
+        for path in {last, kept}:
+            try:
+                states[path] = _own_state(path, recipe)
+            except FileNotFoundError:
+                pass
+            except DataError as error:
+                found[path] = str(error)
+        done = self._done(recipe)
+        if done is None and note.exists():
+            found[note] = f"{note} can't be read as the note of a finished training."
+        if done is not None and kept in states and digest(kept) != done["sha256"]:
+            found[kept] = f"{kept} is not what the training ended with."
+        if last in states and kept not in states and _has_best(states[last]):
+            found.setdefault(last, f"{last} can't be gone on from: {kept.name} can't be used.")
+        return found
+
+    def _clear(self, recipe: Recipe, damaged: Mapping[Path, str]) -> None:
+        """Leaves only what a training can go on from."""
+        folder = self.folder / recipe.key
+        for path, why in damaged.items():
+            say(f"  {why} It is set aside as {set_aside(path).name}, and trained again.")
+        remove_parts(folder)
+        (folder / "done.json").unlink(missing_ok=True)
+
+    def load(self, recipe: Recipe, network: nn.Module, *, reused: bool) -> Trained:
+        """The network, freshly built, with the weights of its finished training.
+
+        Raises:
+            DataError: where it is not finished, or its files are damaged.
+        """
         module = Classifier(network, name=recipe.name)
-        checkpoint = folder / recipe.kept
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        module.load_state_dict(state["state_dict"])
-        done = json.loads((folder / "done.json").read_text())
-        seconds, epochs = float(done["seconds"]), done.get("epochs")
-        return Trained(module.network.eval(), checkpoint, seconds, epochs, reused)
+        checkpoint = self.folder / recipe.key / recipe.kept
+        done = self._done(recipe)
+        if done is None:
+            raise DataError(f"{checkpoint.parent} holds no finished training of {recipe.name!r}.")
+        module.load_state_dict(read_checkpoint(checkpoint)["state_dict"])
+        return Trained(module.network.eval(), checkpoint, done["seconds"], done["epochs"], reused)
+
+
+def _own_state(path: Path, recipe: Recipe) -> dict[str, Any]:
+    """A checkpoint of this training.
+
+    Raises:
+        FileNotFoundError: where there is none.
+        DataError: where it can't be read, or is that of another training.
+    """
+    if not path.exists() and not path.is_symlink():
+        raise FileNotFoundError(path)
+    state = read_checkpoint(path)
+    if state.get("recipe") != recipe.key:
+        raise DataError(f"{path} is not of this training.")
+    return state
+
+
+def _has_best(state: Mapping[str, Any]) -> bool:
+    """Whether, when this state was kept, there was a best one already."""
+    callbacks = state.get("callbacks", {}).values()
+    return any(one.get("monitor") and one.get("best_k_models") for one in callbacks)
+
+
+class _Course(pl.Callback):
+    """What makes a training that was cut end like one that was not.
+
+    All that is random in an epoch follows from the recipe's seed and the epoch's number, whatever
+    was drawn before; and a checkpoint says of which training it is.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Processes that train together draw different numbers."""
+        which = [self.recipe.seed, trainer.current_epoch, trainer.global_rank]
+        seed = int(np.random.SeedSequence(which).generate_state(1)[0])
+        pl.seed_everything(seed, workers=True, verbose=False)
+        generator = getattr(trainer.train_dataloader, "generator", None)
+        if generator is not None:  # of the seeds of a loader's workers
+            generator.manual_seed(seed)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """The recipe's key goes into it."""
+        checkpoint["recipe"] = self.recipe.key
 
 
 class _Kept(pl.callbacks.ModelCheckpoint):
-    """One checkpoint of a name, the last or that of the lowest loss; the folder may be moved."""
+    """One checkpoint of a name, the last or that of the lowest loss; the folder may be moved.
+
+    The last is that of an epoch's end, whenever validations are: nothing else can be gone on from
+    without seeing some pictures twice.
+    """
 
     def __init__(self, folder: Path, name: str, loss: str | None = None) -> None:
-        super().__init__(folder, name, loss, save_top_k=1, enable_version_counter=False)
+        super().__init__(
+            folder,
+            name,
+            loss,
+            save_top_k=1,
+            enable_version_counter=False,
+            save_on_train_epoch_end=True if loss is None else None,
+        )
         self.path = str(folder / f"{name}.ckpt")
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -161,9 +279,9 @@ def _callbacks(recipe: Recipe, folder: Path) -> list[pl.Callback]:
 
     The last comes last: so it knows of the others when the training is gone on with from it.
     """
-    patience = recipe.training.get("patience")
+    course, patience = _Course(recipe), recipe.training.get("patience")
     if not patience:
-        return [_Kept(folder, "last")]
+        return [course, _Kept(folder, "last")]
     loss = log_key(recipe.name, "val_loss")
     stop = _Patience(loss, patience=patience, check_finite=False, strict=False)
-    return [stop, _Kept(folder, "best", loss), _Kept(folder, "last")]
+    return [course, stop, _Kept(folder, "best", loss), _Kept(folder, "last")]

@@ -16,6 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from explaindebug.app.complaints import sentence
+from explaindebug.app.locks import alone_in
 from explaindebug.app.progress import console, say
 from explaindebug.app.run import carried_out, claim, command, prepared, run
 from explaindebug.app.settings import settings
@@ -65,10 +66,12 @@ def start(config: DictConfig) -> None:
         run(config)
         return
     hydra = HydraConfig.get()
-    parts = composed(config, list(hydra.overrides.task), Path(hydra.runtime.output_dir))
-    check(parts)
-    failed = run_all(parts)
-    conclude(parts, Path(hydra.runtime.output_dir))
+    folder = Path(hydra.runtime.output_dir)
+    parts = composed(config, list(hydra.overrides.task), folder)
+    with alone_in(folder):
+        check(parts)
+        failed = run_all(parts)
+        conclude(parts, folder)
     if failed:
         raise ConfigError(f"not all could be run. {listed(failed)}")
 
@@ -199,7 +202,8 @@ def run_all(parts: Sequence[Part]) -> dict[str, str]:
             continue
         say(f"\n[bold]{part.name}[/bold], experiment {k + 1} of {len(parts)}")
         try:
-            carried_out(*prepared(part.config, part.folder), typed=part.typed)
+            with alone_in(part.folder):
+                carried_out(*prepared(part.config, part.folder), typed=part.typed)
         except PROBLEMS as error:
             failed[part.name] = told(error)
             say(f"{part.name} ended: {failed[part.name]}")

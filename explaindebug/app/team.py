@@ -32,7 +32,7 @@ LONG = 60.0  # s, after which a process that has nothing more to do is ended
 class Failure:
     """Why a process failed."""
 
-    error: ExplainDebugError | None  # where it is one for people
+    error: ExplainDebugError | OSError | None  # where it is one for people
     text: str
 
 
@@ -107,6 +107,8 @@ class Team:
     def _obituary(self, rank: int) -> str:
         process = self._processes[rank]
         process.join(LATER)
+        if process.exitcode == -signal.SIGTERM:
+            time.sleep(1)  # Slurm sends it to all processes of a step: ours has its own sentence
         what = f"{process.name} of the {len(self._processes)} that train together ended"
         if (process.exitcode or 0) >= 0:
             return f"{what} before it began, with status {process.exitcode}: see what it printed."
@@ -140,7 +142,8 @@ def _member(
     pipe: "connection.Connection[Any, Any]",
 ) -> None:
     """What each process does: tasks, until there are no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that started us is interrupted, too
+    for name in {"SIGINT", "SIGUSR1"} & set(dir(signal)):  # Windows has only the first
+        signal.signal(getattr(signal, name), signal.SIG_IGN)  # the one that started us hears it too
     threading.Thread(target=_end_with_parent, daemon=True).start()
     here = {"LOCAL_RANK": rank, "NODE_RANK": 0, "WORLD_SIZE": size, "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in here.items()}, MASTER_ADDR="127.0.0.1")
@@ -152,7 +155,7 @@ def _member(
         while (task := pipe.recv()) is not None:
             pipe.send((work(task), None))
     except BaseException as error:  # Lightning makes a SystemExit of some
-        ours = error if isinstance(error, ExplainDebugError) else None
+        ours = error if isinstance(error, ExplainDebugError | OSError) else None
         pipe.send((None, Failure(ours, f"process {rank}:\n{traceback.format_exc()}")))
         os._exit(1)  # a proper end would wait for processes that wait for this one
 

@@ -1,11 +1,14 @@
 """Lightning trainers, as quiet as the console needs them."""
 
 import logging
+import signal
+import threading
 import warnings
 from importlib import import_module
 from typing import Any
 
 from explaindebug._lightning import pl
+from explaindebug.app.checkpoints import WholeFiles
 from explaindebug.errors import MeasurementWarning
 
 LightningEnvironment: Any = import_module(
@@ -33,6 +36,24 @@ class Bar(pl.callbacks.RichProgressBar):
         return {name: x for name, x in super().get_metrics(*args).items() if name != "v_num"}
 
 
+class OwnSignals(pl.Callback):
+    """The process's own handler of SIGTERM stays while Lightning is at work.
+
+    Lightning's would end a training as if it were complete, and wait for the end of a test; and it
+    would end jobs of submitit's, which are to go on until they are put into the queue again.
+    """
+
+    def __init__(self) -> None:
+        self.handler = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """By now Lightning has set its own."""
+        if threading.current_thread() is threading.main_thread() and self.handler is not None:
+            signal.signal(signal.SIGTERM, self.handler)
+
+    on_test_start = on_train_start
+
+
 def trainer(
     *,
     max_epochs: int,
@@ -46,13 +67,14 @@ def trainer(
 
     A scheduler's variables don't decide how many processes train: a job may be one of them.
     """
-    options.setdefault("plugins", [LightningEnvironment()])
+    options["plugins"] = [*(options.get("plugins") or [LightningEnvironment()]), WholeFiles()]
     options.setdefault("enable_model_summary", False)
     options.setdefault("num_sanity_val_steps", 0)
     options.setdefault("log_every_n_steps", 10)
     quiet()
+    options["callbacks"] = [OwnSignals(), *(options.get("callbacks") or ())]
     if enable_progress_bar:
-        options["callbacks"] = [*(options.get("callbacks") or ()), Bar(leave=False)]
+        options["callbacks"].append(Bar(leave=False))
     return pl.Trainer(
         max_epochs=max_epochs,
         accelerator=accelerator,

@@ -1,8 +1,6 @@
 """What all debugging tests of a run share: data, trained networks, and a place to measure."""
 
-import os
 import shlex
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -22,7 +20,7 @@ from explaindebug.app.progress import Bar, counting, say
 from explaindebug.app.settings import Settings
 from explaindebug.app.store import Recipe, Store, Trained
 from explaindebug.app.team import Team
-from explaindebug.app.training import LightningEnvironment, quiet, trainer
+from explaindebug.app.training import LightningEnvironment, OwnSignals, quiet, trainer
 from explaindebug.attributions.plan import Plan
 from explaindebug.bugs.databug import DataBug
 from explaindebug.callbacks import AttributionCallback
@@ -30,7 +28,7 @@ from explaindebug.comparisons import Comparison
 from explaindebug.data import ImageSet
 from explaindebug.data.imageset import Labels
 from explaindebug.errors import ConfigError, DataError, UnsupportedModelError
-from explaindebug.files import write_json
+from explaindebug.files import copied, write_json
 from explaindebug.postprocessing import PostProcessing
 from explaindebug.watching import watch
 
@@ -228,7 +226,7 @@ class Workbench:
             **options,
             plugins=[LightningEnvironment()],
             logger=list(self.loggers) or False,
-            callbacks=[callback],
+            callbacks=[OwnSignals(), callback],
             default_root_dir=self.folder,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -400,14 +398,8 @@ class Workbench:
     def _copy(self, wanted: Wanted, done: Trained) -> None:
         """The checkpoint into the run's folder, so that everything of a run is there."""
         assert done.checkpoint is not None
-        target = self.folder / "checkpoints" / f"{wanted.name.replace(' ', '-')}.ckpt"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            return
-        try:
-            os.link(done.checkpoint, target)  # no second copy on the disk
-        except OSError:
-            shutil.copyfile(done.checkpoint, target)
+        name = f"{wanted.name.replace(' ', '-')}.ckpt"
+        copied(done.checkpoint, self.folder / "checkpoints" / name)
 
 
 @dataclass(frozen=True)

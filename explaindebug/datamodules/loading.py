@@ -106,19 +106,31 @@ def augmented(images: ImageSet, augment: Augment) -> Dataset[Sample]:
     return Augmented(images, shift, TURN if augment == "flip_turn" else 0)
 
 
+class Loader(DataLoader[Any]):
+    """A `DataLoader` that begins a pass with its first batch, and not when an iterator is made.
+
+    Lightning makes one before it says which epoch it is, and workers would begin at once: a
+    continued training then repeats the order of the first epoch.
+    """
+
+    def __iter__(self) -> Any:
+        yield from super().__iter__()
+
+
 def loader(
     data: Dataset[Any], *, batch_size: int, workers: int = 0, seed: int = 0, shuffle: bool = False
 ) -> DataLoader[Any]:
     """Stacked batches; neither making nor iterating it moves the global random state.
 
-    Workers get their seeds from a private generator.
+    Workers get their seeds from a private generator. Those that shuffle are started for each pass:
+    ones that stay would keep the random state of the pass before, which a continued run lacks.
     """
-    return DataLoader(
+    return Loader(
         data,
         batch_size=batch_size,
         sampler=EpochShuffle(data, seed) if shuffle else None,
         num_workers=workers,
-        persistent_workers=workers > 0,
+        persistent_workers=workers > 0 and not shuffle,
         collate_fn=collate,
         generator=torch.Generator().manual_seed(seed),
     )

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from explaindebug.errors import ConfigError, DataError, ExplainDebugError
 from explaindebug.models.bvd_cnn import BVDCNN
 from explaindebug.models.heads import find_head, replace_head
-from explaindebug.models.weights import is_file, load_weights, own_part, read_weights
+from explaindebug.models.weights import is_file, load_weights, own_part, read_weights, tensors_only
 from explaindebug.registry import nearest
 
 AUXILIARY = ("AuxLogits", "aux1", "aux2")  # second heads of Inception v3 and GoogLeNet
@@ -133,7 +133,8 @@ def _construct(
 ) -> nn.Module:
     """`build(**options)`, its complaints as sentences; `url` is where its weights come from."""
     try:
-        return build(**options)
+        with tensors_only():
+            return build(**options)
     except ExplainDebugError:
         raise
     except Exception as error:
@@ -141,9 +142,10 @@ def _construct(
         ours = isinstance(error, TypeError | ValueError | AssertionError)
         if url is None or (ours and not isinstance(error, OSError)):
             raise ConfigError(f"{name} can't be built with {options}: {error}") from error
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DataError(
-            f"the weights of {name} could not be downloaded ({error}). Fetch {url} where there is "
-            "a network, and give the file: weights=path."
+            f"the weights of {name} could not be downloaded or read ({reason}). Fetch {url} where "
+            "there is a network, and give the file: weights=path."
         ) from error
 
 

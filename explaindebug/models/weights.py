@@ -1,6 +1,8 @@
 """Weights from files, checked against the model that is to take them."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 
 from explaindebug.errors import ConfigError, DataError
 
+TENSORS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # torch's own variable
 SUFFIXES = (".pt", ".pth", ".th", ".ckpt", ".bin", ".safetensors")
 WRAPPERS = ("state_dict", "model_state_dict", "model")  # keys that hold a state dict in the wild
 
@@ -41,6 +44,23 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise DataError(f"{path}: {name} holds NaN or infinite values. The training diverged?")
     return state
+
+
+@contextmanager
+def tensors_only() -> Iterator[None]:
+    """Inside, torch runs no code from files, also where a library asks it to.
+
+    torchvision does, for weights that it once downloaded and whose digest it looks at no more.
+    """
+    before = os.environ.get(TENSORS_ONLY)
+    os.environ[TENSORS_ONLY] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[TENSORS_ONLY]
+        else:
+            os.environ[TENSORS_ONLY] = before
 
 
 def load_weights(model: nn.Module, state: Mapping[str, Tensor], source: str | Path) -> None:

@@ -151,9 +151,16 @@ class TestRuns:
         monkeypatch.setattr(store.pl.Trainer, "fit", fit)
         assert run("output=out", "bug=reinit", "trainer.max_epochs=3")[0] != 0
         assert not (tmp_path / "out" / "report.html").exists()
+        copies = tmp_path / "out" / "checkpoints"
+        copies.mkdir()
+        (copies / "clean.ckpt").write_bytes(b"half a checkpoint")
         assert run("output=out", "bug=reinit", "trainer.max_epochs=3")[0] == 0
         assert seen[1] is not None
         assert (tmp_path / "out" / "report.html").exists()
+        kept = [path.read_bytes() for path in (tmp_path / "store").glob("*/last.ckpt")]
+        assert (copies / "clean.ckpt").read_bytes() in kept
+        assert not [path for path in tmp_path.rglob(".*") if path.name != ".running"]
+        assert not (tmp_path / "out" / ".running").exists()
 
     def test_a_logger_that_cannot_start_does_not_cost_the_run(
         self, run: Run, tmp_path: Path, monkeypatch: Any

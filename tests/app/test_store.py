@@ -23,7 +23,7 @@ from explaindebug.errors import ConfigError
 from explaindebug.models import BVDCNN
 
 SCRIPT = """
-import sys, time
+import hashlib, json, sys, time
 from pathlib import Path
 import torch
 from explaindebug.app.store import Store, Recipe
@@ -37,7 +37,8 @@ with store.turn(recipe):
         while not enough.exists():
             time.sleep(0.05)
         (store.folder / recipe.key / "last.ckpt").write_text("weights")
-        (store.folder / recipe.key / "done.json").write_text("{}")
+        done = {"seconds": 0, "sha256": hashlib.sha256(b"weights").hexdigest()}
+        (store.folder / recipe.key / "done.json").write_text(json.dumps(done))
         print("made")
 """
 
@@ -88,12 +89,12 @@ def test_a_run_that_is_killed_holds_nobody_up(tmp_path: Path) -> None:
 def test_a_file_system_without_locks_is_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from explaindebug.app import store
+    from explaindebug.app import locks
 
     def none(*_: object, **__: object) -> None:
         raise NotImplementedError("no flock")
 
-    monkeypatch.setattr(store.FileLock, "acquire", none)
+    monkeypatch.setattr(locks.FileLock, "acquire", none)
     with Store(tmp_path).turn(Recipe("clean", 0, {}, {}, "data")):
         pass
     assert "let no other run use it" in capsys.readouterr().out

@@ -3,6 +3,7 @@ import re
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -234,3 +235,30 @@ def test_timm_models_with_and_without_weights(tmp_path):
 def test_the_head_of_a_model_without_layers_is_refused():
     with pytest.raises(TypeError, match=r"Flatten has no nn\.Linear"):
         find_head(nn.Flatten())
+
+
+class _Runs:
+    """What makes a file where it is unpickled without care."""
+
+    def __init__(self, made: Path) -> None:
+        self.made = made
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.made,)
+
+
+def test_no_code_is_run_from_weights_that_were_downloaded_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Torchvision compares a file's digest only when it downloads it."""
+    from torchvision.models import SqueezeNet1_1_Weights
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.delenv("TORCH_FORCE_WEIGHTS_ONLY_LOAD", raising=False)
+    cached = tmp_path / "hub" / "checkpoints" / SqueezeNet1_1_Weights.DEFAULT.url.rpartition("/")[2]
+    cached.parent.mkdir(parents=True)
+    torch.save(_Runs(tmp_path / "ran"), cached)
+    with pytest.raises(DataError, match="squeezenet1_1"):
+        create_model("squeezenet1_1", weights="IMAGENET1K_V1")
+    assert not (tmp_path / "ran").exists()
+    assert "TORCH_FORCE_WEIGHTS_ONLY_LOAD" not in os.environ
