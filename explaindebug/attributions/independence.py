@@ -48,8 +48,9 @@ def _in_company(model: nn.Module, image: Tensor) -> Tensor:
 def _difference(found: Tensor, expected: Tensor) -> float:
     """The largest one, as a share of the largest value; 0 for NaN and infinities alike."""
     same = (found == expected) | (found.isnan() & expected.isnan())
-    gap = (found - expected).abs().masked_fill(same, 0)
-    return float((gap / expected.abs().max().clamp(min=1e-30)).nan_to_num(nan=torch.inf).max())
+    gap = (found - expected).abs().masked_fill(same, 0).nan_to_num(nan=torch.inf)
+    size = expected.nan_to_num(posinf=0, neginf=0).abs().max().clamp(min=1e-30)
+    return float((gap / size).max())
 
 
 def _is_rounding(model: nn.Module, image: Tensor, difference: float) -> bool:
@@ -68,15 +69,15 @@ def _error(model: nn.Module, image: Tensor, difference: float) -> UnsupportedMod
         where = _culprit(model, image, _alone)
         return UnsupportedModelError(
             f"{where} gives other outputs for the same image each time (the logits of {name} "
-            f"differ by {100 * random:.2g} % of the largest): it draws random numbers in eval mode, or "
-            "keeps something from one call to the next. Make it obey eval mode, as in "
+            f"differ by {100 * random:.2g} % of the largest): it draws random numbers in eval "
+            "mode, or keeps something from one call to the next. Make it obey eval mode, as in "
             "F.dropout(x, training=self.training)."
         )
     where = _culprit(model, image, _in_company)
     return UnsupportedModelError(
         f"{where} mixes the images of a batch: next to another image, an image gets other logits "
-        f"of {name} (by {100 * difference:.2g} % of the largest), but a map must depend on its image "
-        "alone. BatchNorm needs running statistics (track_running_stats=True) and eval mode; "
+        f"of {name} (by {100 * difference:.2g} % of the largest), but a map must depend on its "
+        "image alone. BatchNorm needs running statistics (track_running_stats=True) and eval mode; "
         "GroupNorm needs none."
     )
 

@@ -63,13 +63,15 @@ class Inspection(TorchFunctionMode):
         if func in _BLIND:
             return func(*args, **kwargs)
         given = list(_tensors((args, kwargs)))
-        for x in given:
-            self._note(x)
-        hidden = [x for x in given if self._is_hidden(x)]
-        known = bool(hidden) or any(x.requires_grad for x in given)
+        with torch._C.DisableTorchFunction():  # what is looked at here is not for the tape
+            for x in given:
+                self._note(x)
+            hidden = [x for x in given if self._is_hidden(x)]
+            known = bool(hidden) or any(x.requires_grad for x in given)
         output = func(*args, **kwargs)
         if known:
-            self._look(hidden, args[:1] if output is None else output)  # None: y[mask] = 0
+            with torch._C.DisableTorchFunction():
+                self._look(hidden, args[:1] if output is None else output)  # None: y[mask] = 0
         return output
 
     def unexplained(self, graph: Graph) -> Collection[Node]:

@@ -84,7 +84,7 @@ class Op:
                 "the forward pass. Use an out-of-place operation there (y = y + x, not y[:] = x)."
             )
 
-    def verify(self) -> None:  # noqa: B027
+    def verify(self) -> None:
         """Raises UnsupportedModelError where a view of the operation doesn't give its output."""
 
     def own(self, address: int) -> None:

@@ -22,7 +22,7 @@ from explaindebug.attributions.jobs import Maps, Meter, Progress, jobs_of
 from explaindebug.attributions.method import Method
 from explaindebug.attributions.options import at_least
 from explaindebug.attributions.workers import intra_op_threads, run_jobs
-from explaindebug.errors import UnsupportedModelError
+from explaindebug.errors import MapWarning, UnsupportedModelError
 from explaindebug.watching import watch
 
 NAMED = 8  # inputs that a warning names
@@ -69,7 +69,7 @@ def attribute(
         AttributionError: where a method fails, or an image has nothing that could be switched off.
 
     Warns:
-        UserWarning: for maps that are not finite or all zero.
+        MapWarning: for maps that are not finite or all zero.
     """
     plan = Plan(methods, references=references is not None)
     check_images(images)
@@ -80,7 +80,7 @@ def attribute(
             raise UnsupportedModelError("\n".join(map(str, refusals.values())))
         maps = plan(private, images, targets, chunk=chunk, workers=workers, progress=progress)
     for sentence in _complaints(maps):
-        warnings.warn(sentence, stacklevel=2)
+        warnings.warn(sentence, MapWarning, stacklevel=2)
     return maps
 
 

@@ -192,15 +192,14 @@ def _is_understood(op: Linear, output: Tensor) -> bool:
 
     By numbers and on one input alone: a function is known by its name only.
     """
-    one = copy.copy(op)
-    x, y = op.inputs[0][:1].detach(), output[:1].detach()
+    one, x, y = copy.copy(op), op.inputs[0][:1].detach(), output[:1].detach()
     one.inputs = (x,)
-    if not agree(one.run(x), y):
-        return False
-    signal = y.abs()  # <W x, signal> = <x, W^T signal>; no sums that cancel on the right side
-    forth = (one.apply(x, op.weight) * signal).sum()
-    back = (x * one.adjoint(signal, op.weight)).sum()
-    return bool((forth - back).abs() <= 1e-3 * (y.abs() * signal).sum() + 1e-30)
+    with torch._C.DisableTorchFunction():  # these are no calls of the network's
+        if not agree(one.run(x), y):
+            return False
+        forth = (one.apply(x, op.weight) * y).sum()  # <W x, y> = <x, W^T y>
+        back = (x * one.adjoint(y, op.weight)).sum()
+        return bool((forth - back).abs() <= 1e-3 * y.square().sum() + 1e-30)
 
 
 def _is_checkpointed() -> bool:

@@ -84,7 +84,7 @@ def test_quantised_layers_let_no_gradient_through(images: Tensor) -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(400, 3))
     quantised = torch.ao.quantization.quantize_dynamic(network, {nn.Linear}, torch.qint8)
     for method in ("grad", "sgrad", "gbp"):
-        with pytest.raises(UnsupportedModelError, match="no gradient leads from .*quantised"):
+        with pytest.raises(UnsupportedModelError, match=r"no gradient leads from .*quantised"):
             attribute(quantised, images, 0, method)
 
 
