@@ -53,7 +53,6 @@ def passed(images: Tensor, methods: Any, **how: Any) -> list[int]:
     return Counting.seen[2:]
 
 
-@pytest.mark.filterwarnings("ignore::explaindebug.errors.MapWarning")  # GBP stops all signals
 def test_together_every_map_is_what_it_is_alone(network: nn.Module, images: Tensor) -> None:
     together = attribute(network, images, methods=FAMILY)
     assert list(together) == FAMILY
@@ -140,7 +139,6 @@ def test_one_target_serves_all_images(network: nn.Module, images: Tensor) -> Non
     assert torch.equal(one, attribute(network, images, torch.ones(5), "grad")["grad"])
 
 
-@pytest.mark.filterwarnings("ignore::explaindebug.errors.MapWarning")  # GBP stops all signals
 def test_it_works_without_gradients_and_in_inference_mode(
     network: nn.Module, images: Tensor
 ) -> None:
