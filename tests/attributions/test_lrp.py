@@ -259,7 +259,7 @@ def test_a_batch_norm_that_the_image_conditions_is_refused(inputs):
         return d(F.relu(F.batch_norm(z, *of[inputs])).mean((2, 3)))
 
     model = Network(conditioned, a=nn.Conv2d(3, 6, 3), d=nn.Linear(6, 4))
-    with pytest.raises((UnsupportedModelError, RuntimeError), match="batch_norm|running_"):
+    with pytest.raises((UnsupportedModelError, RuntimeError), match=r"batch_norm|running_"):
         LRPEpsilon()(model, images(), torch.zeros(3).long())
 
 
