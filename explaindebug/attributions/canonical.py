@@ -111,8 +111,8 @@ def _merge(graph: Graph) -> None:
             continue
         (before,) = sources(node)  # its only one: weights and statistics are fixed
         linear = op_of(before)
-        mergeable = isinstance(linear, Linear) and _has_units_in_dim_1(linear)
-        if mergeable and consumers[before] == 1:
+        alone = consumers[before] == 1
+        if alone and isinstance(linear, Linear) and _has_units_in_dim_1(linear):
             linear.merged, norm.absorbed = _merged(linear, norm), True
 
 
@@ -170,7 +170,7 @@ def _name(graph: Graph) -> None:
     uses: Counter[str] = Counter()
     for node in graph.nodes:
         op = op_of(node)
-        if op is not None and op.linear:
+        if isinstance(op, Linear):
             name = modules.get(id(op.weight), op.kind)
             uses[name] += 1
             op.name = name if uses[name] == 1 else f"{name}#{uses[name]}"

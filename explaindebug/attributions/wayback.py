@@ -39,8 +39,8 @@ def detached(name: str) -> str:
 
 def blocked(name: str, output: Tensor, error: Exception) -> str:
     """The sentence for an error of a backward pass."""
-    reentrant = any(isinstance(node, CheckpointFunction._backward_cls) for node in nodes_of(output))
-    if reentrant:
+    functions = [getattr(node, "_forward_cls", None) for node in nodes_of(output)]
+    if CheckpointFunction in functions:
         return (
             f"{name} checkpoints its activations with re-entrance (torch.utils.checkpoint with "
             "use_reentrant=True), which gives no gradient of the image. Set use_reentrant=False. "
