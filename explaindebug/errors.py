@@ -17,6 +17,10 @@ class UnsupportedModelError(ExplainDebugError, TypeError):
     """A model, or one of its layers, can't be handled; the message names the layer."""
 
 
+class MapWarning(UserWarning):
+    """A map was computed, but explains nothing: it is all zero, or not finite."""
+
+
 class AttributionError(ExplainDebugError, RuntimeError):
     """A map could not be computed, or is not finite."""
 

@@ -93,7 +93,8 @@ def _divides_by_signal(op: Op) -> bool:
 
 def _is_fixed(op: Op) -> bool:
     options = _options(op)
-    return not options["training"] and options["running_mean"] is not None
+    fixed = len(op.inputs) == 1 and options["input"] is SIGNAL
+    return fixed and not options["training"] and options["running_mean"] is not None
 
 
 def _options(op: Op) -> dict[str, Any]:
@@ -108,10 +109,19 @@ def _merge(graph: Graph) -> None:
         norm = op_of(node)
         if norm is None or norm.kind != "batch_norm" or norm.absorbed or not _is_fixed(norm):
             continue
-        (before,) = sources(node)
+        (before,) = sources(node)  # its only one: weights and statistics are fixed
         linear = op_of(before)
-        if linear is not None and linear.linear and consumers[before] == 1:
+        alone = consumers[before] == 1
+        if alone and isinstance(linear, Linear) and _has_units_in_dim_1(linear):
             linear.merged, norm.absorbed = _merged(linear, norm), True
+
+
+def _has_units_in_dim_1(linear: Linear) -> bool:
+    """Whether an output's second dimension, which BatchNorm normalises, is that of its units.
+
+    Behind a linear layer on (n, tokens, features) it is that of the tokens.
+    """
+    return linear.kind == "conv" or linear.output.ndim == 2
 
 
 def per_unit(linear: Linear, values: Tensor) -> Tensor:
@@ -160,7 +170,7 @@ def _name(graph: Graph) -> None:
     uses: Counter[str] = Counter()
     for node in graph.nodes:
         op = op_of(node)
-        if op is not None and op.linear:
+        if isinstance(op, Linear):
             name = modules.get(id(op.weight), op.kind)
             uses[name] += 1
             op.name = name if uses[name] == 1 else f"{name}#{uses[name]}"

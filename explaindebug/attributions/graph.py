@@ -11,6 +11,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import BackwardCFunction
+
+from explaindebug.attributions.ops import Op
 
 Node = Any  # torch.autograd.graph.Node, and the contexts of autograd.Function
 
@@ -33,7 +36,7 @@ class Graph:
     """
 
     def __init__(self, score: Tensor, model: nn.Module, rerun: Callable[[], Tensor]) -> None:
-        self.nodes = _inputs_first(score.grad_fn)
+        self.nodes = nodes_of(score)
         self.model = model
         self._rerun = rerun
         self._mark()
@@ -43,16 +46,21 @@ class Graph:
         if not any(map(unwanted, self.nodes)):
             return []
         with _spans(self.model) as spans:
-            nodes = _inputs_first(self._rerun().grad_fn)
+            nodes = nodes_of(self._rerun())
         found: dict[str, dict[str, None]] = {}
         for node, again in zip(self.nodes, nodes, strict=True):
             if unwanted(node):
                 found.setdefault(kind(node), {})[_module(again, spans)] = None
         return [f"{operation} in {_few(list(places))}" for operation, places in found.items()]
 
+    @property
+    def ops(self) -> list[Op]:
+        """The `Op`s between the image and the score, those next to the image first."""
+        return [op for op in map(op_of, self.nodes) if op is not None]
+
     def has(self, wanted: str) -> bool:
         """Whether an `Op` of this kind lies between the image and the score."""
-        return any((op := op_of(node)) and op.kind == wanted for node in self.nodes)
+        return any(op.kind == wanted for op in self.ops)
 
     def _mark(self) -> None:
         before: dict[Node, bool] = {}  # is there a linear operation at it or before it?
@@ -69,9 +77,10 @@ class Graph:
                 behind[source] |= behind[node] or _is_linear(node)
 
 
-def op_of(node: Node) -> Any:
-    """The `Op` that a node stands for, or None for a node of torch's own."""
-    return getattr(node, "op", None)
+def op_of(node: Node) -> Op | None:
+    """The `Op` that a node stands for, or None for any other node."""
+    op = getattr(node, "op", None)
+    return op if isinstance(op, Op) else None  # a model's own Function may call something `op`, too
 
 
 def kind(node: Node) -> str:
@@ -81,8 +90,17 @@ def kind(node: Node) -> str:
 
 
 def foreign(allowed: Collection[str]) -> Callable[[Node], bool]:
-    """Whether a node is one of torch's own whose kind is not allowed."""
-    return lambda node: op_of(node) is None and kind(node) not in allowed
+    """Whether a node is no `Op` and of a kind that is not allowed.
+
+    A model's own `torch.autograd.Function` never is allowed, whatever its name: nobody knows what
+    its backward does.
+    """
+
+    def is_foreign(node: Node) -> bool:
+        own = isinstance(node, BackwardCFunction)
+        return op_of(node) is None and (own or kind(node) not in allowed)
+
+    return is_foreign
 
 
 def final_activation(logits: Tensor) -> str | None:
@@ -103,9 +121,11 @@ def _is_linear(node: Node) -> bool:
     return op is not None and op.linear
 
 
-def _inputs_first(end: Node) -> list[Node]:
+def nodes_of(output: Tensor) -> list[Node]:
+    """All operations that an output comes from, those next to the inputs first."""
+    end = output.grad_fn
     order: dict[Node, None] = {}
-    stack = [(end, False)]
+    stack: list[tuple[Node, bool]] = [] if end is None else [(end, False)]
     while stack:
         node, sources_done = stack.pop()
         if node in order:

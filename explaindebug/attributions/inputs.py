@@ -7,16 +7,19 @@ import torch
 from torch import Tensor, nn
 
 from explaindebug.attributions.graph import final_activation
+from explaindebug.attributions.independence import check_independent
 from explaindebug.attributions.targets import logits_of, predicted
+from explaindebug.attributions.wayback import obstacle
 from explaindebug.errors import ConfigError, DataError, ExplainDebugError, UnsupportedModelError
 
 
 class Survey(NamedTuple):
-    """How much memory a network needs."""
+    """How much memory a network needs, and whether a gradient comes back to the image."""
 
     bytes: int  # that autograd keeps of one image's forward pass for the way back
     block: int  # the largest tensor of these
     weights: int = 0  # parameters and buffers
+    obstacle: str = ""  # why no gradient comes back, as a sentence; empty where one does
 
 
 def check_images(images: Tensor) -> None:
@@ -65,14 +68,16 @@ _SURVEYS: WeakKeyDictionary[nn.Module, dict[torch.Size, Survey]] = WeakKeyDictio
 
 
 def survey(model: nn.Module, image: Tensor) -> Survey:
-    """Runs one image (1, c, h, w) through the model, once for each size of images.
+    """Runs one image (1, c, h, w) through the model and back, once for each size of images.
 
     Raises:
-        UnsupportedModelError: for outputs that are no logits, a final softmax or sigmoid included.
+        UnsupportedModelError: for outputs that are no logits, a final softmax or sigmoid included;
+            for outputs that depend on other images of the batch, or differ from call to call.
     """
     known = _SURVEYS.setdefault(model, {})
     if image.shape not in known:
-        known[image.shape] = _survey(model, image)
+        with torch.enable_grad():
+            known[image.shape] = _survey(model, image)
     return known[image.shape]
 
 
@@ -86,28 +91,50 @@ def _survey(model: nn.Module, image: Tensor) -> Survey:
             kept[where] = x.untyped_storage().nbytes()
         return x.detach()  # x itself would tie its graph into a cycle that nothing collects
 
+    x, random = image.clone().requires_grad_(), _random_state(image)
     with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
-        logits = _tried(model, image.clone().requires_grad_())
+        logits = _logits_of_one(model, x)
+    drew = not torch.equal(random, _random_state(image))
     if name := final_activation(logits):
         raise UnsupportedModelError(
             f"{type(model).__name__} ends in {name}: its gradients vanish where the model is sure, "
             "and a class's map mixes in all others. Explain the logits: leave that last layer out."
         )
-    return Survey(sum(kept.values()), max(kept.values(), default=0), sum(weights.values()))
+    check_independent(model, image, logits, drew=drew)
+    block = max(kept.values(), default=0)
+    blocked = obstacle(model, logits, x)
+    return Survey(sum(kept.values()), block, sum(weights.values()), blocked)
 
 
-def _tried(model: nn.Module, image: Tensor) -> Tensor:
-    """The logits of the first image that a model sees: here it turns out whether it takes any."""
+def _logits_of_one(model: nn.Module, image: Tensor) -> Tensor:
     try:
         return logits_of(model, image)
     except ExplainDebugError:
         raise
     except Exception as error:
+        if not _takes(model, torch.cat([image, image])):
+            raise UnsupportedModelError(
+                f"{type(model).__name__} fails on an image {tuple(image.shape)} in float32 and "
+                f"eval mode ({type(error).__name__}: {error}). Give images as in training, and a "
+                "model that takes them alone."
+            ) from error
         raise UnsupportedModelError(
-            f"{type(model).__name__} fails on an image {tuple(image.shape)} in float32 and eval "
-            f"mode ({type(error).__name__}: {error}). Give images as in training, and a model that "
-            "takes them alone."
+            f"{type(model).__name__} takes two images, but not one ({type(error).__name__}: "
+            f"{error}). A map must depend on its image alone: BatchNorm, for one, needs running "
+            "statistics (track_running_stats=True) and eval mode."
         ) from error
+
+
+def _takes(model: nn.Module, images: Tensor) -> bool:
+    try:
+        logits_of(model, images)
+    except Exception:
+        return False
+    return True
+
+
+def _random_state(like: Tensor) -> Tensor:
+    return torch.cuda.get_rng_state(like.device) if like.is_cuda else torch.get_rng_state()
 
 
 def channels_last(model: nn.Module) -> None:

@@ -86,10 +86,11 @@ class Relevance(Method):
     """Base of the LRP methods: the relevance of each pixel, as it arrives.
 
     Layers: convolutions and linear layers with fixed weights, BatchNorm with fixed statistics
-    (merged with the layer before it), ReLU, max- and average pooling, sums, means, concatenations,
-    padding, dropout and reshaping, however they are called. Refused with their modules: other
-    activations, softmax and attention, LayerNorm and GroupNorm, products of activations, transposed
-    convolutions.
+    (merged with the layer before it where it normalises that layer's units, and else by the z-rule,
+    as over tokens), ReLU, max- and average pooling, sums, means, concatenations, padding, dropout
+    and reshaping, however they are called. Refused with their modules: other activations, softmax
+    and attention, LayerNorm and GroupNorm, products of activations or with a mask made of the
+    image, transposed convolutions.
     """
 
     @property

@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
+from explaindebug.attributions.inputs import survey
+from explaindebug.errors import UnsupportedModelError
 from explaindebug.registry import Registry
 from explaindebug.watching import frozen
 
@@ -48,8 +50,13 @@ class Passes(ABC):
         """Results of several passes of this class; override it where they share a forward pass."""
         return [passes.run(model, images, targets, batch) for passes in group]
 
-    def check(self, model: nn.Module, images: Tensor, targets: Tensor) -> None:  # noqa: B027
-        """Raises UnsupportedModelError where the model can't be passed; cheaper than `run`."""
+    def check(self, model: nn.Module, images: Tensor, targets: Tensor) -> None:
+        """Raises UnsupportedModelError where the model can't be passed; cheaper than `run`.
+
+        Called with one image. Here: where passes back are needed, and no gradient comes back.
+        """
+        if self.calls[1] and (obstacle := survey(model, images).obstacle):
+            raise UnsupportedModelError(obstacle)
 
     def check_images(self, images: Tensor) -> None:  # noqa: B027
         """Raises AttributionError for an image that can't be explained, before all passes."""

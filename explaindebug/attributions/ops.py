@@ -84,6 +84,9 @@ class Op:
                 "the forward pass. Use an out-of-place operation there (y = y + x, not y[:] = x)."
             )
 
+    def verify(self) -> None:
+        """Raises UnsupportedModelError where a view of the operation doesn't give its output."""
+
     def own(self, address: int) -> None:
         """Takes a copy of what lies in a storage that is about to be overwritten."""
         self.inputs = tuple(x.clone() if storage(x) == address else x for x in self.inputs)
@@ -146,6 +149,15 @@ class Linear(Op):
 
     def vjp(self, signal: Tensor) -> tuple[Tensor, ...]:
         return (self.adjoint(signal, self.weight),)
+
+    def verify(self) -> None:
+        both = self.merged
+        if both is not None and not agree(both.run(*both.inputs), both.output):
+            raise UnsupportedModelError(
+                f"{self.name} and the BatchNorm behind it, merged into one operation, don't give "
+                f"the output {tuple(both.output.shape)} that the model gave. Leave the method out "
+                "for this model."
+            )
 
 
 class Conv(Linear):
@@ -214,6 +226,15 @@ def _changed(x: Any, change: Callable[[Any], Any]) -> Any:
     if type(x) in (list, tuple):
         return type(x)(_changed(y, change) for y in x)
     return change(x)
+
+
+def agree(found: Tensor, expected: Tensor) -> bool:
+    """Whether two ways to compute a tensor have the same result, but for rounding."""
+    if found.shape != expected.shape:
+        return False
+    found, expected = found.detach(), expected.detach()
+    size = max(float(x.nan_to_num(posinf=0, neginf=0).abs().max()) for x in (found, expected))
+    return torch.allclose(found, expected, rtol=0, atol=1e-3 * size, equal_nan=True)
 
 
 def storage(x: Tensor) -> int:

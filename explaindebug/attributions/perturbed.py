@@ -13,7 +13,7 @@ from explaindebug.attributions.memo import Memo
 from explaindebug.attributions.method import Passes
 from explaindebug.attributions.superpixels import Segmenter, superpixels
 from explaindebug.attributions.targets import logits_of, score
-from explaindebug.errors import ConfigError
+from explaindebug.errors import AttributionError, ConfigError
 
 Off = str | float | tuple[float, ...]
 
@@ -79,7 +79,16 @@ class Perturbed(Passes):
         return self.sampler.samples, 0.0
 
     def check_images(self, images: Tensor) -> None:
-        superpixels(images, self.segmenter)  # remembered until `run` asks again
+        labels = superpixels(images, self.segmenter)  # remembered until `run` asks again
+        pixels = labels[0].numel()
+        single = (labels.flatten(1).amax(1) + 1 == pixels).nonzero().flatten().tolist()
+        if self.off == "mean" and single:
+            raise AttributionError(
+                f"each pixel of input {single[0]} of the images ({labels.shape[1]} x "
+                f"{labels.shape[2]} px) is a superpixel under {self.segmenter}, whose mean colour "
+                "is its own: off=mean switches nothing off. Ask for fewer and larger superpixels "
+                "(segmenter={grid: {rows: 4, columns: 4}}), or set off=zeros."
+            )
 
     def run(self, model: nn.Module, images: Tensor, targets: Tensor, batch: int = 32) -> Weights:
         return self.run_together([self], model, images, targets, batch)[0]
@@ -106,7 +115,11 @@ class Perturbed(Passes):
 def _fitted(
     samplers: tuple[Sampler, ...], scores: Scores, images: Tensor, targets: Tensor, labels: Tensor
 ) -> list[Weights]:
-    """Each sampler's weights; images with as many superpixels go together."""
+    """Each sampler's weights; images with as many superpixels go together.
+
+    Where switching off changes nothing (a picture of one colour with off=mean), they are zero, and
+    not what rounding makes of that.
+    """
     off = off_images(scores.off, images, labels)
     numbers = labels.flatten(1).amax(1) + 1
     values = [torch.zeros(len(images), int(numbers.max()), dtype=torch.float64) for _ in samplers]
@@ -116,7 +129,8 @@ def _fitted(
         found = scores(images[same], off[same], labels[same], targets[same], union.coalitions)
         for value, solver, rows in zip(values, union.solvers, union.rows, strict=True):
             value[same.cpu(), :m] = found[:, rows] @ solver.T
-    return [Weights(value, labels) for value in values]
+    changed = (off != images).flatten(1).any(1).cpu()[:, None]
+    return [Weights(value * changed, labels) for value in values]
 
 
 class _Union(NamedTuple):

@@ -1,6 +1,7 @@
 """Maps of many methods at once: every distinct set of model passes runs once."""
 
-from collections.abc import Collection, Mapping
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple, Self
 
 import torch
@@ -21,8 +22,10 @@ from explaindebug.attributions.jobs import Maps, Meter, Progress, jobs_of
 from explaindebug.attributions.method import Method
 from explaindebug.attributions.options import at_least
 from explaindebug.attributions.workers import intra_op_threads, run_jobs
-from explaindebug.errors import UnsupportedModelError
+from explaindebug.errors import MapWarning, UnsupportedModelError
 from explaindebug.watching import watch
+
+NAMED = 8  # inputs that a warning names
 
 
 def attribute(
@@ -54,14 +57,19 @@ def attribute(
     states, for foreign code that draws from them: our methods have seeds of their own. `progress`
     is called with the names of methods, the passes done and the passes in all.
 
-    A map that is not finite is returned as it is; `not_finite` finds it.
+    A map that is not finite, or all zero, is returned as it is, with a warning that names method
+    and inputs; `not_finite` and `all_zero` find it.
 
     Raises:
         ConfigError: for an unknown method or option, a target outside the classes.
         DataError: for images of another shape, or that are not finite.
-        UnsupportedModelError: for a model that ends in softmax or sigmoid, or has a layer that one
-            of the methods can't pass.
-        AttributionError: where a method fails.
+        UnsupportedModelError: for a model that ends in softmax or sigmoid, mixes the images of a
+            batch, draws random numbers in eval mode, or has a layer that one of the methods can't
+            pass.
+        AttributionError: where a method fails, or an image has nothing that could be switched off.
+
+    Warns:
+        MapWarning: for maps that are not finite or all zero.
     """
     plan = Plan(methods, references=references is not None)
     check_images(images)
@@ -70,13 +78,40 @@ def attribute(
             plan = plan.prepare(private, references)
         if refusals := plan.refusals(private, images):
             raise UnsupportedModelError("\n".join(map(str, refusals.values())))
-        return plan(private, images, targets, chunk=chunk, workers=workers, progress=progress)
+        maps = plan(private, images, targets, chunk=chunk, workers=workers, progress=progress)
+    for sentence in _complaints(maps):
+        warnings.warn(sentence, MapWarning, stacklevel=2)
+    return maps
 
 
 def not_finite(maps: Mapping[str, Tensor]) -> dict[str, list[int]]:
     """The inputs whose maps hold NaN or infinity, for each method that has such a map."""
-    bad = {key: (~m.isfinite().flatten(1).all(1)).nonzero().flatten() for key, m in maps.items()}
-    return {key: rows.tolist() for key, rows in bad.items() if len(rows)}
+    return _where(maps, lambda m: ~m.isfinite().all(1))
+
+
+def all_zero(maps: Mapping[str, Tensor]) -> dict[str, list[int]]:
+    """The inputs whose maps are zero everywhere, for each method that has such a map."""
+    return _where(maps, lambda m: (m == 0).all(1))
+
+
+def _where(maps: Mapping[str, Tensor], fault: Callable[[Tensor], Tensor]) -> dict[str, list[int]]:
+    rows = {key: fault(m.flatten(1)).nonzero().flatten().tolist() for key, m in maps.items()}
+    return {key: found for key, found in rows.items() if found}
+
+
+def _complaints(maps: Mapping[str, Tensor]) -> Iterator[str]:
+    """A sentence for each method and fault of its maps."""
+    remedies = {
+        "hold NaN or infinity": "Look for divisions by zero and overflow in the network.",
+        "are zero everywhere": "They explain nothing, and nothing can be compared with them.",
+    }
+    for fault, found in zip(remedies, (not_finite(maps), all_zero(maps)), strict=True):
+        for method, rows in found.items():
+            named = ", ".join(map(str, rows[:NAMED])) + (", ..." if len(rows) > NAMED else "")
+            yield (
+                f"{method}: {len(rows)} of {len(maps[method])} maps {fault} (inputs {named}). "
+                f"{remedies[fault]}"
+            )
 
 
 class Ready(NamedTuple):
@@ -119,19 +154,21 @@ class Plan:
         A plan that is not prepared needs references here, if one of its methods needs them.
 
         Raises:
-            UnsupportedModelError: where no method can, as the model's outputs are no logits.
+            UnsupportedModelError: where no method can, as the model's outputs are no logits, or not
+                those of one image alone.
         """
         if not len(images):
             return {}
         image = placed(images[:1], model)
         survey(model, image)
+        predicted = predictions(model, image, 1)
         references = None if references is None else placed(references, model)
         refused: dict[str, UnsupportedModelError] = {}
         for key, method in self.methods.items():
             try:
                 if references is not None:
                     method = method.prepare(model, references)
-                method.passes.check(model, image, predictions(model, image, 1))
+                method.passes.check(model, image, predicted)
             except UnsupportedModelError as error:
                 refused[key] = error.with_traceback(None)  # whose frames hold the whole graph
         return refused

@@ -57,15 +57,18 @@ class GuidedBackprop(Method):
 
         at a ReLU of z: g becomes g * 1[z > 0] * 1[g > 0]
 
-    Layers: ReLU in every form (module, function, in place, used again); whatever is linear,
-    normalises, pools, multiplies or moves numbers, by its true gradient. Any other activation
-    (GELU, SiLU, ReLU6, LeakyReLU, sigmoid, softmax, attention) is refused with its module, and so
-    is a network without ReLU.
+    Layers: ReLU as a module, as a function (`relu`, or `clamp` and `clip` with min=0), in place,
+    used again; whatever is linear, normalises, pools, multiplies or moves numbers, by its true
+    gradient. Any other activation (GELU, SiLU, ReLU6, LeakyReLU, sigmoid, softmax, attention) is
+    refused with its module, and so is a ReLU written in any other way: with where, threshold,
+    maximum or abs, in an autograd.Function of the model's own, as a mask like `x * (x > 0)`, or in
+    disguise, which is found by the numbers of one pass. A network without ReLU is refused, too.
 
     Checked: captum's GuidedBackprop on the four networks where its hooks work, and zennit's on
     seven, functional and re-used ReLUs among them (float64, 1e-6); the closed form for fifteen ways
-    to write a ReLU (float64, 1e-7). tests/attributions/test_references.py and
-    tests/attributions/test_rectifiers.py
+    to write a ReLU (float64, 1e-7), and the refusal of thirty others.
+    tests/attributions/test_references.py, tests/attributions/test_rectifiers.py and
+    tests/attributions/test_inspection.py
 
     Differs: innvestigate starts from the logit, so that a negative one turns the signs and is lost
     at the first ReLU; captum gives the plain gradient where no nn.ReLU module is seen.

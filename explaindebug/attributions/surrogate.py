@@ -29,7 +29,8 @@ class Surrogate(Method):
             function of a picture.
         off: the colour of a superpixel that is switched off: `mean` (its own mean colour), `zeros`,
             a number, or `training_mean` (that of the references, channel by channel), in the
-            model's input space.
+            model's input space. A picture that it doesn't change has a map of zeros: with `mean`
+            one of one colour, and one of superpixels of a single pixel each is refused.
         output: what is explained, `logit` or `probability`.
         seed: of the perturbations, which depend on it and on the number of superpixels alone.
 
@@ -37,7 +38,8 @@ class Surrogate(Method):
 
     Raises:
         ConfigError: for an option out of range, or `training_mean` without references.
-        AttributionError: for an image that is a single superpixel.
+        AttributionError: for an image that is a single superpixel, or each of whose pixels is one
+            with `off=mean`, which then switches nothing off.
     """
 
     samples: int = 500

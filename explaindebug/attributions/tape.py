@@ -68,7 +68,7 @@ class Tape(TorchFunctionMode):
         call, signals = separate(call)
         if not signals:
             return func(*call[0], **call[1])
-        in_place = name.endswith("_") or call[1].get("inplace", False)
+        in_place = _is_in_place(name, call)
         op = _op(kind, func, call, in_place)
         output = _Node.apply(self, op, in_place, *signals)
         op.seal()  # only now: an in-place operation counts as a change after it is done
@@ -112,10 +112,19 @@ class _Node(torch.autograd.Function):
 
 
 def _kind(name: str, call: Call) -> str | None:
-    if name in ("clamp", "clamp_min"):
+    if name in ("clamp", "clamp_min", "clip"):
         bounds = dict(zip(("min", "max"), call[0][1:], strict=False)) | call[1]
-        return "relu" if bounds.get("min") == 0 and bounds.get("max") is None else None
+        low, high = bounds.get("min"), bounds.get("max")
+        return "relu" if isinstance(low, int | float) and low == 0 and high is None else None
+    if name == "div" and call[1].get("rounding_mode") is not None:
+        return None  # a step function
     return KINDS.get(name)
+
+
+def _is_in_place(name: str, call: Call) -> bool:
+    """Whether the result is written to the first argument."""
+    flag = call[0][1] if name == "relu" and len(call[0]) > 1 else call[1].get("inplace", False)
+    return name.endswith("_") or bool(flag)
 
 
 def _op(kind: str, func: Callable[..., Any], call: Call, in_place: bool) -> Op:
@@ -124,4 +133,6 @@ def _op(kind: str, func: Callable[..., Any], call: Call, in_place: bool) -> Op:
         func = getattr(Tensor, func.__name__.removesuffix("_"), func)
         kwargs = {k: v for k, v in kwargs.items() if k != "inplace"}
     weights_are_fixed = args[:1] == (SIGNAL,) and SIGNAL not in args[1:]
-    return (OPS[kind] if kind in OPS and weights_are_fixed else Op)(kind, func, (args, kwargs))
+    if not weights_are_fixed or kind not in OPS:
+        return Op(kind, func, (args, kwargs))
+    return OPS[kind](kind, func, (args, kwargs))

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from explaindebug.attributions.wayback import detached
 from explaindebug.errors import ConfigError, UnsupportedModelError
 
 
@@ -36,10 +37,7 @@ def explained(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     """
     logits = logits_of(model, images)
     if torch.is_grad_enabled() and images.requires_grad and not logits.requires_grad:
-        raise UnsupportedModelError(
-            f"no gradient leads from the output of {type(model).__name__} back to the image: its "
-            "forward detaches it, runs under no_grad, or returns classes instead of logits."
-        )
+        raise UnsupportedModelError(detached(type(model).__name__))
     return score(logits, targets)
 
 

@@ -9,6 +9,7 @@ from known_networks import ResNet20, draw, trained_resnet20, trained_squeezenet
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from explaindebug.attributions import canonical
 from explaindebug.attributions.backward import Backward
 from explaindebug.attributions.gradient import Gradient, InputGradient
 from explaindebug.attributions.lrp import DeepTaylor, LRPEpsilon, LRPSequentialPresetAFlat
@@ -218,6 +219,68 @@ def test_a_batch_norm_that_belongs_to_no_layer_follows_the_z_rule():
     found = LRPEpsilon(1e-12)(model, x, target)
     torch.testing.assert_close(total(found), logit, rtol=1e-6, atol=0)
     torch.testing.assert_close(found, InputGradient()(model, x, target), rtol=1e-6, atol=1e-9)
+
+
+class Tokens(nn.Module):
+    """Tokens (n, tokens, features), normalised by token or by feature between two layers."""
+
+    def __init__(self, by: str, tokens: int = 9, features: int = 9) -> None:
+        super().__init__()
+        self.patch, self.mix = nn.Conv2d(3, 8, 4, 4), nn.Linear(8, features)
+        self.norm, self.head = nn.BatchNorm1d(tokens), nn.Linear(features, 4)
+        self.by = by
+        draw(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.mix(self.patch(x).flatten(2).transpose(1, 2))
+        if self.by == "token":
+            x = self.norm(x)
+        elif self.by == "feature":
+            x = self.norm(x.transpose(1, 2)).transpose(1, 2)
+        else:
+            x = self.norm(x.flatten(0, 1)).view_as(x)
+        return self.head(F.relu(x).mean(1))
+
+
+@pytest.mark.parametrize("by", ["token", "feature", "feature, in two dimensions"])
+def test_a_batch_norm_is_merged_along_the_axis_of_the_units_only(by):
+    model, x = Tokens(by), images()
+    target, _ = best(model, x)
+    found, expected = (method(model, x, target) for method in (LRPEpsilon(1e-12), InputGradient()))
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("inputs", ["weights", "statistics"])
+def test_a_batch_norm_that_the_image_conditions_is_refused(inputs):
+    def conditioned(x: Tensor, a: nn.Module, d: nn.Module) -> Tensor:
+        z = a(x)
+        made, none = z.mean((0, 2, 3)), torch.ones(6).double()
+        of = {"weights": (none, none, made, made), "statistics": (made, made.abs(), none, none)}
+        return d(F.relu(F.batch_norm(z, *of[inputs])).mean((2, 3)))
+
+    model = Network(conditioned, a=nn.Conv2d(3, 6, 3), d=nn.Linear(6, 4))
+    with pytest.raises((UnsupportedModelError, RuntimeError), match=r"batch_norm|running_"):
+        LRPEpsilon()(model, images(), torch.zeros(3).long())
+
+
+def test_what_is_merged_is_compared_with_what_ran(monkeypatch):
+    merge = canonical._merged
+
+    def wrong(linear, norm):
+        both = merge(linear, norm)
+        both.bias = both.bias + 1
+        return both
+
+    model = draw(
+        nn.Sequential(
+            *(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU()), nn.Flatten(), nn.Linear(600, 4)
+        )
+    )
+    method, target = LRPEpsilon(), torch.zeros(1).long()
+    method.passes.check(model, images(1), target)
+    monkeypatch.setattr(canonical, "_merged", wrong)
+    with pytest.raises(UnsupportedModelError, match="0 and the BatchNorm behind it"):
+        method.passes.check(model, images(1), target)
 
 
 @every_method

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from explaindebug.attributions import ATTRIBUTIONS, Plan, attribute, not_finite
+from explaindebug.attributions import ATTRIBUTIONS, Plan, all_zero, attribute, not_finite
 from explaindebug.attributions.gradient import Gradient
 from explaindebug.attributions.inputs import survey
 from explaindebug.attributions.method import Method
@@ -19,6 +19,7 @@ from explaindebug.errors import (
     AttributionError,
     ConfigError,
     DataError,
+    MapWarning,
     UnsupportedModelError,
 )
 
@@ -41,12 +42,15 @@ class Counting(nn.Module):
 
 
 def passed(images: Tensor, methods: Any, **how: Any) -> list[int]:
-    """Sizes of the batches that went through the model, without the first look at one image."""
+    """Sizes of the batches that went through the model, without the first look at one image.
+
+    That passes it alone, and in the company of another.
+    """
     plan = Plan(methods)
     Counting.seen.clear()
     plan(Counting().eval().requires_grad_(False), images, 0, workers=1, **how)
-    assert Counting.seen[0] == 1
-    return Counting.seen[1:]
+    assert Counting.seen[:2] == [1, 2]
+    return Counting.seen[2:]
 
 
 def test_together_every_map_is_what_it_is_alone(network: nn.Module, images: Tensor) -> None:
@@ -85,7 +89,7 @@ def test_a_model_is_looked_at_once_for_each_size_of_images(images: Tensor) -> No
     Counting.seen.clear()
     for _ in range(3):
         plan(model, images, 0, workers=1)
-    assert Counting.seen == [1, 5, 5, 5]
+    assert Counting.seen == [1, 2, 5, 5, 5]
 
 
 def test_an_image_of_one_superpixel_is_told_by_its_place_before_any_pass(images: Tensor) -> None:
@@ -193,13 +197,40 @@ def test_a_map_that_is_not_finite_is_named(images: Tensor) -> None:
             y = x.mean((2, 3))
             return (y.abs() - y.abs()[:, :1]).sqrt() if len(x) else y
 
-    maps = attribute(Odd(), images, 0, ["grad", {"sgrad": {"samples": 2}}])
+    with pytest.warns(MapWarning, match="5 of 5 maps hold NaN or infinity") as said:
+        maps = attribute(Odd(), images, 0, ["grad", {"sgrad": {"samples": 2}}])
+    assert [str(one.message).partition(":")[0] for one in said] == ["grad", "sgrad"]
     assert not_finite(maps) == {"grad": [0, 1, 2, 3, 4], "sgrad": [0, 1, 2, 3, 4]}
     maps["grad"][[0, 2, 3]] = 0
     del maps["sgrad"]
     assert not_finite(maps) == {"grad": [1, 4]}
     maps["grad"].zero_()
     assert not_finite(maps) == {}
+    assert all_zero(maps) == {"grad": [0, 1, 2, 3, 4]}
+
+
+def test_a_map_of_zeros_is_named(images: Tensor) -> None:
+    class Half(nn.Module):
+        """Looks at no image that is darker than the mean."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            bright = x.mean((1, 2, 3), keepdim=True) > 0
+            return (x * bright).mean((2, 3))
+
+    images -= images.mean((1, 2, 3), keepdim=True)
+    images[[0, 3]] += 1
+    images[[1, 2, 4]] -= 1
+    with pytest.warns(MapWarning, match=r"3 of 5 maps are zero .*\(inputs 1, 2, 4\)") as said:
+        maps = attribute(Half(), images, 0, ["grad", "inputgrad"])
+    assert len(said) == 2
+    assert said[0].filename == __file__
+    assert all_zero(maps) == {"grad": [1, 2, 4], "inputgrad": [1, 2, 4]}
+
+
+def test_a_plan_warns_of_nothing_for_those_who_report_by_themselves(images: Tensor) -> None:
+    model = Counting().eval().requires_grad_(False)
+    model.head.weight.zero_()
+    assert all_zero(Plan("grad")(model, images, 0)) == {"grad": [0, 1, 2, 3, 4]}
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from explaindebug.attributions import ATTRIBUTIONS
+from explaindebug.attributions import ATTRIBUTIONS, attribute
 from explaindebug.attributions.coalitions import RidgeDesign
 from explaindebug.attributions.perturbed import Perturbed, off_images
 from explaindebug.attributions.superpixels import Grid, Slic, superpixels
 from explaindebug.attributions.surrogate import KernelShap, Lime, Surrogate
-from explaindebug.errors import AttributionError, ConfigError
+from explaindebug.errors import AttributionError, ConfigError, MapWarning
 
 
 class Net(nn.Module):
@@ -295,6 +295,27 @@ def test_options_that_cannot_work_are_refused(options: dict[str, Any], says: str
 def test_an_option_that_yaml_has_turned_into_false_is_told_how_to_be_written() -> None:
     with pytest.raises(ConfigError, match=r"no option False\. YAML takes .* quotes"):
         ATTRIBUTIONS.build({"lime": {False: "mean"}})
+
+
+@pytest.mark.parametrize("name", ["lime", "kernelshap"])
+def test_superpixels_of_one_pixel_have_no_mean_colour_to_take(name: str) -> None:
+    net, images = Net().eval(), blobs().float()[:, :, :8, :8]  # fifty superpixels asked for
+    with pytest.raises(AttributionError, match=r"input 0 .*8 x 8 px.*off=zeros"):
+        attribute(net, images, TARGETS, {name: {"samples": 300}})
+    zeros, larger = {"off": "zeros"}, {"segmenter": {"grid": {"rows": 4, "columns": 4}}}
+    for options in (zeros, larger):
+        assert attribute(net, images, TARGETS, {name: options | {"samples": 300}})[name].any()
+
+
+@pytest.mark.parametrize("name", ["lime", "kernelshap"])
+def test_a_picture_of_one_colour_has_a_map_of_exact_zeros_and_is_named(name: str) -> None:
+    images = blobs().float()
+    images[1] = 0.3
+    spec = {name: {"samples": 60, "segmenter": {"grid": {"rows": 3, "columns": 3}}}}
+    with pytest.warns(MapWarning, match=rf"{name}: 1 of 3 maps are zero .*\(inputs 1\)"):
+        maps = attribute(Net().eval(), images, TARGETS, spec)[name]
+    assert not maps[1].any()
+    assert maps[[0, 2]].flatten(1).any(1).all()
 
 
 def test_one_superpixel_and_a_wrong_class_are_refused(net: Net) -> None:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from explaindebug.attributions.backward import Backward, Rule
 from explaindebug.attributions.gradient import Gradient
-from explaindebug.attributions.ops import Linear, Op
+from explaindebug.attributions.ops import Linear, Op, Relu
+from explaindebug.attributions.rectifiers import DeconvNet, GuidedBackprop
 from explaindebug.attributions.tape import KINDS, Tape
 from explaindebug.errors import UnsupportedModelError
 
@@ -132,6 +133,58 @@ def test_an_unknown_operation_that_overwrites_is_an_error(images: Tensor) -> Non
 
     with pytest.raises(UnsupportedModelError, match="overwritten in place"):
         witnessed(Vandal(), images)
+
+
+def relu(x: Tensor) -> Tensor:
+    """A function that can be overridden like torch's own, and is not what its name says."""
+    if torch.overrides.has_torch_function((x,)):
+        return torch.overrides.handle_torch_function(relu, (x,), x)  # type: ignore[no-any-return]
+    return x - x.mean((1, 2, 3), keepdim=True)
+
+
+def test_a_replaced_operation_must_give_what_the_model_gives(images: Tensor) -> None:
+    class Misnamed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(432, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(relu(x).flatten(1))
+
+    model, target = Misnamed().requires_grad_(False), torch.zeros(1).long()
+    with pytest.raises(UnsupportedModelError, match=r"another logit .*\(relu\)"):
+        GuidedBackprop().passes.check(model, images[:1], target)
+
+
+def test_a_replaced_operation_must_have_the_gradient_of_the_model(
+    images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Relu, "vjp", lambda self, signal: (2 * signal,))
+    model = nn.Sequential(nn.Flatten(), nn.Linear(432, 9), nn.ReLU(), nn.Linear(9, 2))
+    with pytest.raises(UnsupportedModelError, match="another gradient"):
+        GuidedBackprop().passes.check(
+            model.requires_grad_(False), images[:1], torch.zeros(1).long()
+        )
+
+
+def test_the_comparison_by_numbers_is_made_once_for_each_network_and_size(images: Tensor) -> None:
+    class Counting(nn.Module):
+        calls = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            type(self).calls += 1
+            return F.relu(x).mean((2, 3))
+
+    model, target = Counting(), torch.zeros(1).long()
+    for method, size, calls in (
+        (GuidedBackprop(), 12, 4),  # alone, in company, taped, as it is
+        (GuidedBackprop(), 12, 1),  # taped
+        (DeconvNet(), 12, 1),
+        (DeconvNet(), 9, 4),
+    ):
+        Counting.calls = 0
+        method.passes.check(model, images[:1, :, :size, :size], target)
+        assert Counting.calls == calls
 
 
 @pytest.mark.parametrize(

@@ -210,6 +210,28 @@ def test_a_weight_that_is_read_as_a_number_counts_as_read():
     assert same(replayed(model, found, gradient), computed(model, found, gradient))
 
 
+def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """A function that can be overridden like torch's own, and is not what its name says."""
+    if torch.overrides.has_torch_function((x, weight, bias)):
+        return torch.overrides.handle_torch_function(linear, (x,), x, weight, bias)
+    return nn.functional.linear(x, weight, bias).sin()
+
+
+def test_what_is_not_the_operation_that_its_name_says_is_computed():
+    class Misnamed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.head = nn.Linear(768, 6), nn.Linear(6, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(linear(x.flatten(1), self.inner.weight, self.inner.bias))
+
+    torch.manual_seed(0)
+    model = Misnamed().eval().requires_grad_(False)
+    found = states(model, "top_down")
+    assert same(replayed(model, found, gradient), computed(model, found, gradient))
+
+
 def test_nothing_is_left_behind_also_after_an_exception():
     model = network("plain")
     replay = Replay(model, room=ROOM)
