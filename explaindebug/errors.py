@@ -19,3 +19,7 @@ class UnsupportedModelError(ExplainDebugError, TypeError):
 
 class AttributionError(ExplainDebugError, RuntimeError):
     """A map could not be computed, or is not finite."""
+
+
+class DataWarning(UserWarning):
+    """Data were read, but not all of them, or in a way that their owner should know of."""

@@ -4,12 +4,19 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from explaindebug.errors import ConfigError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+WRITING = ".write.part"  # how the name of a file ends that is not yet whole
 
 
 @contextmanager
@@ -17,19 +24,84 @@ def replacing(path: Path | str, *, binary: bool = False) -> Iterator[IO[Any]]:
     """A file that takes the place of `path` when the block ends well; else nothing changes.
 
     The new content lies next to the old one until it is complete, so a cut run leaves the old file.
+    What killed processes left of other files in the folder is removed.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    remove_abandoned(path.parent, suffix=WRITING)
+
+    def empty() -> Path:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=WRITING)
+        os.close(handle)
+        return Path(name)
+
+    with held(empty) as part:
+        try:
+            options: dict[str, Any] = {} if binary else {"newline": "", "encoding": "utf-8"}
+            with part.open("wb" if binary else "w", **options) as file:
+                yield file
+            part.chmod(0o666 & ~_umask())  # mkstemp makes private files, results are to be shared
+            os.replace(part, path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def held(make: Callable[[], Path]) -> Iterator[Path]:
+    """The temporary file or folder that `make` makes; in the block no process takes it for dead.
+
+    It is locked, and a lock goes with the process that has it, however that ends. Where there are
+    no locks (on Windows, on some network file systems), `remove_abandoned` removes nothing.
+    """
+    path, handle = _made(make)
+    while not path.exists():  # removed before it was locked
+        _release(handle)
+        path, handle = _made(make)
     try:
-        options: dict[str, Any] = {} if binary else {"newline": "", "encoding": "utf-8"}
-        with open(handle, "wb" if binary else "w", **options) as file:
-            yield file
-        os.chmod(name, 0o666 & ~_umask())  # mkstemp makes private files, results are to be shared
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        yield path
+    finally:
+        _release(handle)
+
+
+def remove_abandoned(folder: Path, *, prefix: str = ".", suffix: str = "") -> None:
+    """Remove the files and folders whose names begin and end so, unless a process holds them."""
+    for name in os.listdir(folder):
+        path = folder / name
+        if name.startswith(prefix) and name.endswith(suffix):
+            handle = _locked(path, wait=False)
+            if handle is not None:
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+            _release(handle)
+
+
+def _made(make: Callable[[], Path]) -> tuple[Path, int | None]:
+    path = make()
+    return path, _locked(path, wait=True)
+
+
+def _locked(path: Path, *, wait: bool) -> int | None:
+    """A handle that has the file's lock; None where another has it, or where there are no locks."""
+    if fcntl is None:
+        return None
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def _release(handle: int | None) -> None:
+    if handle is not None:
+        os.close(handle)
 
 
 def write_atomically(path: Path | str, content: str | bytes) -> Path:

@@ -1,10 +1,13 @@
 """What the console shows while a run goes on."""
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
@@ -13,6 +16,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from explaindebug.errors import DataWarning
 
 console = Console(highlight=False)
 
@@ -36,6 +41,23 @@ def counting(what: str) -> Callable[[int, int], None]:
             console.print(line, end="\r")
 
     return show
+
+
+@contextmanager
+def noting(notes: list[str]) -> Iterator[None]:
+    """What data modules warn of in the block is shown on the console and added to the notes."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DataWarning)
+        try:
+            yield
+        finally:
+            said = [str(w.message) for w in caught if issubclass(w.category, DataWarning)]
+            for note in dict.fromkeys(said):
+                say(f"data: {escape(note)}")
+                notes.append(note)
+    for w in caught:
+        if not issubclass(w.category, DataWarning):
+            warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)
 
 
 class Bar:

@@ -20,7 +20,7 @@ from explaindebug.app.beside import named, put_beside
 from explaindebug.app.bugtests import BugTest
 from explaindebug.app.environment import versions
 from explaindebug.app.loggers import started
-from explaindebug.app.progress import Bar, console, say
+from explaindebug.app.progress import Bar, console, noting, say
 from explaindebug.app.settings import Settings, settings
 from explaindebug.app.tables import log_tables
 from explaindebug.app.workbench import Wanted, Workbench
@@ -57,7 +57,8 @@ def prepared(config: DictConfig, folder: Path) -> tuple[Workbench, list[BugTest]
     _ = Plan(checked.attributions)  # what can't be is told before there is a folder
     bench = Workbench(checked, claim(folder, checked))
     _ = bench.comparison
-    check(bench, tests)
+    with noting(bench.warnings):
+        check(bench, tests)
     return bench, tests, config
 
 

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from explaindebug._lightning import pl
+from explaindebug.errors import DataWarning
 
 LightningEnvironment: Any = import_module(
     f"{pl.__name__}.plugins.environments"
@@ -69,3 +70,4 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for pattern in CHATTER:
         warnings.filterwarnings("ignore", pattern)
+    warnings.filterwarnings("ignore", category=DataWarning)  # said before, see `noting`

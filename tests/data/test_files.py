@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from explaindebug.data.files import ClassFiles, find, fixed_part
-from explaindebug.errors import ConfigError, DataError
+from explaindebug.errors import ConfigError, DataError, DataWarning
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,11 @@ def test_two_masks_for_one_picture_are_refused(photo_root):
 
 def test_hidden_files_and_other_kinds_are_left_out(photo_root):
     (photo_root / "bird/images/x/._000.png").write_bytes(b"junk")
-    (photo_root / "bird/images/x/notes.txt").write_text("junk")
+    (photo_root / "bird/images/x/Thumbs.db").write_bytes(b"junk")
     assert len(find(photo_root, "bird/images/**/*", "pictures")) == 12
+    (photo_root / "bird/images/x/notes.txt").write_text("junk")
+    with pytest.warns(DataWarning, match=r"matches 12 .*Left out: 1 that .*notes.txt"):
+        assert len(find(photo_root, "bird/images/**/*", "pictures")) == 12
 
 
 def test_a_root_with_special_characters_is_taken_literally(photo_root):

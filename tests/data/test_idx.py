@@ -19,11 +19,15 @@ def packed(array):
 
 
 def write(folder, stem, count, *, pack=True, labels=None, side=28):
-    """Pictures whose top left pixel is their number, and labels 0, 1, 2, 0, ..."""
+    """Pictures whose top left pixel is their number, and labels 0, 1, 2, 0, ...
+
+    The next pixel tells the files apart: no picture may be in two.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     images = np.zeros((count, side, side), np.uint8)
     images[:, 8:20, 8:20] = 200
     images[:, 0, 0] = np.arange(count)
+    images[:, 0, 1] = len(stem)
     labels = np.arange(count, dtype=np.uint8) % 3 if labels is None else labels
     for name, array in ((f"{stem}-images-idx3", images), (f"{stem}-labels-idx1", labels)):
         content = packed(array)

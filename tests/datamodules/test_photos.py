@@ -8,7 +8,7 @@ import pytest
 from explaindebug.bugs.labels import LabelFlips
 from explaindebug.bugs.spurious import SpuriousBackground
 from explaindebug.datamodules import Photos
-from explaindebug.errors import ConfigError, DataError
+from explaindebug.errors import ConfigError, DataError, DataWarning
 
 COUNTS = {"train": 12, "val": 4, "test": 4}
 PATTERNS = {
@@ -98,7 +98,8 @@ def test_real_birds_before_sky_and_dogs_before_bamboo(real_data):
         val=20,
         test=20,
     ).with_bug(SpuriousBackground())
-    test = module.data.test
+    with pytest.warns(DataWarning, match="^2 of 3812 pictures left out, copies"):
+        test = module.data.test
     sky, bamboo = (test.scenes[test.labels == k].mean((0, 1, 2)) for k in (0, 1))
     assert np.argmax(sky) == 2  # blue
     assert np.argmax(bamboo) == 1  # green
