@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,10 +12,8 @@ from typing import IO, Any
 
 from explaindebug.errors import ConfigError
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 WRITING = ".write.part"  # how the name of a file ends that is not yet whole
 
@@ -85,7 +84,7 @@ def _made(make: Callable[[], Path]) -> tuple[Path, int | None]:
 
 def _locked(path: Path, *, wait: bool) -> int | None:
     """A handle that has the file's lock; None where another has it, or where there are no locks."""
-    if fcntl is None:
+    if sys.platform == "win32":
         return None
     try:
         handle = os.open(path, os.O_RDONLY)

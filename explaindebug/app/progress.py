@@ -51,13 +51,16 @@ def noting(notes: list[str]) -> Iterator[None]:
         try:
             yield
         finally:
-            said = [str(w.message) for w in caught if issubclass(w.category, DataWarning)]
-            for note in dict.fromkeys(said):
-                say(f"data: {escape(note)}")
-                notes.append(note)
+            _tell(caught, notes)
+
+
+def _tell(caught: Sequence[warnings.WarningMessage], notes: list[str]) -> None:
+    for note in dict.fromkeys(str(w.message) for w in caught if w.category is DataWarning):
+        say(f"data: {escape(note)}")
+        notes.append(note)
     for w in caught:
-        if not issubclass(w.category, DataWarning):
-            warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)
+        if w.category is not DataWarning:
+            warnings.showwarning(w.message, w.category, w.filename, w.lineno)
 
 
 class Bar:

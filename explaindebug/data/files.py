@@ -252,9 +252,7 @@ def some(paths: Sequence[Path], most: int = 3) -> str:
     return ", ".join(map(str, paths[:most])) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _keyed(
-    paths: list[Path], root: Path, pattern: str, name: str, twice: str
-) -> dict[str, Path]:
+def _keyed(paths: list[Path], root: Path, pattern: str, name: str, twice: str) -> dict[str, Path]:
     start = fixed_part(root, pattern)
     keyed: dict[str, Path] = {}
     for path in paths:

@@ -7,7 +7,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -75,7 +75,7 @@ def read_idx(path: Path, dims: int) -> Pixels:
         raise DataError(f"{path} can't be read ({error}). Get the file again.") from error
 
 
-def _array(path: Path, file: IO[bytes], dims: int) -> Pixels:
+def _array(path: Path, file: gzip.GzipFile | BinaryIO, dims: int) -> Pixels:
     """No more is read than the file's head promises, whatever a gzipped file unpacks to."""
     head = file.read(4 + 4 * dims)
     if head[:4] != bytes([0, 0, 8, dims]) or len(head) < 4 + 4 * dims:

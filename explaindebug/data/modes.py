@@ -33,7 +33,7 @@ def colours(image: Image.Image) -> tuple[Image.Image, Notes]:
     rgb = _flat(_plain(image), notes)
     if deep:
         notes.append(SIXTEEN)
-        brightest = max(int(high) for _, high in rgb.getextrema())  # type: ignore[misc, call-overload]
+        brightest = max(int(high) for _, high in rgb.getextrema())  # type: ignore[misc]
         if brightest < DARK:
             raise ValueError(
                 f"the upper 8 of its 16 bits reach {brightest} of 255 only, as those of 12-bit "

@@ -55,6 +55,8 @@ class Photo:
             return pixels, None
         mask, own = self.mask(size, frame.upright, crop)
         notes.extend(("masks", note, self.mask.path) for note in own.notes)
+        if not upright:
+            mask, own = unturned(mask, own.turn), Frame(own.size)
         return pixels, self._aligned(frame, mask, own)
 
     def _aligned(self, picture: Frame, mask: Bools, own: Frame) -> Bools:

@@ -75,8 +75,11 @@ def test_it_is_fetched_once_and_only_where_asked(tmp_path, monkeypatch, cls):
     module.setup()
     there = sorted(path.name for path in (root / cls.dataset / "raw").iterdir())
     assert there == sorted(path.name for path in far.iterdir())
+    half = root / cls.dataset / "raw" / f".{there[0]}.part"
+    half.touch()
     shutil.rmtree(far)
     cls(root=root, download=True).check()  # they are there now
+    assert not half.exists()
 
 
 def test_a_failed_download_says_what_to_do(tmp_path, monkeypatch):
