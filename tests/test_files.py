@@ -24,9 +24,14 @@ def names(folder: Path) -> list[str]:
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     write_atomically(tmp_path / "a.txt", "old")
-    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "a.txt") as file:
-        file.write("new")
-        raise KeyboardInterrupt
+
+    def cut() -> None:
+        with replacing(tmp_path / "a.txt") as file:
+            file.write("new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cut()
     assert (tmp_path / "a.txt").read_text() == "old"
     assert names(tmp_path) == ["a.txt"]
 

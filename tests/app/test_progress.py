@@ -35,12 +35,16 @@ def test_what_data_warn_of_is_shown_and_noted_once_also_before_an_error(monkeypa
     out = io.StringIO()
     monkeypatch.setattr(progress, "console", Console(file=out, width=80))
     notes: list[str] = []
-    with pytest.raises(KeyError), pytest.warns(UserWarning, match="another"):  # noqa: PT012
+
+    def load() -> None:
         with progress.noting(notes):
             for _ in range(2):
                 warnings.warn("2 pictures [of 9] left out", DataWarning, stacklevel=1)
             warnings.simplefilter("always")
             warnings.warn("another", UserWarning, stacklevel=1)
             raise KeyError
+
+    with pytest.warns(UserWarning, match="another"), pytest.raises(KeyError):
+        load()
     assert notes == ["2 pictures [of 9] left out"]
     assert out.getvalue() == "data: 2 pictures [of 9] left out\n"
