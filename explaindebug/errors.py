@@ -31,3 +31,7 @@ class MeasurementWarning(UserWarning):
 
 class LoggerWarning(UserWarning):
     """A logger or a file could not be written, and the run goes on without it."""
+
+
+class DataWarning(UserWarning):
+    """Data were read, but not all of them, or in a way that their owner should know of."""

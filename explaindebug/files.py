@@ -4,11 +4,11 @@ import filecmp
 import json
 import math
 import os
-import re
 import shutil
+import sys
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
@@ -18,8 +18,10 @@ import numpy as np
 
 from explaindebug.errors import ConfigError
 
-# What `replacing` leaves where a process is killed while it writes.
-PART = re.compile(r"\..+\.[a-z0-9_]{8}\.part")
+if sys.platform != "win32":
+    import fcntl
+
+WRITING = ".write.part"  # how the name of a file ends that is not yet whole
 
 
 @contextmanager
@@ -27,24 +29,89 @@ def replacing(path: Path | str, *, binary: bool = False) -> Iterator[IO[Any]]:
     """A file that takes the place of `path` when the block ends well; else nothing changes.
 
     The new content lies next to the old one until it is complete, so a cut run leaves the old file.
+    What killed processes left of other files in the folder is removed.
 
     Raises:
         OSError: with the file's name, also where the system gives none (a disk that is full).
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    remove_abandoned(path.parent, suffix=WRITING)
+
+    def empty() -> Path:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=WRITING)
+        os.close(handle)
+        return Path(name)
+
+    with held(empty) as part:
+        try:
+            options: dict[str, Any] = {} if binary else {"newline": "", "encoding": "utf-8"}
+            with part.open("wb" if binary else "w", **options) as file:
+                yield file
+            part.chmod(0o666 & ~_umask())  # mkstemp makes private files, results are to be shared
+            os.replace(part, path)
+        except BaseException as error:
+            part.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.filename is None:
+                error.filename = str(path)
+            raise
+
+
+@contextmanager
+def held(make: Callable[[], Path]) -> Iterator[Path]:
+    """The temporary file or folder that `make` makes; in the block no process takes it for dead.
+
+    It is locked, and a lock goes with the process that has it, however that ends. Where there are
+    no locks (on Windows, on some network file systems), `remove_abandoned` removes nothing.
+    """
+    path, handle = _made(make)
+    while not path.exists():  # removed before it was locked
+        _release(handle)
+        path, handle = _made(make)
     try:
-        options: dict[str, Any] = {} if binary else {"newline": "", "encoding": "utf-8"}
-        with open(handle, "wb" if binary else "w", **options) as file:
-            yield file
-        os.chmod(name, 0o666 & ~_umask())  # mkstemp makes private files, results are to be shared
-        os.replace(name, path)
-    except BaseException as error:
-        Path(name).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)
-        raise
+        yield path
+    finally:
+        _release(handle)
+
+
+def remove_abandoned(folder: Path, *, prefix: str = ".", suffix: str = "") -> None:
+    """Remove the files and folders whose names begin and end so, unless a process holds them."""
+    for name in os.listdir(folder):
+        path = folder / name
+        if name.startswith(prefix) and name.endswith(suffix):
+            handle = _locked(path, wait=False)
+            if handle is not None:
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+            _release(handle)
+
+
+def _made(make: Callable[[], Path]) -> tuple[Path, int | None]:
+    path = make()
+    return path, _locked(path, wait=True)
+
+
+def _locked(path: Path, *, wait: bool) -> int | None:
+    """A handle that has the file's lock; None where another has it, or where there are no locks."""
+    if sys.platform == "win32":
+        return None
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def _release(handle: int | None) -> None:
+    if handle is not None:
+        os.close(handle)
 
 
 def write_atomically(path: Path | str, content: str | bytes) -> Path:
@@ -87,7 +154,7 @@ def copied(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.is_file() and (target.samefile(source) or filecmp.cmp(source, target, shallow=False)):
         return
-    link = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
+    link = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}{WRITING}")
     try:
         os.link(source, link)  # no second copy on the disk
     except OSError:
@@ -97,11 +164,10 @@ def copied(source: Path, target: Path) -> None:
         os.replace(link, target)
 
 
-def remove_parts(folder: Path, pattern: str = "**/.*.part") -> None:
-    """Removes what killed processes left half-written in the folder."""
-    for path in folder.glob(pattern):
-        if PART.fullmatch(path.name) and path.is_file():
-            path.unlink(missing_ok=True)
+def remove_parts(folder: Path) -> None:
+    """Removes what killed processes left half-written in the folder and in those below it."""
+    for place, _, _ in os.walk(folder):
+        remove_abandoned(Path(place), suffix=WRITING)
 
 
 def set_aside(path: Path) -> Path:

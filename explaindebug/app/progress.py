@@ -1,10 +1,13 @@
 """What the console shows while a run goes on."""
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
@@ -13,6 +16,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from explaindebug.errors import DataWarning
 
 console = Console(highlight=False)
 
@@ -36,6 +41,26 @@ def counting(what: str) -> Callable[[int, int], None]:
             console.print(line, end="\r")
 
     return show
+
+
+@contextmanager
+def noting(notes: list[str]) -> Iterator[None]:
+    """What data modules warn of in the block is shown on the console and added to the notes."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DataWarning)
+        try:
+            yield
+        finally:
+            _tell(caught, notes)
+
+
+def _tell(caught: Sequence[warnings.WarningMessage], notes: list[str]) -> None:
+    for note in dict.fromkeys(str(w.message) for w in caught if w.category is DataWarning):
+        say(f"data: {escape(note)}")
+        notes.append(note)
+    for w in caught:
+        if w.category is not DataWarning:
+            warnings.showwarning(w.message, w.category, w.filename, w.lineno)
 
 
 class Bar:

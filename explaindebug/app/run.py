@@ -20,7 +20,7 @@ from explaindebug.app.beside import named, put_beside
 from explaindebug.app.bugtests import BugTest
 from explaindebug.app.environment import versions
 from explaindebug.app.locks import RUNNING, alone_in
-from explaindebug.app.progress import Bar, console, say
+from explaindebug.app.progress import Bar, console, noting, say
 from explaindebug.app.settings import Settings, settings
 from explaindebug.app.tables import log_tables
 from explaindebug.app.workbench import Wanted, Workbench
@@ -31,8 +31,10 @@ from explaindebug.console_questions import print_questions
 from explaindebug.detectors import write_detectors
 from explaindebug.errors import AttributionError, ConfigError
 from explaindebug.files import (
+    WRITING,
     as_json,
     check_space,
+    remove_abandoned,
     remove_parts,
     writable_folder,
     write_atomically,
@@ -69,7 +71,8 @@ def prepared(config: DictConfig, folder: Path) -> tuple[Workbench, list[BugTest]
     _ = Plan(checked.attributions)  # what can't be is told before there is a folder
     bench = Workbench(checked, claim(folder, checked))
     _ = bench.comparison
-    check(bench, tests)
+    with noting(bench.warnings):
+        check(bench, tests)
     return bench, tests, config
 
 
@@ -124,7 +127,7 @@ def claim(folder: Path, checked: Settings) -> Path:
 
 def _fresh(folder: Path) -> bool:
     """Whether there is nothing in the folder but what a run has before its note is written."""
-    remove_parts(folder, f".{NOTE}.*.part")
+    remove_abandoned(folder, prefix=f".{NOTE}.", suffix=WRITING)
     return all(path.name == RUNNING for path in folder.iterdir())
 
 

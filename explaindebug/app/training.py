@@ -9,7 +9,7 @@ from typing import Any
 
 from explaindebug._lightning import pl
 from explaindebug.app.checkpoints import WholeFiles
-from explaindebug.errors import MeasurementWarning
+from explaindebug.errors import DataWarning, MeasurementWarning
 
 LightningEnvironment: Any = import_module(
     f"{pl.__name__}.plugins.environments"
@@ -92,3 +92,4 @@ def quiet() -> None:
     for pattern in CHATTER:
         warnings.filterwarnings("ignore", pattern)
     warnings.filterwarnings("ignore", category=MeasurementWarning)  # the table and report say it
+    warnings.filterwarnings("ignore", category=DataWarning)  # said before, see `noting`

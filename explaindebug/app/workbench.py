@@ -71,7 +71,7 @@ class Workbench:
     loggers: Sequence[Any] = ()
     accuracies: list[tuple[str, str, float]] = field(default_factory=list)
     trained: dict[Wanted, Trained] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)  # of callbacks while networks were trained
+    warnings: list[str] = field(default_factory=list)  # of data, and of callbacks in training
     probed: dict[str, dict[int, str]] = field(default_factory=dict)  # test -> input -> its class
 
     @cached_property

@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import os
+import shutil
 import tarfile
 import tempfile
 import urllib.error
@@ -13,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from explaindebug.errors import DataError
-from explaindebug.files import check_space, size_in_words
+from explaindebug.files import check_space, held, remove_abandoned, size_in_words
 
 CHUNK = 1 << 20
+UNPACKING = ".unpacking-"  # how the name of a folder begins that is being unpacked to
 TIMEOUT = 60  # seconds of silence
 Progress = Callable[[int, int], object]  # (bytes here, bytes in all)
 
@@ -36,19 +38,27 @@ def fetch(archive: Archive, folder: Path, progress: Progress | None = None) -> P
     """The file in `folder`, fetched where it is not there; a cut download is continued.
 
     Until it is whole and its digest is right it has another name, so no half of it is ever used.
+    Half a download is removed once the file is there by other means.
 
     Raises:
         ConfigError: where the disk is too small for it.
         DataError: where it can't be fetched, with how much is here; or is not what it should be.
     """
     path = folder / archive.name
-    if not path.is_file():
+    if path.is_file():
+        discard_part(archive, folder)
+    else:
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / f".{archive.name}.part"
         _download(archive, part, progress)
         verify(archive, part)
         os.replace(part, path)
     return path
+
+
+def discard_part(archive: Archive, folder: Path) -> None:
+    """Remove what a cut download left, where it is not needed any more."""
+    (folder / f".{archive.name}.part").unlink(missing_ok=True)
 
 
 def verify(archive: Archive, path: Path) -> None:
@@ -72,7 +82,8 @@ def verify(archive: Archive, path: Path) -> None:
 def unpack(archive: Archive, path: Path, root: Path) -> None:
     """What the tar file `path` holds, in the archive's folder below `root`.
 
-    It is unpacked beside and moved there entry by entry; what is there already stays.
+    It is unpacked beside and moved there entry by entry; what is there already stays. What a killed
+    process had unpacked is removed.
 
     Raises:
         ConfigError: where the disk is too small.
@@ -80,16 +91,19 @@ def unpack(archive: Archive, path: Path, root: Path) -> None:
     """
     folder = root / archive.into
     folder.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(folder, prefix=UNPACKING)
     check_space(folder, path.stat().st_size, f"unpacking {path}")
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacking-") as aside:
+    with held(lambda: Path(tempfile.mkdtemp(dir=folder, prefix=UNPACKING))) as aside:
         try:
             with tarfile.open(path) as tar:
                 tar.extractall(aside, filter="data")
+            for entry in sorted(aside.iterdir()):
+                if not (folder / entry.name).exists():
+                    os.rename(entry, folder / entry.name)
         except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
             raise DataError(f"{path} can't be unpacked ({error}). Get it again.") from error
-        for entry in sorted(Path(aside).iterdir()):
-            if not (folder / entry.name).exists():
-                os.rename(entry, folder / entry.name)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def _download(archive: Archive, part: Path, progress: Progress | None) -> None:

@@ -1,5 +1,6 @@
 """MNIST and its kin: grey pictures of things on black."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,8 +10,11 @@ from torch.nn import functional
 
 from explaindebug.data.idxfiles import load_idx
 from explaindebug.data.imageset import ImageSet, Labels, Pixels, Splits
-from explaindebug.data.splitting import Amount, counts, cut, stratified
-from explaindebug.errors import ConfigError
+from explaindebug.data.memory import check_memory
+from explaindebug.data.splitting import Amount, cut, drawn
+from explaindebug.errors import ConfigError, DataWarning
+
+Arrays = tuple[Pixels, Labels]
 
 
 def idx(
@@ -29,7 +33,7 @@ def idx(
     """Grey pictures of things on black, with masks (brighter than the threshold) and black scenes.
 
     Training and validation pictures come from the files called train, test pictures from those
-    called t10k.
+    called t10k. Of pictures that are equal in every pixel one is kept, of the test files first.
 
     Args:
         root: the folder with the data.
@@ -46,24 +50,64 @@ def idx(
     Raises:
         ConfigError: for options that can't be.
         DataError: missing, corrupt or truncated files, labels outside the classes, too few
-            pictures; the message names the file.
+            pictures, more than fits into memory; the message names the file.
     """
     if channels not in (1, 3):
         raise ConfigError(f"channels={channels}: 1 for grey, 3 for the same in three channels.")
     places = [Path(root) / folder for folder in folders]
 
-    def some(stem: str, amounts: dict[str, Amount]) -> tuple[ImageSet, list[int]]:
+    def loaded(stem: str) -> Arrays:
         images, labels = load_idx(places, stem)
         ImageSet(images[..., None], labels, tuple(classes))  # are all labels within the classes?
-        sizes = counts(amounts, labels, classes)
-        rows = np.concatenate(stratified(labels, sizes, seed))
-        pictures = _resized(images[rows], size)
-        return _on_black(pictures, labels[rows], tuple(classes), channels, threshold), sizes
+        return images, labels
 
-    fit, sizes = some("train", {"train": train, "val": val})
-    held_out, _ = some("t10k", {"test": test})
+    def some(kept: Labels, file: Arrays, amounts: dict[str, Amount]) -> tuple[ImageSet, list[int]]:
+        images, labels = file
+        parts = drawn(amounts, labels[kept], classes, seed)
+        rows = kept[np.concatenate(parts)]
+        check_memory(
+            len(rows) * size**2,
+            f"{len(rows)} pictures of {size} x {size} pixels",
+            "Choose a smaller size or fewer pictures.",
+        )
+        pictures = _resized(images[rows], size)
+        made = _on_black(pictures, labels[rows], tuple(classes), channels, threshold)
+        return made, [len(part) for part in parts]
+
+    training, testing = loaded("train"), loaded("t10k")
+    kept_test, kept_train = _once([testing, training])
+    fit, sizes = some(kept_train, training, {"train": train, "val": val})
+    held_out, _ = some(kept_test, testing, {"test": test})
     train_set, val_set = cut(fit, sizes)
     return Splits(train_set, val_set, held_out)
+
+
+def _once(files: Sequence[Arrays]) -> list[Labels]:
+    """The rows of each file whose picture is not in an earlier row or file.
+
+    A picture that has two labels is left out everywhere. A DataWarning says how many are.
+    """
+    first: dict[bytes, tuple[int, int]] = {}
+    left_out: set[tuple[int, int]] = set()
+    for number, (images, labels) in enumerate(files):
+        for row, image in enumerate(images):
+            at, place = (number, row), first.setdefault(image.tobytes(), (number, row))
+            if place != at:
+                left_out.add(at)
+                if files[place[0]][1][place[1]] != labels[row]:
+                    left_out.add(place)
+    if left_out:
+        total = sum(len(labels) for _, labels in files)
+        warnings.warn(
+            f"{len(left_out)} of {total} pictures are left out: copies of others, which would "
+            "count twice, and pictures with two labels.",
+            DataWarning,
+            stacklevel=3,
+        )
+    return [
+        np.array([row for row in range(len(labels)) if (number, row) not in left_out], np.int64)
+        for number, (_, labels) in enumerate(files)
+    ]
 
 
 def _resized(images: Pixels, size: int) -> Pixels:

@@ -7,12 +7,16 @@ import struct
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from explaindebug.data.imageset import Labels, Pixels
+from explaindebug.data.memory import check_memory
 from explaindebug.errors import DataError
 
+CHUNK = 2**20  # bytes
+GZIP = 1032  # a gzipped file unpacks to so many times its size, at most
 PART = re.compile(r"part(\d+)-of(\d+)")
 
 
@@ -65,22 +69,38 @@ def read_idx(path: Path, dims: int) -> Pixels:
     big-endian 32-bit number, then the bytes.
     """
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            return _array(path, file, dims)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} can't be read ({error}). Get the file again.") from error
-    head = 4 + 4 * dims
-    if content[:4] != bytes([0, 0, 8, dims]) or len(content) < head:
+
+
+def _array(path: Path, file: gzip.GzipFile | BinaryIO, dims: int) -> Pixels:
+    """No more is read than the file's head promises, whatever a gzipped file unpacks to."""
+    head = file.read(4 + 4 * dims)
+    if head[:4] != bytes([0, 0, 8, dims]) or len(head) < 4 + 4 * dims:
         raise DataError(
-            f"{path} starts with {content[:4].hex(' ') or 'nothing'}, not with 00 00 08 "
+            f"{path} starts with {head[:4].hex(' ') or 'nothing'}, not with 00 00 08 "
             f"{dims:02d}, as an idx file of {dims} dimensions does. Get the file again."
         )
-    shape = struct.unpack(f">{dims}I", content[4:head])
-    if len(content) - head != math.prod(shape):
+    shape = struct.unpack(f">{dims}I", head[4:])
+    promised = math.prod(shape)
+    possible = path.stat().st_size * (GZIP if path.suffix == ".gz" else 1)
+    check_memory(
+        min(promised, possible),
+        f"{path}, which says that it holds {' x '.join(map(str, shape))} bytes,",
+        "Get the file again, or use a smaller one.",
+    )
+    content = bytearray()
+    while chunk := file.read(min(CHUNK, promised + CHUNK - len(content))):
+        content += chunk
+    if len(content) != promised:
+        more = "more than " if len(content) == promised + CHUNK else ""
         raise DataError(
-            f"{path} should hold {' x '.join(map(str, shape))} bytes, but holds "
-            f"{len(content) - head}: it was cut off or damaged. Get the file again."
+            f"{path} should hold {' x '.join(map(str, shape))} bytes, but holds {more}"
+            f"{len(content)}: it was cut off or damaged. Get the file again."
         )
-    return np.frombuffer(content, np.uint8, offset=head).reshape(shape)
+    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def _in_order(paths: list[Path]) -> list[Path]:

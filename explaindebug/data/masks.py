@@ -8,11 +8,16 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from explaindebug.data.imageset import Bools, Pixels
-from explaindebug.data.reading import Size, Window, read_levels, read_mat, window
+from explaindebug.data.imageset import Bools
+from explaindebug.data.modes import Levels
+from explaindebug.data.reading import Frame, Size, Window, read_levels, read_mat, turned, window
 from explaindebug.errors import DataError
 
-Convention = Callable[[Pixels, bool], Bools]
+Convention = Callable[[Levels, bool], Bools]
+TRIMAP = (1, 2, 3)  # object, background, border
+SOFT = "have levels between black and white: what is brighter than the middle is the object"
+FEW = 8  # levels that may be labels; blurred or compressed masks have more
+LARGE = 0.05  # a share of the pixels that is no mere edge
 
 
 class Mask(Protocol):
@@ -26,8 +31,8 @@ class Mask(Protocol):
     def read_as(self) -> str:
         """How the file is read, for messages."""
 
-    def __call__(self, size: int, full: Size, crop: float | None = None) -> tuple[Bools, Size]:
-        """The mask (size, size) of a picture that is `full` large, and the mask's own size."""
+    def __call__(self, size: int, full: Size, crop: float | None = None) -> tuple[Bools, Frame]:
+        """The mask (size, size) of a picture that is `full` large, upright, and its own frame."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class MaskFile:
         """The convention."""
         return repr(self.convention)
 
-    def __call__(self, size: int, full: Size, crop: float | None = None) -> tuple[Bools, Size]:
+    def __call__(self, size: int, full: Size, crop: float | None = None) -> tuple[Bools, Frame]:
         return read_mask(self.path, size, self.convention, self.border, crop)
 
 
@@ -54,12 +59,12 @@ class MatMask:
     path: Path
     read_as: str = "the array 'seg' of a .mat file"
 
-    def __call__(self, size: int, full: Size, crop: float | None = None) -> tuple[Bools, Size]:
+    def __call__(self, size: int, full: Size, crop: float | None = None) -> tuple[Bools, Frame]:
         object_ = np.greater(np.asarray(read_mat(self.path, "seg")["seg"]), 0)
         if object_.ndim != 2 or not object_.any():
             raise DataError(f"{self.path} marks nothing as object in its array 'seg'.")
         h, w = object_.shape
-        return shrunk(object_, size, crop), (w, h)
+        return shrunk(object_, size, crop), Frame((w, h))
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ class Boxes:
     boxes: tuple[Window, ...]
     read_as: str = "boxes"
 
-    def __call__(self, size: int, full: Size, crop: float | None = None) -> tuple[Bools, Size]:
+    def __call__(self, size: int, full: Size, crop: float | None = None) -> tuple[Bools, Frame]:
         w, h = full
         inside = np.zeros((h, w), np.bool_)
         for left, top, right, bottom in self.boxes:
@@ -85,30 +90,63 @@ class Boxes:
                 f"{self.path} has no box within its picture of {w} x {h} pixels: "
                 f"{', '.join(map(str, self.boxes)) or 'none at all'}."
             )
-        return shrunk(inside, size, crop), full
+        return shrunk(inside, size, crop), Frame(full)
 
 
-def binary(levels: Pixels, border: bool = False) -> Bools:
-    """True where the mask is not zero."""
-    return np.greater(levels, 0)
+def binary(levels: Levels, border: bool = False) -> Bools:
+    """True where the mask is not zero, if zero is one of two levels at most.
+
+    More levels come from blurring, scaling or compressing a mask in black and white. Where they
+    still run from black to white, the object is what is brighter than the middle.
+
+    Raises:
+        ValueError: where they don't, or where a third level covers an area: what it means is not
+            known.
+    """
+    found, counts = np.unique(levels, return_counts=True)
+    if len(found) == 1 or (len(found) == 2 and found[0] == 0):
+        return np.greater(levels, 0)
+    white = next(top for top in (1, 255, 65535, np.inf) if found[-1] <= top)
+    if not (found[0] < white / 4 and found[-1] > white * 3 / 4):
+        raise ValueError(_not_binary(found, "which don't run from black to white"))
+    between = (found > white / 4) & (found < white * 3 / 4)
+    suspects = np.full(len(found), len(found) <= FEW) | between
+    suspects[[0, -1]] = False
+    if (counts[suspects] > LARGE * levels.size).any():
+        level = found[suspects][counts[suspects].argmax()]
+        raise ValueError(_not_binary(found, f"of which {level:g} covers an area of its own"))
+    return np.greater(levels, white / 2)
 
 
-def trimap(levels: Pixels, border: bool = False) -> Bools:
+def trimap(levels: Levels, border: bool = False) -> Bools:
     """True where an Oxford trimap says 1, object; with `border` also where it says 3, border.
 
     2 is background. Source: Parkhi, Vedaldi, Zisserman, Jawahar, Cats and Dogs, CVPR 2012.
+
+    Raises:
+        ValueError: where there are other levels beside objects.
     """
-    return np.isin(levels, [1, 3] if border else [1])
+    marked = np.isin(levels, [1, 3] if border else [1])
+    if marked.any() and not np.isin(levels, TRIMAP).all():
+        found = ", ".join(f"{level:g}" for level in np.unique(levels)[:8])
+        raise ValueError(f"its levels are {found}, a trimap's 1, 2 and 3")
+    return marked
 
 
-def votes(levels: Pixels, border: bool = False) -> Bools:
+def votes(levels: Levels, border: bool = False) -> Bools:
     """True where more than half of the annotators saw the object (grey levels, 255 for all).
 
     Where they agree on no pixel, those with the most votes.
 
     Source: the segmentations of CUB-200-2011, Wah et al. 2011.
+
+    Raises:
+        ValueError: for levels above 255.
     """
-    return np.greater(levels, min(127, max(0, int(levels.max()) - 1)))
+    most = int(levels.max())
+    if most > 255:
+        raise ValueError(f"its levels reach {most}, and 255 stands for all annotators")
+    return np.greater(levels, min(127, max(0, most - 1)))
 
 
 CONVENTIONS: dict[str, Convention] = {"binary": binary, "trimap": trimap, "votes": votes}
@@ -116,23 +154,37 @@ CONVENTIONS: dict[str, Convention] = {"binary": binary, "trimap": trimap, "votes
 
 def read_mask(
     path: Path, size: int, convention: str, border: bool = False, crop: float | None = None
-) -> tuple[Bools, Size]:
-    """Where the object is (size, size), and the mask's size in the file.
+) -> tuple[Bools, Frame]:
+    """Where the object is (size, size), turned as the file's EXIF says, and the file's frame.
 
     The convention is applied at full size, where the levels mean something.
 
     Raises:
-        DataError: for a file that can't be read, or in which there is no object.
+        DataError: for a file that can't be read, that doesn't follow the convention, or in which
+            there is no object.
     """
-    levels = read_levels(path)
-    full = CONVENTIONS[convention](levels, border)
+    levels, turn = read_levels(path, TRIMAP if convention == "trimap" else ())
+    try:
+        full = CONVENTIONS[convention](levels, border)
+    except ValueError as error:
+        raise DataError(
+            f"{path} can't be read as {convention!r}: {error}. Is that the right convention? "
+            f"Known: {', '.join(CONVENTIONS)}. Else save it in black (0) and white (255)."
+        ) from error
     if not full.any():
         raise DataError(
             f"{path} marks nothing as object, read as {convention!r} (its levels: "
-            f"{', '.join(map(str, np.unique(levels)[:8]))}). Is that the right convention? "
-            f"Known: {', '.join(CONVENTIONS)}."
+            f"{', '.join(f'{level:g}' for level in np.unique(levels)[:8])}). Is that the right "
+            f"convention? Known: {', '.join(CONVENTIONS)}."
         )
-    return shrunk(full, size, crop), (levels.shape[1], levels.shape[0])
+    soft = convention == "binary" and not np.array_equal(full, levels != 0)
+    frame = Frame((levels.shape[1], levels.shape[0]), turn, (SOFT,) if soft else ())
+    return turned(shrunk(full, size, crop), turn), frame
+
+
+def _not_binary(found: Levels, why: str) -> str:
+    some = ", ".join(f"{level:g}" for level in found[:8]) + (", ..." if len(found) > 8 else "")
+    return f"it has {len(found)} levels ({some}), {why}"
 
 
 def shrunk(full: Bools, size: int, crop: float | None = None) -> Bools:

@@ -1,21 +1,26 @@
 """Segmented photographs from folders, decoded to bytes in memory."""
 
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from explaindebug.data.files import ClassFiles
+from explaindebug.data.copies import copies, say_copies
+from explaindebug.data.files import ClassFiles, some
 from explaindebug.data.imageset import Bools, ImageSet, Pixels, Splits
 from explaindebug.data.masks import CONVENTIONS, Mask
-from explaindebug.data.reading import read_picture
-from explaindebug.data.splitting import Amount, counts, cut, stratified, thin
-from explaindebug.errors import ConfigError, DataError
+from explaindebug.data.memory import check_memory
+from explaindebug.data.reading import Frame, read_picture, turned, unturned
+from explaindebug.data.splitting import Amount, cut, drawn, thin
+from explaindebug.errors import ConfigError, DataError, DataWarning
 
 Progress = Callable[[int, int], object]  # (pictures done, pictures in all)
+Note = tuple[str, str, Path]  # "pictures" or "masks", what was decided in reading it, its file
 
 
 @dataclass(frozen=True)
@@ -27,18 +32,53 @@ class Photo:
     label: int
     held_out: bool = False  # belongs to the test pictures, where the data set says which do
 
-    def read(self, size: int, crop: float | None = None) -> tuple[Pixels, Bools | None]:
-        """Picture (size, size, 3) and mask (size, size); raises DataError, naming the file."""
-        pixels, full = read_picture(self.image, size, crop)
+    def read(
+        self,
+        size: int,
+        crop: float | None = None,
+        *,
+        upright: bool = True,
+        notes: list[Note] | None = None,
+    ) -> tuple[Pixels, Bools | None]:
+        """Picture (size, size, 3) and mask (size, size).
+
+        Both are turned as EXIF says, where `upright`, else as they are stored. What had to be
+        decided in reading them is added to `notes`.
+
+        Raises:
+            DataError: for a file that can't be read, or a mask that doesn't fit; names the file.
+        """
+        pixels, frame = read_picture(self.image, size, crop, upright=upright)
+        notes = [] if notes is None else notes
+        notes.extend(("pictures", note, self.image) for note in frame.notes)
         if self.mask is None:
             return pixels, None
-        mask, mask_full = self.mask(size, full, crop)
-        if mask_full != full:
+        mask, own = self.mask(size, frame.upright, crop)
+        notes.extend(("masks", note, self.mask.path) for note in own.notes)
+        if not upright:
+            mask, own = unturned(mask, own.turn), Frame(own.size)
+        return pixels, self._aligned(frame, mask, own)
+
+    def _aligned(self, picture: Frame, mask: Bools, own: Frame) -> Bools:
+        """The mask as its picture lies; it may be drawn on it as it is seen, or as it is stored."""
+        assert self.mask is not None
+        seen, stored = own.upright == picture.upright, own.size == picture.size
+        if seen and (own.turn == picture.turn or not stored):
+            return mask
+        if seen and stored:
             raise DataError(
-                f"{self.mask.path} is {mask_full[0]} x {mask_full[1]} pixels, but its picture "
-                f"{self.image} is {full[0]} x {full[1]}. Make them the same size."
+                f"{self.image} and its mask {self.mask.path} are turned by different orientations "
+                f"in their EXIF data ({picture.turn} and {own.turn}), and whether the mask belongs "
+                "to the turned picture can't be told. Turn the pixels themselves (mogrify "
+                "-auto-orient) and look whether the mask fits."
             )
-        return pixels, mask
+        if stored:
+            return turned(unturned(mask, own.turn), picture.turn)
+        (w, h), (wide, tall) = own.upright, picture.upright
+        raise DataError(
+            f"{self.mask.path} is {w} x {h} pixels, but its picture {self.image} is {wide} x "
+            f"{tall}. Make them the same size."
+        )
 
 
 def photos(
@@ -57,8 +97,9 @@ def photos(
     """Photographs of several classes, split, square, in colour, with masks where there are any.
 
     Every file is opened before this returns, so whatever is wrong with one is known before any
-    training. Pictures are squeezed to the size, not cropped, and taken as stored (a rotation in
-    EXIF is not applied).
+    training. Pictures are squeezed to the size, not cropped, and shown upright, as EXIF says. Each
+    picture counts once: of copies (links, or files of equal bytes) the first is kept, and a
+    DataWarning names the others. So it does with all else that was left out or had to be decided.
 
     Args:
         classes: by class name, the fields of a `ClassFiles` (patterns below the root).
@@ -75,10 +116,12 @@ def photos(
     Raises:
         ConfigError: for options that can't be.
         DataError: missing or empty folder, corrupt picture, picture without mask, mask of another
-            size or without object, too few pictures; the message names the file.
+            size or without object, one picture in two classes, too few pictures; the message names
+            the file.
     """
     names, amounts = tuple(classes), {"train": train, "val": val, "test": test}
-    parts = shuffled(listing(classes, root), names, amounts, limit, balance, seed)
+    found = distinct(listing(classes, root), names)
+    parts = shuffled(found, names, amounts, limit, balance, seed)
     return decoded(parts, names, size, progress=progress)
 
 
@@ -96,12 +139,40 @@ def shuffled(
 
     Raises:
         ConfigError: for amounts that can't be.
-        DataError: where there are too few pictures.
+        DataError: where there are too few pictures, or a split would miss a class.
     """
     labels = np.array([photo.label for photo in found])
     kept = thin(labels, limit, balance, seed)
-    sizes = counts(amounts, labels[kept], classes, every_class=every_class)
-    return [[found[kept[row]] for row in rows] for rows in stratified(labels[kept], sizes, seed)]
+    parts = drawn(amounts, labels[kept], classes, seed, every_class=every_class)
+    return [[found[kept[row]] for row in rows] for rows in parts]
+
+
+def distinct(
+    found: Sequence[Photo], classes: Sequence[str], *, published: bool = False
+) -> list[Photo]:
+    """The photographs, each once: of copies the first is kept, before others one that is held out.
+
+    A DataWarning names those that are left out. Nobody can mend a data set as it is `published`, so
+    there a picture of two classes is left out under both.
+
+    Raises:
+        DataError: for a picture of two classes, unless `published`.
+    """
+    left_out: dict[int, int] = {}  # position -> that of what it is a copy of
+    for group in copies([photo.image for photo in found]):
+        first = max(group, key=lambda i: found[i].held_out)  # the first of them that is, if any
+        other = next((i for i in group if found[i].label != found[first].label), None)
+        if other is not None and not published:
+            a, b = found[first], found[other]
+            raise DataError(
+                f"{a.image} of class {classes[a.label]!r} and {b.image} of class "
+                f"{classes[b.label]!r} are the same picture, which can't be of both. Take it out "
+                "of one of them, or mend the patterns."
+            )
+        left_out |= {i: first for i in group if i != first or other is not None}
+    pairs = [(found[i].image, found[first].image) for i, first in left_out.items()]
+    say_copies(pairs, f"of {len(found)} pictures")
+    return [photo for i, photo in enumerate(found) if i not in left_out]
 
 
 def decoded(
@@ -110,17 +181,27 @@ def decoded(
     size: int,
     crop: float | None = None,
     progress: Progress | None = None,
+    *,
+    upright: bool = True,
 ) -> Splits:
     """The photographs of three splits, read; with `crop` what `reading.window` says of them.
 
+    They are turned as EXIF says, or with upright=False left as they are stored.
+
     Raises:
         ConfigError: for a size below 8.
-        DataError: for a corrupt file, a mask of another size, masks without a background.
+        DataError: for a corrupt file, a mask of another size, masks without a background, or more
+            than fits into memory.
     """
     if size < 8:
         raise ConfigError(f"size={size}: pictures of at least 8 x 8 pixels are needed.")
     chosen = [photo for part in parts for photo in part]
-    pixels, masks = _read_all(chosen, size, crop, progress)
+    check_memory(
+        (4 if chosen[0].mask else 3) * len(chosen) * size**2,
+        f"{len(chosen)} pictures of {size} x {size} pixels",
+        "Choose a smaller size or fewer pictures.",
+    )
+    pixels, masks = _read_all(chosen, size, crop, progress, upright)
     _check_backgrounds(masks, chosen)
     labels = np.array([photo.label for photo in chosen], dtype=np.int64)
     together = ImageSet(pixels, labels, tuple(classes), masks)
@@ -143,11 +224,25 @@ def listing(classes: Mapping[str, Any], root: str | Path) -> list[Photo]:
             f"no masks given for class {', '.join(bare)}, but for the others: give a `masks` "
             "pattern for every class, or for none."
         )
-    return [
+    found = [
         Photo(image, files.mask(mask), label)
         for label, (name, files) in enumerate(specs.items())
         for image, mask in files.pairs(Path(root), name)
     ]
+    _say_unused(specs.values(), Path(root), found)
+    return found
+
+
+def _say_unused(specs: Iterable[ClassFiles], root: Path, found: Sequence[Photo]) -> None:
+    """Warn of masks without a picture: where there is a mask, there should be one."""
+    used = {photo.mask.path for photo in found if photo.mask is not None}
+    unused = sorted({path for files in specs for path in files.all_masks(root)} - used)
+    if unused:
+        warnings.warn(
+            f"{len(unused)} masks are left out, as no picture has their name: {some(unused)}.",
+            DataWarning,
+            stacklevel=4,
+        )
 
 
 def _check_backgrounds(masks: Bools | None, photos: Sequence[Photo]) -> None:
@@ -164,15 +259,34 @@ def _check_backgrounds(masks: Bools | None, photos: Sequence[Photo]) -> None:
 
 
 def _read_all(
-    photos: Sequence[Photo], size: int, crop: float | None, progress: Progress | None
+    photos: Sequence[Photo],
+    size: int,
+    crop: float | None,
+    progress: Progress | None,
+    upright: bool,
 ) -> tuple[Pixels, Bools | None]:
     pixels = np.empty((len(photos), size, size, 3), np.uint8)
     masks = None if photos[0].mask is None else np.empty((len(photos), size, size), np.bool_)
+    notes: list[Note] = []
+
+    def read(photo: Photo) -> tuple[Pixels, Bools | None]:
+        return photo.read(size, crop, upright=upright, notes=notes)
+
     with ThreadPoolExecutor() as pool:  # Pillow lets go of the interpreter while it decodes
-        for i, (picture, mask) in enumerate(pool.map(lambda photo: photo.read(size, crop), photos)):
+        for i, (picture, mask) in enumerate(pool.map(read, photos)):
             pixels[i] = picture
             if masks is not None:
                 masks[i] = mask
             if progress is not None:
                 progress(i + 1, len(photos))
+    _say(sorted(notes), len(photos))  # threads add them in any order
     return pixels, masks
+
+
+def _say(notes: Sequence[Note], total: int) -> None:
+    """One warning for each kind of decision, with how many files it concerns."""
+    for (what, note), group in groupby(notes, lambda one: one[:2]):
+        paths = [path for *_, path in group]
+        warnings.warn(
+            f"{len(paths)} of {total} {what} {note}: {some(paths)}.", DataWarning, stacklevel=5
+        )

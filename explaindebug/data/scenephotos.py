@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from explaindebug.data.copies import once
 from explaindebug.data.files import find
 from explaindebug.data.imageset import Labels, Pixels
-from explaindebug.data.reading import opened
+from explaindebug.data.reading import read_whole
 from explaindebug.data.splitting import row_rng
 from explaindebug.errors import ConfigError, DataError
 
@@ -59,10 +60,10 @@ class PhotoScenes:
     def found(
         cls, root: Path, pattern: str, name: str, region: Sequence[float] = (0.0, 0.0, 1.0, 1.0)
     ) -> "PhotoScenes":
-        """All pictures that match; raises DataError where none does."""
+        """All pictures that match, copies once; raises DataError where none does."""
         left, top, right, bottom = region
-        files = find(root, pattern, f"scenes of class {name!r}")
-        return cls(tuple(files), (left, top, right, bottom))
+        what = f"scenes of class {name!r}"
+        return cls(tuple(once(find(root, pattern, what), what)), (left, top, right, bottom))
 
     def __call__(self, rows: Labels, *, split: str, size: int, seed: int) -> Pixels:
         files, bands = self._share(split)
@@ -81,8 +82,7 @@ class PhotoScenes:
         return [f for i, f in enumerate(self.files) if OWNERS[i % len(OWNERS)] == split], WHOLE
 
     def _open(self, path: Path) -> Image.Image:
-        with opened(path) as image:
-            picture = image.convert("RGB")
+        picture = read_whole(path)
         w, h = picture.width - 2 * FRAME, picture.height - 2 * FRAME
         left, top, right, bottom = self.region
         x, y = int(left * w), int(top * h)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from explaindebug.data.copies import once
 from explaindebug.data.embedded import SCENE_KINDS, draw_scenes
 from explaindebug.data.imageset import Labels, Pixels
 from explaindebug.data.official.places import places
@@ -68,7 +69,8 @@ def scene_source(spec: Any, root: Path, name: str) -> SceneSource:
     options = dict(spec) if isinstance(spec, Mapping) else {"images": spec}
     if isinstance(options.get("places"), str) and not set(options) - {"places", "root"}:
         elsewhere = Path(options.get("root", root)).expanduser()
-        return PhotoScenes(tuple(places(elsewhere, options["places"])))
+        found = places(elsewhere, options["places"])
+        return PhotoScenes(tuple(once(found, f"scenes of class {name!r}")))
     pattern = options.pop("images", None)
     if not isinstance(pattern, str) or set(options) - {"region"}:
         raise ConfigError(

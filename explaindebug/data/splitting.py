@@ -28,7 +28,7 @@ def counts(
 
     Raises:
         ConfigError: for a negative amount, a share above 1, or more than one None.
-        DataError: where there are too few pictures, or a split would miss a class.
+        DataError: where there are too few pictures.
     """
     total = len(labels)
     asked = {name: _count(name, amount, total) for name, amount in amounts.items()}
@@ -50,6 +50,57 @@ def counts(
                 f"of the {len(classes)} classes. Asked for: {wanted}."
             )
     return split
+
+
+def drawn(
+    amounts: Mapping[str, Amount],
+    labels: Labels,
+    classes: Sequence[str],
+    seed: int,
+    *,
+    every_class: bool = True,
+) -> list[Labels]:
+    """Disjoint rows of each split: as many as `counts` says, drawn as `stratified` does.
+
+    With `every_class` a split that misses a class gets a picture of it, in exchange, from one that
+    has several.
+
+    Raises:
+        ConfigError, DataError: as `counts` does; with `every_class` also where there are too few
+            pictures of a class for all splits.
+    """
+    sizes = counts(amounts, labels, classes, every_class=every_class)
+    parts = stratified(labels, sizes, seed)
+    if not every_class:
+        return parts
+    here = np.array([np.bincount(labels[rows], minlength=len(classes)) for rows in parts])
+    for i, k in np.argwhere(here == 0):
+        if not _exchanged(parts, here, labels, i, k):
+            name = list(amounts)[i]
+            raise DataError(
+                f"the {name} split would hold no picture of class {classes[k]!r}, which every "
+                f"split needs; in all there are {_census(labels, classes)}. Add pictures of it, "
+                f"enlarge the {name} split, or leave the class out."
+            )
+    return parts
+
+
+def _exchanged(
+    parts: Sequence[Labels], here: Labels, labels: Labels, short: int, label: int
+) -> bool:
+    """Whether the short split could get a picture of a class for one of which it has several.
+
+    `here` (splits, classes) counts the pictures of each class; it is kept up to date.
+    """
+    giver, other = int(here[:, label].argmax()), int(here[short].argmax())
+    if here[giver, label] < 2 or here[short, other] < 2:
+        return False
+    give = np.flatnonzero(labels[parts[giver]] == label)[-1]
+    take = np.flatnonzero(labels[parts[short]] == other)[-1]
+    parts[giver][give], parts[short][take] = parts[short][take], parts[giver][give]
+    here[giver, [label, other]] += (-1, 1)
+    here[short, [label, other]] += (1, -1)
+    return True
 
 
 def stratified(labels: Labels, sizes: Sequence[int], seed: int) -> list[Labels]:
@@ -74,7 +125,13 @@ def cut(together: ImageSet, sizes: Sequence[int]) -> list[ImageSet]:
 
 
 def thin(labels: Labels, limit: int | None, balance: bool, seed: int) -> Labels:
-    """The rows kept, in order, when each class may have `limit` pictures, or all equally many."""
+    """The rows kept, in order, when each class may have `limit` pictures, or all equally many.
+
+    Raises:
+        ConfigError: for a limit below 1.
+    """
+    if limit is not None and limit < 1:
+        raise ConfigError(f"limit={limit}: at least one picture of each class is needed.")
     rng = np.random.default_rng([seed, 1])
     most = [n for n in (limit, np.bincount(labels).min() if balance else None) if n is not None]
     if not most:
@@ -96,7 +153,7 @@ def _census(labels: Labels, classes: Sequence[str], most: int = 20) -> str:
 def _count(name: str, amount: Amount, total: int) -> int | None:
     if amount is None:
         return None
-    if amount < 0 or (isinstance(amount, float) and amount > 1):
+    if not amount >= 0 or (isinstance(amount, float) and amount > 1):  # NaN is neither
         raise ConfigError(
             f"{name}={amount}: a count of pictures (0 or more) or a share between 0.0 and 1.0."
         )

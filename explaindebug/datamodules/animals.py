@@ -7,8 +7,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from explaindebug.data.official import Found, Source, cub, pets, split_lists, stanford_dogs
-from explaindebug.data.photos import Photo
-from explaindebug.data.splitting import Amount, counts, stratified
+from explaindebug.data.photos import Photo, distinct
+from explaindebug.data.splitting import Amount, drawn
 from explaindebug.datamodules.official import Official
 from explaindebug.errors import ConfigError
 
@@ -146,7 +146,13 @@ class BirdsDogs(Official):
             by_lists = self._lists_fit and split_lists.there(self.root)
         if not by_lists:
             return super().parts(found)
-        parts = split_lists.by_lists(self.root, found.photos, {"birds": 0, "dogs": 1})
+        named = split_lists.by_lists(self.root, found.photos, {"birds": 0, "dogs": 1})
+        # Of a copy in two splits the one to train on is left out.
+        photos = distinct(
+            [photo for part in reversed(named) for photo in part], found.classes, published=True
+        )
+        kept = {photo.image for photo in photos}
+        parts = [[photo for photo in part if photo.image in kept] for part in named]
         most = zip(parts, self.amounts.items(), strict=True)
         return [self._at_most(part, name, n, found.classes) for part, (name, n) in most]
 
@@ -159,8 +165,8 @@ class BirdsDogs(Official):
     ) -> list[Photo]:
         labels = np.array([photo.label for photo in part])
         asked = min(most, len(part)) if isinstance(most, int) else most
-        sizes = counts({name: asked}, labels, classes)
-        return [part[row] for row in stratified(labels, sizes, self.seed)[0]]
+        (rows,) = drawn({name: asked}, labels, classes, self.seed)
+        return [part[row] for row in rows]
 
 
 def one_of(name: str, value: object, known: Sequence[str]) -> None:

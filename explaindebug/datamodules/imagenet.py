@@ -8,7 +8,7 @@ import numpy as np
 from explaindebug.data.imageset import ImageSet
 from explaindebug.data.official import Found, Source
 from explaindebug.data.official.imagenet import imagenet
-from explaindebug.data.photos import Photo, shuffled
+from explaindebug.data.photos import Photo, distinct, shuffled
 from explaindebug.data.splitting import Amount
 from explaindebug.datamodules.official import Official
 from explaindebug.errors import DataError
@@ -61,7 +61,8 @@ class ImageNet(Official):
         """Drawn at random; no split needs a picture of every class."""
         amounts, seed = self.amounts, self.seed
         how: dict[str, Any] = {"limit": self.limit, "balance": self.balance}
-        return shuffled(found.photos, found.classes, amounts, **how, seed=seed, every_class=False)
+        photos = distinct(found.photos, found.classes, published=True)
+        return shuffled(photos, found.classes, amounts, **how, seed=seed, every_class=False)
 
     def probe(self, count: int, split: str = "test") -> ImageSet:
         """Pictures of as many classes as there can be, spread over all of them; the same each time.

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from explaindebug.data.embedded import SCENE_KINDS
-from explaindebug.data.fetching import Archive, Progress, fetch
+from explaindebug.data.fetching import Archive, Progress, discard_part, fetch
 from explaindebug.data.idx import idx
 from explaindebug.data.idxfiles import idx_files
 from explaindebug.data.imageset import Splits
@@ -68,15 +68,21 @@ class MNIST(DebugDataModule):
     def prepare_data(self) -> None:
         """Fetch the files where that is asked for; Lightning calls this in one process only.
 
-        Addresses and digests are torchvision's, and so is the layout. A cut download is continued.
+        Addresses and digests are torchvision's, and so is the layout. A cut download is continued,
+        or what is left of it removed, where the files are there.
 
         Raises:
             ConfigError: where the disk is too small.
             DataError: where a file can't be fetched.
         """
-        if self.download and not self._there():
+        folder = self.root / self.dataset / "raw"
+        there = self._there()
+        if self.download and not there:
             for archive in self._archives():
-                fetch(archive, self.root / self.dataset / "raw", self.fetching)
+                fetch(archive, folder, self.fetching)
+        elif there and next(folder.glob(".*.part"), None):
+            for archive in self._archives():
+                discard_part(archive, folder)
 
     def load(self) -> Splits:
         """The digits."""

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from explaindebug.data.imageset import Splits
 from explaindebug.data.official import Found, Source, check_there
 from explaindebug.data.official.places import PLACES
-from explaindebug.data.photos import Photo, Progress, decoded, shuffled
+from explaindebug.data.photos import Photo, Progress, decoded, distinct, shuffled
 from explaindebug.data.scenes import Scenes, scene_source
 from explaindebug.data.splitting import Amount
 from explaindebug.datamodules.base import DebugDataModule
@@ -101,15 +101,18 @@ class Official(DebugDataModule):
         self.prepare_data()
         check_there(self.sources, self.root)
         found = self.find()
-        return decoded(self.parts(found), found.classes, self.size, self.crop, self.progress)
+        parts = self.parts(found)
+        # Their masks, boxes and published accuracies are of pictures as they are stored.
+        return decoded(parts, found.classes, self.size, self.crop, self.progress, upright=False)
 
     def parts(self, found: Found) -> list[list[Photo]]:
-        """The photographs of each split."""
+        """The photographs of each split; copies of others are left out."""
         how: dict[str, Any] = {"limit": self.limit, "balance": self.balance, "seed": self.seed}
+        photos = distinct(found.photos, found.classes, published=True)
         if self.split == "random":
-            return shuffled(found.photos, found.classes, self.amounts, **how)
-        test = [photo for photo in found.photos if photo.held_out]
-        rest = [photo for photo in found.photos if not photo.held_out]
+            return shuffled(photos, found.classes, self.amounts, **how)
+        test = [photo for photo in photos if photo.held_out]
+        rest = [photo for photo in photos if not photo.held_out]
         if not test:
             raise DataError(
                 f"{type(self).__name__}: no picture is said to be for testing. Set "

@@ -1,15 +1,18 @@
 """Segmented photographs from folders."""
 
+import glob
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from explaindebug.data.files import folder_there, some
 from explaindebug.data.imageset import Splits
 from explaindebug.data.photos import Progress, photos
 from explaindebug.data.scenes import Scenes, scene_source
 from explaindebug.data.splitting import Amount
 from explaindebug.datamodules.base import DebugDataModule
-from explaindebug.errors import ConfigError, DataError
+from explaindebug.errors import ConfigError, DataError, DataWarning
 
 
 class Photos(DebugDataModule):
@@ -80,8 +83,8 @@ class Photos(DebugDataModule):
         """Scenes of the classes that have any; raises DataError for a pattern without a file."""
         layout = self.scene_layout
         if layout is None:
-            there = [name for name in self.classes if (self.root / name / "scenes").is_dir()]
-            layout = {name: f"{name}/scenes/**/*" for name in there}
+            there = [name for name in self.classes if folder_there(self.root / name / "scenes")]
+            layout = {name: f"{glob.escape(name)}/scenes/**/*" for name in there}
         for name in layout:
             if name not in self.classes:
                 raise ConfigError(
@@ -97,18 +100,27 @@ class Photos(DebugDataModule):
         return {name: self._conventional(name) for name in names}
 
     def _conventional(self, name: str) -> dict[str, str]:
-        files = {"images": f"{name}/images/**/*"}
-        if (self.root / name / "masks").is_dir():
-            files["masks"] = f"{name}/masks/**/*"
+        files = {"images": f"{glob.escape(name)}/images/**/*"}
+        if folder_there(self.root / name / "masks"):
+            files["masks"] = f"{glob.escape(name)}/masks/**/*"
         return files
 
     def _folders(self) -> list[str]:
-        found = sorted(path.parent.name for path in self.root.glob("*/images") if path.is_dir())
+        here = sorted(self.root.glob("[!.]*")) if self.root.is_dir() else []
+        folders = [path for path in here if folder_there(path)]
+        found = [path.name for path in folders if folder_there(path / "images")]
         if len(found) < 2:
-            here = f"has {len(found)}" if self.root.is_dir() else "does not exist"
+            there = f"has {len(found)}" if self.root.is_dir() else "does not exist"
             raise DataError(
                 f"two or more folders of the form CLASS/images are needed, but "
-                f"{self.root.resolve()} {here}. Set `root` to the folder that holds them, or give "
+                f"{self.root.resolve()} {there}. Set `root` to the folder that holds them, or give "
                 "`classes` as patterns."
+            )
+        if others := [path for path in folders if path.name not in found]:
+            warnings.warn(
+                f"the classes in {self.root} are {', '.join(found)}. Left out, as they have no "
+                f"folder `images`: {some(others)}.",
+                DataWarning,
+                stacklevel=2,
             )
         return found

@@ -34,9 +34,9 @@ def test_what_a_killed_run_left_takes_no_folder(tmp_path: Path) -> None:
     """Killed while it wrote its very first file."""
     from explaindebug.app.run import _fresh
 
-    for name in (RUNNING, ".run.json.abcd1234.part"):
+    for name in (RUNNING, ".run.json.abcd1234.write.part"):
         (tmp_path / name).touch()
     assert _fresh(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [RUNNING]
-    (tmp_path / ".thesis.tex.abcd1234.part").touch()  # of somebody else
+    (tmp_path / ".thesis.tex.abcd1234.write.part").touch()  # of somebody else
     assert not _fresh(tmp_path)

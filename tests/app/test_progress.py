@@ -1,11 +1,14 @@
 """One line on a terminal that says how far something is."""
 
 import io
+import warnings
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from explaindebug.app import progress
+from explaindebug.errors import DataWarning
 
 
 def shown(monkeypatch: Any, *, terminal: bool) -> str:
@@ -26,3 +29,22 @@ def test_a_terminal_sees_each_percent_once_and_an_empty_line_at_last(monkeypatch
 
 def test_a_log_file_sees_nothing(monkeypatch: Any) -> None:
     assert shown(monkeypatch, terminal=False) == ""
+
+
+def test_what_data_warn_of_is_shown_and_noted_once_also_before_an_error(monkeypatch: Any) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(progress, "console", Console(file=out, width=80))
+    notes: list[str] = []
+
+    def load() -> None:
+        with progress.noting(notes):
+            for _ in range(2):
+                warnings.warn("2 pictures [of 9] left out", DataWarning, stacklevel=1)
+            warnings.simplefilter("always")
+            warnings.warn("another", UserWarning, stacklevel=1)
+            raise KeyError
+
+    with pytest.warns(UserWarning, match="another"), pytest.raises(KeyError):
+        load()
+    assert notes == ["2 pictures [of 9] left out"]
+    assert out.getvalue() == "data: 2 pictures [of 9] left out\n"

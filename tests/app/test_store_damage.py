@@ -250,7 +250,7 @@ class TestDamage:
     ) -> None:  # fmt: skip
         """Also where only the best state is damaged, which the last one counts on."""
         shutil.copytree(cut / PATIENT.key, tmp_path / PATIENT.key)
-        (tmp_path / PATIENT.key / ".last.ckpt.abcd1234.part").touch()
+        (tmp_path / PATIENT.key / ".last.ckpt.abcd1234.write.part").touch()
         CHECKPOINTS[kind](tmp_path / PATIENT.key / f"{name}.ckpt")
         self.mended(tmp_path, PATIENT, whole, monkeypatch)
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from explaindebug import files
-from explaindebug.data.fetching import Archive, fetch, unpack, verify
+from explaindebug.data.fetching import UNPACKING, Archive, fetch, unpack, verify
 from explaindebug.errors import ConfigError, DataError
+from explaindebug.files import held
 
 CONTENT = bytes(range(256)) * 5000
 
@@ -163,3 +164,25 @@ def test_an_archive_can_not_write_elsewhere(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"evil.tar can't be unpacked"):
         unpack(Archive("evil.tar", into="home"), tmp_path / "evil.tar", tmp_path)
     assert not (tmp_path / "outside.txt").exists()
+
+
+def test_half_a_download_goes_once_the_file_is_there_by_other_means(tmp_path: Path) -> None:
+    (tmp_path / ".data.tar.part").write_bytes(CONTENT[:1000])
+    (tmp_path / "data.tar").write_bytes(CONTENT)
+    fetch(archive(), tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["data.tar"]
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def test_what_a_killed_process_had_unpacked_is_removed(tmp_path: Path) -> None:
+    tar(tmp_path / "data.tar", ["a.jpg"])
+    left = tmp_path / "home" / f"{UNPACKING}killed"
+    left.mkdir(parents=True)
+    (left / "half.jpg").write_bytes(b"x")
+    with held(lambda: made(tmp_path / "home" / f"{UNPACKING}running")):
+        unpack(Archive("data.tar", into="home"), tmp_path / "data.tar", tmp_path)
+        assert {p.name for p in (tmp_path / "home").iterdir()} == {"a.jpg", f"{UNPACKING}running"}

@@ -2,13 +2,15 @@
 
 import gzip
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
 
+from explaindebug.data import memory
 from explaindebug.data.idx import idx
 from explaindebug.data.idxfiles import idx_files, load_idx, read_idx
-from explaindebug.errors import ConfigError, DataError
+from explaindebug.errors import ConfigError, DataError, DataWarning
 
 CLASSES = tuple("abc")
 
@@ -19,11 +21,15 @@ def packed(array):
 
 
 def write(folder, stem, count, *, pack=True, labels=None, side=28):
-    """Pictures whose top left pixel is their number, and labels 0, 1, 2, 0, ..."""
+    """Pictures whose top left pixel is their number, and labels 0, 1, 2, 0, ...
+
+    The next pixel tells the files apart: no picture may be in two.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     images = np.zeros((count, side, side), np.uint8)
     images[:, 8:20, 8:20] = 200
     images[:, 0, 0] = np.arange(count)
+    images[:, 0, 1] = len(stem)
     labels = np.arange(count, dtype=np.uint8) % 3 if labels is None else labels
     for name, array in ((f"{stem}-images-idx3", images), (f"{stem}-labels-idx1", labels)):
         content = packed(array)
@@ -124,6 +130,41 @@ def test_files_of_different_counts_are_named(root):
     (root / "other/train-labels-idx1-ubyte.gz").rename(root / "train-labels-idx1-ubyte.gz")
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte.gz: 24 pictures, but 20 labels"):
         idx(root, CLASSES)
+
+
+def test_a_picture_is_in_one_file_once_and_under_one_label(tmp_path):
+    train, _ = write(tmp_path, "train", 24)
+    test, labels = write(tmp_path, "t10k", 9)
+    test[0] = train[3]  # also to train on
+    test[1] = test[4]  # twice, with the same label
+    test[2] = train[4]  # with another label
+    for name, array in (("images-idx3", test), ("labels-idx1", labels)):
+        (tmp_path / f"t10k-{name}-ubyte.gz").write_bytes(gzip.compress(packed(array)))
+    with pytest.warns(DataWarning, match="4 of 33 pictures are left out"):
+        splits = idx(tmp_path, CLASSES, train=None, val=3)
+    assert len(splits.test) == 9 - 2
+    assert len(splits.train) + len(splits.val) == 24 - 2
+    everything = np.concatenate([part.pixels for part in splits])
+    assert len({picture.tobytes() for picture in everything}) == len(everything)
+
+
+def test_a_file_unpacks_to_no_more_than_it_promises(tmp_path):
+    path = tmp_path / "bomb.gz"
+    with gzip.open(path, "wb") as file:
+        file.write(bytes([0, 0, 8, 3]) + struct.pack(">3I", 2, 28, 28))
+        for _ in range(64):
+            file.write(bytes(2**20))
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"2 x 28 x 28 bytes, but holds more than"):
+        read_idx(path, 3)
+    assert tracemalloc.get_traced_memory()[1] < 2**23
+    tracemalloc.stop()
+
+
+def test_a_file_that_promises_more_than_there_is_memory_is_refused(root, monkeypatch):
+    monkeypatch.setattr(memory, "memory", lambda: 10_000)
+    with pytest.raises(DataError, match=r"24 x 28 x 28 bytes, would take 18.8 kB .* 10.0 kB in"):
+        read_idx(root / "train-images-idx3-ubyte.gz", 3)
 
 
 def test_labels_outside_the_classes_are_refused(tmp_path):

@@ -5,11 +5,13 @@ import pytest
 from PIL import Image
 
 from explaindebug.data.masks import CONVENTIONS, binary, read_mask, trimap, votes
+from explaindebug.data.reading import Frame
 from explaindebug.errors import DataError
 
 
 def test_each_convention_reads_its_levels():
-    assert binary(np.array([[0, 1, 255]], np.uint8)).tolist() == [[False, True, True]]
+    for object_ in (1, 3, 255):
+        assert binary(np.array([[0, object_]], np.uint8)).tolist() == [[False, True]]
     levels = np.array([[1, 2, 3]], np.uint8)
     assert trimap(levels).tolist() == [[True, False, False]]
     assert trimap(levels, border=True).tolist() == [[True, False, True]]
@@ -22,8 +24,8 @@ def test_any_file_mode_will_do(tmp_path, mode):
     full = np.zeros((40, 60), np.uint8)
     full[10:30, 15:45] = 255
     Image.fromarray(full).convert(mode).save(tmp_path / "m.png")
-    mask, size = read_mask(tmp_path / "m.png", 20, "binary")
-    assert size == (60, 40)
+    mask, frame = read_mask(tmp_path / "m.png", 20, "binary")
+    assert frame == Frame((60, 40))
     expected = np.zeros((20, 20), bool)
     expected[5:15, 5:15] = True
     assert np.array_equal(mask, expected)

@@ -1,11 +1,15 @@
 """Photographs from folders: aligned with masks, split the same way, refused before training."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from explaindebug.data.photos import photos
-from explaindebug.errors import ConfigError, DataError
+from explaindebug.data.masks import MaskFile
+from explaindebug.data.photos import Photo, photos
+from explaindebug.data.reading import ORIENTATION, turned
+from explaindebug.errors import ConfigError, DataError, DataWarning
 
 
 @pytest.mark.parametrize("size", [16, 40, 64])
@@ -113,6 +117,75 @@ def test_masks_that_mark_everything_are_suspected(photo_root, layout):
         photos(layout(), root=photo_root, size=8)
     Image.open(photo_root / "bird/masks/x/000.png").save(path)  # one with a background is enough
     assert photos(layout(), root=photo_root, size=8).train.masks is not None
+
+
+def oriented(path, pixels, turn):
+    exif = Image.Exif()
+    exif[ORIENTATION] = turn
+    Image.fromarray(pixels).save(path, exif=exif)
+
+
+WIDE = np.zeros((24, 48), np.uint8)
+WIDE[3:9, 6:18] = 255
+SQUARE = WIDE[:, :24]
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("drawn_on", ["seen", "stored", "turned"])
+def test_a_mask_lies_on_its_turned_picture_or_is_refused(tmp_path, turn, drawn_on):
+    for array, told in ((WIDE, turn >= 5 or turn == 1), (SQUARE, turn == 1)):
+        oriented(tmp_path / "x.png", array, turn)
+        mask = {"seen": turned(array, turn), "stored": array, "turned": array}[drawn_on]
+        oriented(tmp_path / "m.png", np.array(mask), turn if drawn_on == "turned" else 1)
+        photo = Photo(tmp_path / "x.png", MaskFile(tmp_path / "m.png"), 0)
+        if told or drawn_on == "turned":
+            pixels, found = photo.read(24)
+            assert np.array_equal(found, pixels[..., 0] > 127)
+            if drawn_on != "seen":
+                pixels, found = photo.read(24, upright=False)
+                assert np.array_equal(found, pixels[..., 0] > 127)
+        else:
+            with pytest.raises(DataError, match=rf"x.png and .*m.png .* \({turn} and 1\)"):
+                photo.read(24)
+
+
+def test_what_was_decided_is_said_once_for_all_files(photo_root, layout):
+    for path in (photo_root / "dog/masks/x").iterdir():
+        Image.open(path).convert("L").save(path.with_suffix(".jpg"))
+        path.unlink()
+    files = layout()
+    files["dog"]["masks"] = "dog/masks/**/*.jpg"
+    with pytest.warns(DataWarning, match="8 of 20 masks have levels between") as said:
+        photos(files, root=photo_root, size=8)
+    assert len(said) == 1
+
+
+def test_copies_and_pictures_of_two_classes(photo_root, layout):
+    shutil.copy(photo_root / "bird/images/x/000.png", photo_root / "bird/images/x/100.png")
+    shutil.copy(photo_root / "bird/masks/x/000.png", photo_root / "bird/masks/x/100.png")
+    with pytest.warns(DataWarning, match=r"1 of 21 pictures left out, copies.*100.png of .*000"):
+        splits = photos(layout(), root=photo_root, size=40)
+    everything = [picture.tobytes() for part in splits for picture in part.pixels]
+    assert len(set(everything)) == len(everything) == 20
+    both = layout()
+    both["dog"]["images"] = "bird/images/**/*"
+    both["dog"]["masks"] = "bird/masks/**/*"
+    with pytest.raises(DataError, match="are the same picture, which can't be of both"):
+        photos(both, root=photo_root, size=40)
+
+
+def test_masks_without_a_picture_are_said_unless_another_class_has_it(photo_root, layout):
+    (photo_root / "bird/images/x/003.png").unlink()
+    with pytest.warns(DataWarning, match=r"1 masks are left out, .*bird/masks/x/003.png"):
+        photos(layout(), root=photo_root, size=8, val=2, test=2)
+    Image.new("RGB", (40, 40)).save(photo_root / "bird/images/x/003.png")
+    (photo_root / "masks").mkdir()
+    files = {}
+    for name in ("bird", "dog"):
+        (photo_root / name / "images/x").rename(photo_root / name / "images" / name)
+        (photo_root / name / "masks/x").rename(photo_root / "masks" / name)
+        files[name] = {"images": f"{name}/images/**/*", "masks": "masks/**/*"}
+    assert len(photos(files, root=photo_root, size=8).train) == 14
 
 
 def test_real_photographs_with_masks(real_data):

@@ -1,12 +1,15 @@
 """Scenes: each row its own, from parts of the photographs that no other split sees."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from explaindebug.data.reading import ORIENTATION
 from explaindebug.data.scenephotos import FRAME, MANY, PhotoScenes
 from explaindebug.data.scenes import DrawnScenes, check, scene_source
-from explaindebug.errors import ConfigError, DataError
+from explaindebug.errors import ConfigError, DataError, DataWarning
 
 ROWS = np.arange(200)
 SPLITS = ("train", "val", "test")
@@ -107,3 +110,23 @@ def test_drawn_scenes_depend_on_seed_split_and_row_alone():
     for split, seed in (("test", 0), ("train", 1)):
         other = sky(rows, split=split, size=16, seed=seed)
         assert not (other == whole).all((1, 2, 3)).any()
+
+
+def test_a_file_that_is_there_twice_belongs_to_one_split(tmp_path):
+    for i in range(MANY):
+        Image.new("RGB", (80, 90), (20 * i, 0, 0)).save(tmp_path / f"{i}.png")
+    shutil.copy(tmp_path / "0.png", tmp_path / "0 (1).png")
+    (tmp_path / "1 again.png").symlink_to(tmp_path / "1.png")
+    with pytest.warns(DataWarning, match=r"2 scenes of class 'bird' left out, copies"):
+        scenes = PhotoScenes.found(tmp_path, "*.png", "bird")
+    assert len(scenes.files) == MANY
+
+
+def test_a_region_is_one_of_the_upright_picture(tmp_path):
+    pixels = np.zeros((100, 200, 3), np.uint8)
+    pixels[:, :100] = 255  # the left half as stored, the upper when turned
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    Image.fromarray(pixels).save(tmp_path / "x.png", exif=exif)
+    upper = PhotoScenes((tmp_path / "x.png",), (0.0, 0.0, 1.0, 0.5))
+    assert upper(ROWS[:20], split="train", size=8, seed=0).min() == 255

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from explaindebug.data.splitting import counts, stratified, thin
+from explaindebug.data.splitting import counts, drawn, stratified, thin
 from explaindebug.errors import ConfigError, DataError
 
 CLASSES = ("bird", "dog")
@@ -72,3 +72,29 @@ def test_thinning_balances_and_limits_and_draws_by_seed():
     assert np.bincount(LABELS[thin(LABELS, 100, True, 0)]).tolist() == [100, 100]
     assert np.array_equal(thin(LABELS, None, False, 0), np.arange(380))
     assert not np.array_equal(thin(LABELS, 50, False, 0), thin(LABELS, 50, False, 1))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("rare", [3, 4, 8])
+def test_each_split_has_each_class_wherever_there_are_enough(seed, rare):
+    labels = np.repeat([0, 1], [12, rare])
+    shares = {"train": 0.7, "val": 2, "test": 0.2}
+    parts = drawn(shares, labels, CLASSES, seed)
+    assert [len(rows) for rows in parts] == counts(shares, labels, CLASSES)
+    assert len(np.unique(np.concatenate(parts))) == sum(map(len, parts))
+    assert all(np.bincount(labels[rows], minlength=2).min() >= 1 for rows in parts)
+
+
+@pytest.mark.parametrize("rare", [0, 1, 2])
+def test_a_split_without_a_class_is_refused(rare):
+    labels = np.repeat([0, 1], [40, rare])
+    with pytest.raises(DataError, match=rf"no picture of class 'dog'.*40 bird, {rare} dog"):
+        drawn({"train": 0.7, "val": 0.1, "test": 0.2}, labels, CLASSES, 0)
+    drawn({"train": 0.7, "val": 0.1, "test": 0.2}, labels, CLASSES, 0, every_class=False)
+
+
+def test_a_limit_below_one_and_no_number_are_refused():
+    with pytest.raises(ConfigError, match="limit=0"):
+        thin(LABELS, 0, False, 0)
+    with pytest.raises(ConfigError, match="val=nan"):
+        counts({"val": float("nan")}, LABELS, CLASSES)

@@ -19,6 +19,8 @@ def write(folder, fill=200):
     for stem, n in (("train", 100), ("t10k", 20)):
         images = np.zeros((n, 28, 28), np.uint8)
         images[:, 8:20, 8:20] = fill
+        images[:, 0, 0] = np.arange(n) % 25  # no picture twice, none in both files
+        images[:, 0, 1] = np.arange(n) // 25 + 10 * (stem == "train")
         for name, a in (("images-idx3", images), ("labels-idx1", (np.arange(n) % 10).astype("u1"))):
             head = bytes([0, 0, 8, a.ndim]) + struct.pack(f">{a.ndim}I", *a.shape)
             (folder / f"{stem}-{name}-ubyte").write_bytes(head + a.tobytes())
@@ -73,8 +75,11 @@ def test_it_is_fetched_once_and_only_where_asked(tmp_path, monkeypatch, cls):
     module.setup()
     there = sorted(path.name for path in (root / cls.dataset / "raw").iterdir())
     assert there == sorted(path.name for path in far.iterdir())
+    half = root / cls.dataset / "raw" / f".{there[0]}.part"
+    half.touch()
     shutil.rmtree(far)
     cls(root=root, download=True).check()  # they are there now
+    assert not half.exists()
 
 
 def test_a_failed_download_says_what_to_do(tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ from explaindebug.datamodules import (
     StanfordDogs,
 )
 from explaindebug.datamodules.imagenet import spread
-from explaindebug.errors import ConfigError, DataError
+from explaindebug.errors import ConfigError, DataError, DataWarning
 
 SCENES = {"bird": "places:sky", "dog": "places:bamboo_forest"}
 FEW = {"train": 8, "val": 4, "test": 4, "size": 16}
@@ -98,6 +98,29 @@ def test_the_authors_lists_are_used_where_they_are_and_fit(tmp_path: Path) -> No
     assert [len(part) for part in whole.parts(whole.find())] == [16, 8, 8]
     ignored = BirdsDogs(**options, lists=False)
     assert ignored.fingerprint() == drawn
+
+
+def test_a_copy_in_two_splits_of_a_published_set_is_measured_on(tmp_path: Path) -> None:
+    home = make.cub_2011(tmp_path)
+    names = [line.split()[1] for line in (home / "images.txt").read_text().splitlines()]
+    shutil.copy(home / "images" / names[0], home / "images" / names[7])  # to train on, held out
+    with pytest.warns(DataWarning, match=rf"1 of 16 pictures left out.*{names[0]} of .*{names[7]}"):
+        parts = CUB200(root=tmp_path, size=16, val=2).clean
+    assert [len(part) for part in parts] == [5, 2, 8]
+
+
+def test_a_copy_that_the_authors_lists_name_twice_is_not_trained_on(tmp_path: Path) -> None:
+    make.cub_2010(tmp_path)
+    make.pets(tmp_path)
+    lists = make.split_lists(tmp_path)
+    first, last = (
+        (lists / f"dogs_{split}_list.txt").read_text().split()[0] for split in ("train", "test")
+    )
+    folder = tmp_path / "oxford-iiit-pet/images"
+    shutil.copy(folder / first, folder / last)
+    with pytest.warns(DataWarning, match=rf"1 of 32 pictures left out, .*{first} of .*{last}"):
+        parts = BirdsDogs(root=tmp_path, birds="cub_200", size=16).clean
+    assert [len(part) for part in parts] == [15, 8, 8]
 
 
 def test_lists_are_no_concern_of_other_sets_unless_asked(zoo: Path) -> None:
@@ -261,9 +284,7 @@ TERRIER = "soft-coated_wheaten_terrier"
 def kennel(tmp_path: Path) -> Path:
     """Beagles in both data sets, another breed in each."""
     make.pets(tmp_path)
-    make.stanford_dogs(
-        tmp_path, breeds=("n02088364-beagle", f"n02098105-{TERRIER}")
-    )
+    make.stanford_dogs(tmp_path, breeds=("n02088364-beagle", f"n02098105-{TERRIER}"))
     return tmp_path
 
 

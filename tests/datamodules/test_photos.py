@@ -8,7 +8,7 @@ import pytest
 from explaindebug.bugs.labels import LabelFlips
 from explaindebug.bugs.spurious import SpuriousBackground
 from explaindebug.datamodules import Photos
-from explaindebug.errors import ConfigError, DataError
+from explaindebug.errors import ConfigError, DataError, DataWarning
 
 COUNTS = {"train": 12, "val": 4, "test": 4}
 PATTERNS = {
@@ -70,6 +70,27 @@ def test_a_wrong_root_says_what_was_looked_for(photo_root):
         Photos(root=photo_root / "nowhere", classes=PATTERNS).check()
 
 
+@pytest.mark.parametrize("name", ["bird [1]", "[bird]", "b*rd", "b?rd"])
+def test_a_class_may_have_any_name(photo_root, name):
+    (photo_root / "bird").rename(photo_root / name)
+    (photo_root / "bird1").mkdir()  # what "bird [1]" would match as a pattern, and "b*rd"
+    with pytest.warns(DataWarning, match=r"Left out, as they have no folder `images`: .*bird1"):
+        module = Photos(root=photo_root, size=16, **COUNTS)
+        assert set(module.classes) == {name, "dog"}
+    assert module.clean.train.masks is not None
+    assert set(module.scenes) == {name, "dog"}
+    assert Photos(root=photo_root, classes=[name, "dog"], size=16, **COUNTS).clean.train.masks.any()
+
+
+@pytest.mark.parametrize("folder", ["cat", "bird/masks", "bird/images", "bird/scenes"])
+def test_a_folder_that_is_a_link_to_nothing_is_refused(photo_root, folder):
+    shutil.rmtree(photo_root / folder, ignore_errors=True)
+    (photo_root / folder).symlink_to(photo_root / "gone")
+    module = Photos(root=photo_root, size=16, **COUNTS)
+    with pytest.raises(DataError, match=rf"{folder} is a link to .*gone, which is not there"):
+        module.with_bug(SpuriousBackground()).check()
+
+
 def test_progress_is_reported_where_wanted(photo_root):
     seen = []
     module = Photos(root=photo_root, size=16, **COUNTS)
@@ -98,7 +119,8 @@ def test_real_birds_before_sky_and_dogs_before_bamboo(real_data):
         val=20,
         test=20,
     ).with_bug(SpuriousBackground())
-    test = module.data.test
+    with pytest.warns(DataWarning, match="^2 of 3812 pictures left out, copies"):
+        test = module.data.test
     sky, bamboo = (test.scenes[test.labels == k].mean((0, 1, 2)) for k in (0, 1))
     assert np.argmax(sky) == 2  # blue
     assert np.argmax(bamboo) == 1  # green

@@ -59,11 +59,11 @@ def places(root: Path, category: str) -> list[Path]:
 
 
 def _training(folder: Path, category: str) -> list[Path]:
-    here = folder / category[0] / category
-    if not here.is_dir():
+    here = folder / category[:1] / category
+    if not category or not here.is_dir():
         known = [path.name for path in folder.glob("?/*") if path.is_dir()]
         raise _unknown(category, known, folder)
-    return find(folder, f"{category[0]}/{category}/*.jpg", f"pictures of {category!r}")
+    return find(here, "*.jpg", f"pictures of {category!r}")
 
 
 def _number(home: Path, category: str) -> str:

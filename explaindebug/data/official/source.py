@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from explaindebug.data.fetching import Archive, Progress, fetch, unpack, verify
+from explaindebug.data.fetching import Archive, Progress, discard_part, fetch, unpack, verify
 from explaindebug.data.photos import Photo
 from explaindebug.errors import DataError
 from explaindebug.files import size_in_words
@@ -53,15 +53,19 @@ class Source:
     def prepare(self, root: Path, *, download: bool, progress: Progress | None = None) -> None:
         """Unpack its archives, where it is not there; with `download` fetch those that are missing.
 
+        Where it is there, what cut downloads of it have left is removed.
+
         Raises:
             ConfigError: where the disk is too small.
             DataError: where an archive can't be fetched, or is damaged.
         """
         if any(not self._missing(root / place) for place in self.homes):
+            self._discard_parts(root)
             return
         for archive in self.archives():
             folder = root / archive.into
             if archive.gives and all((folder / name).exists() for name in archive.gives):
+                discard_part(archive, folder)
                 continue
             here = [f / archive.name for f in (folder, root) if (f / archive.name).is_file()]
             if not here and download and archive.urls:
@@ -69,6 +73,12 @@ class Source:
             if here and archive.gives:
                 verify(archive, here[0])
                 unpack(archive, here[0], root)
+
+    def _discard_parts(self, root: Path) -> None:
+        folders = [root, *(root / place for place in self.homes)]
+        if any(next(folder.glob(".*.part"), None) for folder in folders):
+            for archive in self.archives():  # asked only now: some come with torchvision, slowly
+                discard_part(archive, root / archive.into)
 
     def _missing(self, home: Path) -> list[str]:
         return [name for name in self.needs if not (home / name).exists()]

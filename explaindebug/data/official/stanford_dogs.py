@@ -13,7 +13,7 @@ from explaindebug.data.imageset import Bools
 from explaindebug.data.masks import Boxes
 from explaindebug.data.official.source import Found, Source, all_there
 from explaindebug.data.photos import Photo
-from explaindebug.data.reading import Size, Window, read_mat
+from explaindebug.data.reading import Frame, Size, Window, read_mat
 from explaindebug.errors import DataError
 
 ADDRESS = "http://vision.stanford.edu/aditya86/ImageNetDogs"
@@ -60,7 +60,7 @@ class AnnotatedBoxes:
     path: Path
     read_as: str = "boxes"
 
-    def __call__(self, size: int, full: Size, crop: float | None = None) -> tuple[Bools, Size]:
+    def __call__(self, size: int, full: Size, crop: float | None = None) -> tuple[Bools, Frame]:
         return Boxes(self.path, self._boxes())(size, full, crop)
 
     def _boxes(self) -> tuple[Window, ...]:

@@ -108,3 +108,12 @@ def test_files_that_are_no_archive_are_fetched_and_left_as_they_are(tmp_path: Pa
     assert [p.read_text() for p in sorted((root / "lists").iterdir())] == [
         *("a list of one's own", "b.txt")
     ]
+
+
+def test_half_a_download_of_what_is_there_is_removed(tmp_path: Path, zoo: Source) -> None:
+    zoo.prepare(tmp_path, download=True)
+    other = tmp_path / "zoo/.other.tar.part"  # of another data set: it may go on
+    for half in (tmp_path / "zoo/.a.tar.part", other):
+        half.touch()
+    zoo.prepare(tmp_path, download=False)
+    assert [path for path in (tmp_path / "zoo").iterdir() if path.suffix == ".part"] == [other]

@@ -1,0 +1,64 @@
+"""How much memory reading data may take."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Condition
+
+from explaindebug.errors import DataError
+from explaindebug.files import size_in_words
+
+CGROUP = Path("/sys/fs/cgroup/memory.max")  # the limit of a container; "max" where there is none
+
+
+class Room:
+    """A number of bytes that threads share; who asks for more than is left has to wait.
+
+    A single request for more than there is in all gets all of it, so that it runs alone.
+    """
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self._left = total
+        self._changed = Condition()
+
+    @contextmanager
+    def taken(self, amount: int) -> Iterator[None]:
+        """Inside the block, `amount` bytes are ours."""
+        amount = min(amount, self.total)
+        with self._changed:
+            self._changed.wait_for(lambda: self._left >= amount)
+            self._left -= amount
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += amount
+                self._changed.notify_all()
+
+
+def check_memory(needed: int, what: str, remedy: str) -> None:
+    """Nothing where this machine has `needed` bytes of memory in all.
+
+    Raises:
+        DataError: where it has not, with both numbers and the remedy.
+    """
+    there = memory()
+    if needed > there:
+        raise DataError(
+            f"{what} would take {size_in_words(needed)} of memory, but there are "
+            f"{size_in_words(there)} in all. {remedy}"
+        )
+
+
+def memory() -> int:
+    """Bytes of memory of this machine, or of the container where that has a lower limit."""
+    try:
+        machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # not on Windows
+        machine = 2**63
+    try:
+        return min(machine, int(CGROUP.read_text()))
+    except (OSError, ValueError):
+        return machine
