@@ -39,7 +39,7 @@ def test_detectors_and_further_questions_of_all_runs(compare, tmp_path) -> None:
     assert "Mislabelled examples: flipped labels found by" in out
     assert "K-SSD: is a signal that is known seen in the map?" in out
     with open(tmp_path / "all" / "comparison.csv", newline="") as file:
-        assert {line["condition"] for line in csv.DictReader(file)} >= {"background", "gt1"}
+        assert {line["condition"] for line in csv.DictReader(file)} >= {"share", "gt1"}
     with open(tmp_path / "all" / "detectors.csv", newline="") as file:
         (loss,) = [line for line in csv.DictReader(file) if line["statistic"] == "loss"]
     assert (loss["test"], loss["runs"], loss["beyond"]) == ("labels", "2", "2")
