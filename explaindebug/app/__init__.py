@@ -4,6 +4,8 @@ import os
 import sys
 from typing import Any
 
+from explaindebug import __version__
+
 EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
 
 
@@ -14,7 +16,11 @@ def main() -> None:
     the first argument is `compare`, the others are finished runs (see `explaindebug.app.compare`).
     """
     if sys.argv[1:2] == ["compare"]:
-        return _compare(sys.argv[2:])
+        _compare(sys.argv[2:])
+        return
+    if "--version" in sys.argv[1:]:
+        print(f"explaindebug {__version__}")
+        return
     import hydra
 
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -30,6 +36,9 @@ def main() -> None:
             sys.path += [place for place in path if place not in sys.path]
         # Imported late: torch takes seconds, and `--help` needs none of it.
         try:
+            from explaindebug.app.early import check_names
+
+            check_names(config)
             from explaindebug.app.suite import start
 
             start(config)

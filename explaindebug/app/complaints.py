@@ -47,6 +47,12 @@ def _hydra(error: Any) -> str:
 
 def _unknown_option(name: str) -> str:
     group, _, option = name.rpartition("/")
+    if name.startswith("model/") and not nearest(option, _group_options("model")):
+        return (
+            f"unknown choice {name.replace('/', '=', 1)}. Networks of torchvision and timm are "
+            f"chosen by name: model=torchvision model.name={name.removeprefix('model/')}. "
+            f"Known: {', '.join(_group_options('model'))}."
+        )
     known = _group_options(group) if group else []
     if not known:
         groups = _groups()

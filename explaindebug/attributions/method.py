@@ -14,9 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from explaindebug.registry import Registry
+from explaindebug.spellings import METHODS
 from explaindebug.watching import frozen
 
-ATTRIBUTIONS: Registry[type["Method"]] = Registry("attribution method", "explaindebug.attributions")
+ATTRIBUTIONS: Registry[type["Method"]] = Registry(
+    "attribution method", "explaindebug.attributions", METHODS
+)
 
 
 class Passes(ABC):

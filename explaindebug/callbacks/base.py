@@ -32,6 +32,7 @@ from explaindebug.callbacks.probe import (
     unpack,
 )
 from explaindebug.callbacks.ranks import equalise, gathered, processes, together
+from explaindebug.checks import number, whole
 from explaindebug.errors import AttributionError, ConfigError, UnsupportedModelError
 from explaindebug.heatmaps import stretched
 from explaindebug.missing import restricted, sentences
@@ -111,19 +112,17 @@ class AttributionCallback(Callback):
         progress: Progress | None = None,
     ) -> None:
         super().__init__()
-        least: dict[str, tuple[Any, int]] = {
-            "probe": (probe, 1),
-            "every_n_epochs": (every_n_epochs, 1),
-            "chunk": (chunk, 1),
-            "pictures": (pictures, 0),
-        }
-        for name, (value, lowest) in least.items():
-            if value < lowest:
-                raise ConfigError(f"{name} must be at least {lowest}, got {value}.")
+        whole("probe", probe, least=1)
+        whole("every_n_epochs", every_n_epochs, least=1)
+        whole("chunk", chunk, least=1)
+        whole("pictures", pictures, least=0)
+        whole("seed", seed, least=0)
+        if workers is not None:
+            whole("workers", workers, least=1, most=1024, hint="None chooses.")
         if target not in ("predicted", "label"):
             raise ConfigError(f"target must be 'predicted' or 'label', got {target!r}.")
-        if budget is not None and budget <= 0:
-            raise ConfigError(f"budget must be above 0 (seconds per validation), got {budget}.")
+        if budget is not None:
+            number("budget", budget, above=0, hint="It is in seconds per validation.")
         self._asked = self.plan = Plan(attributions)
         self.every_n_epochs, self.target, self.references = every_n_epochs, target, references
         self.forward, self.output, self.chunk, self.workers = forward, output, chunk, workers

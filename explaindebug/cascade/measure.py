@@ -18,8 +18,8 @@ from explaindebug.cascade.drift import drift
 from explaindebug.cascade.options import Cascade, Prepared
 from explaindebug.cascade.states import TRAINED
 from explaindebug.cascade.walk import Step
+from explaindebug.checks import number, whole
 from explaindebug.comparisons import Comparison, Reference
-from explaindebug.errors import ConfigError
 from explaindebug.missing import Missing, restricted
 from explaindebug.nulls import blocks, null
 from explaindebug.scores import Key, Scores
@@ -69,10 +69,8 @@ class Measurement:
     progress: Progress | None = None
 
     def __post_init__(self) -> None:
-        if self.noise <= 0:
-            raise ConfigError(f"noise must be above 0 (a fraction of the range), got {self.noise}.")
-        if self.bins < 2:
-            raise ConfigError(f"bins must be at least 2, got {self.bins}.")
+        number("noise", self.noise, above=0, most=1, hint="It is a share of each input's range.")
+        whole("bins", self.bins, least=2)
 
     def __call__(
         self,
@@ -154,9 +152,9 @@ class _Block:
         if not steps:
             again = still(self._noisy(draw=1), targets, self.tell(n))
             yield self._compared(NONE, "bug", again[0])
-        for number, twin in enumerate(twins):
+        for i, twin in enumerate(twins):
             (step,) = twin.still(self.images, targets, self.tell(n))
-            yield self._compared(TWIN, role("control", number), step)
+            yield self._compared(TWIN, role("control", i), step)
         calls = [partial(self._stage, step) for step in steps]
         yield from side_by_side(calls, self._scorers)
 
