@@ -48,7 +48,7 @@ class PostProcessing:
                     f"postprocessing.{name}: one of {known} expected, got {getattr(self, name)!r}."
                 )
         if self.assumed_range is not None:
-            number("postprocessing.assumed_range", self.assumed_range, above=0)
+            number("postprocessing.assumed_range", self.assumed_range, above=0, most=1000)
         if self.channels == "abs_sum" and self.sign != "abs":
             raise ConfigError(
                 f"channels='abs_sum' leaves no sign, so sign={self.sign!r} would mean nothing. "

@@ -11,15 +11,14 @@ import os
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from hydra import compose, initialize_config_module
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf, open_dict
@@ -77,12 +76,12 @@ def choices() -> list[tuple[str, ...]]:
     return [(), *[choice for choice in found if choice]]
 
 
-def overrides_of(choice: tuple[str, ...]) -> list[str]:
+def overrides_of(choice: tuple[str, ...]) -> tuple[str, ...]:
     """The choice, with what it needs to be complete."""
-    words = [*choice, "output=out", "store=store"]
-    config = composed(tuple(words))
+    words = (*choice, "output=out", "store=store")
+    config = composed(words)
     missing = [key for key in NEEDED if OmegaConf.is_missing(*parent(config, key))]
-    return [*words, *(f"{key}={NEEDED[key]}" for key in missing)]
+    return (*words, *(f"{key}={NEEDED[key]}" for key in missing))
 
 
 def parent(config: Any, key: str) -> tuple[Any, str]:
@@ -98,9 +97,8 @@ def key_of(override: Override) -> str:
 @cache
 def composed(words: tuple[str, ...]) -> Any:
     """The configuration of a command line."""
-    if not GlobalHydra.instance().is_initialized():
-        initialize_config_module("explaindebug.configs", version_base="1.3").__enter__()
-    return compose("train", overrides=list(words))
+    with initialize_config_module("explaindebug.configs", version_base="1.3"):
+        return compose("train", overrides=list(words))
 
 
 def keys(node: Any, prefix: str = "") -> Iterator[str]:
@@ -111,65 +109,70 @@ def keys(node: Any, prefix: str = "") -> Iterator[str]:
             yield from keys(value, f"{prefix}{key}.")
 
 
-def attempts() -> Iterator[tuple[tuple[str, ...], list[str], str, str, str]]:
-    """(choice, its overrides, key, kind, override); a key with one default is tried once."""
-    seen: set[tuple[str, str]] = set()
-    for choice in choices():
+class Attempt(NamedTuple):
+    """One command with one bad value."""
+
+    choice: tuple[str, ...]
+    words: tuple[str, ...]  # the choice, complete
+    key: str
+    kind: str
+    override: str
+
+
+def attempts(wanted: Iterable[tuple[str, ...]] | None = None) -> Iterator[Attempt]:
+    """All that is tried; a key of one target with a default of one type is tried once."""
+    seen: set[tuple[str, str, str]] = set()
+    for choice in choices() if wanted is None else wanted:
         words = overrides_of(choice)
-        config = OmegaConf.to_container(composed(tuple(words)), resolve=True)
+        config = OmegaConf.to_container(composed(words), resolve=True)
         for key in keys(config):
             value = OmegaConf.select(OmegaConf.create(config), key)
-            target = OmegaConf.select(
-                OmegaConf.create(config), f"{key.rpartition('.')[0]}._target_"
-            )
+            group = key.rpartition(".")[0]
+            target = OmegaConf.select(OmegaConf.create(config), f"{group}._target_")
             mark = (key, str(target), str(type(value)))
             if mark in seen:
                 continue
             seen.add(mark)
             for kind, typed in KINDS.items():
-                yield choice, words, key, kind, f"++{key}={typed}"
-            yield choice, words, key, "misspelt key", f"++{key}x=1"
+                yield Attempt(choice, words, key, kind, f"++{key}={typed}")
+            yield Attempt(choice, words, key, "misspelt key", f"++{key}x=1")
             if isinstance(value, str) and value not in ("out", "store", "somewhere"):
-                yield choice, words, key, "misspelt value", f"++{key}={value}x"
+                yield Attempt(choice, words, key, "misspelt value", f"++{key}={value}x")
 
 
-def outcome(
-    choice: tuple[str, ...], words: list[str], key: str, kind: str, override: str
-) -> Outcome:
+def outcome(one: Attempt) -> Outcome:
     """What becomes of a command with one bad value.
 
     The override is put into the composed configuration as Hydra does, which takes a second to
     compose.
     """
-    (parsed,) = OverridesParser.create().parse_overrides([override])
-    config = copy.deepcopy(composed(tuple(words)))
+    (parsed,) = OverridesParser.create().parse_overrides([one.override])
+    config = copy.deepcopy(composed(one.words))
     try:
         with open_dict(config):
             OmegaConf.update(config, key_of(parsed), parsed.value(), force_add=True)
         bench, _ = checked_run(config, Path("out"))
-        if key.startswith("model"):
+        if one.key.startswith("model"):
             bench.architecture("data").build(PICTURES)
     except Exception as error:
         said = sentence(error)
         if said is None:
-            return Outcome(choice, key, kind, "traceback", f"{type(error).__name__}: {error}")
-        return Outcome(choice, key, kind, "refused", said)
-    return Outcome(choice, key, kind, "accepted")
+            said = f"{type(error).__name__}: {error}"
+            return Outcome(one.choice, one.key, one.kind, "traceback", said)
+        return Outcome(one.choice, one.key, one.kind, "refused", said)
+    return Outcome(one.choice, one.key, one.kind, "accepted")
 
 
 def main() -> None:
     wanted = tuple(sys.argv[1:])
     os.chdir(tempfile.mkdtemp())
     found = []
-    for attempt in attempts():
-        if wanted and attempt[0] != wanted:
-            continue
-        one = outcome(*attempt)
+    for attempt in attempts([wanted] if wanted else None):
+        one = outcome(attempt)
         found.append(one)
         if one.end != "refused":
-            print(
-                one.end, " ".join(one.choice) or "default", attempt[-1], one.said[:300], flush=True
-            )
+            where = " ".join(one.choice) or "default"
+            print(one.end, where, attempt.override, one.said[:300], flush=True)
     left = [str(path) for path in Path().rglob("*")]
     print(dict(Counter(one.end for one in found)), f"keys: {len({o.key for o in found})}")
     print("left behind:", left or "nothing")

@@ -16,7 +16,7 @@ def sentence(error: BaseException) -> str | None:
     from explaindebug.errors import ExplainDebugError
 
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
-        return sentence(error.__cause__) or str(error)
+        return sentence(error.__cause__) or " ".join(str(error).split())
     if isinstance(error, ExplainDebugError):
         return str(error)
     if isinstance(error, OSError) and error.filename:

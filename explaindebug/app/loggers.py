@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 from urllib.parse import urlparse
 
 from hydra.utils import instantiate
@@ -17,7 +17,7 @@ from explaindebug.app.progress import say
 from explaindebug.errors import ConfigError
 
 USERS_DATA_DIR = os.environ.get("WANDB_DATA_DIR")
-MODES = (None, "online", "offline", "disabled")
+Mode = Literal["online", "offline", "disabled"]
 
 
 def started(nodes: Mapping[str, Any], folder: Path, name: str) -> list[Any]:
@@ -35,14 +35,14 @@ def started(nodes: Mapping[str, Any], folder: Path, name: str) -> list[Any]:
 
 
 def wandb_logger(
-    folder: str, name: str, project: str = "explaindebug", mode: str | None = None
+    folder: str, name: str, project: str = "explaindebug", mode: Mode | None = None
 ) -> Any:
     """A W&B logger into `folder`; online only where the user is logged in or says so.
 
     Raises:
         ConfigError: for an unknown mode.
     """
-    if mode not in MODES:
+    if mode is not None and mode not in get_args(Mode):
         raise ConfigError(f"logger.wandb.mode is {mode!r}, not one of online, offline, disabled.")
     # Pictures inside tables would else lie outside the run's folder, and be lost when it is moved.
     os.environ["WANDB_DATA_DIR"] = USERS_DATA_DIR or str(Path(folder).resolve() / "wandb")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import get_object
+from hydra._internal.utils import _locate  # as get_object, which also logs what is wrong
 from omegaconf import DictConfig, OmegaConf
 
 from explaindebug.app.classifier import Schedule
@@ -30,6 +30,7 @@ CHOICES = {
     "postprocessing": "preset=robust",
 }
 USUAL = {"attributions": "grad,gbp", "similarities": "ssim,spearman"}
+HYDRAS = ("_target_", "_convert_", "_recursive_", "_partial_", "_args_")
 LARGEST = 2**31 - 1
 LARGEST_SEED = 4_294_967
 
@@ -92,7 +93,7 @@ class Settings:
                 raise ConfigError(f"{name} is empty: name a folder, for example {name}=runs/a.")
         for name in ("attributions", "similarities"):
             _check_specs(getattr(self, name), name)
-        if not isinstance(self.nulls, list):
+        if not isinstance(self.nulls, list) or not all(isinstance(x, str) for x in self.nulls):
             raise ConfigError(f"nulls is {self.nulls!r}: a list of names is needed, [] for none.")
         resolved(self.paper, str(self.data.get("_target_", "")))
 
@@ -203,10 +204,10 @@ def check_node(node: Any, where: str) -> None:
 
 def _check_call(node: dict[str, Any], where: str) -> None:
     try:
-        target = get_object(node["_target_"])
+        target = _locate(node["_target_"])
     except Exception as error:
         raise ConfigError(f"{where}._target_: {node['_target_']!r} can't be imported.") from error
-    _check_options(target, {k: v for k, v in node.items() if not k.startswith("_")}, where)
+    _check_options(target, {k: v for k, v in node.items() if k not in HYDRAS}, where)
 
 
 def _check_options(target: Any, options: Mapping[str, Any], where: str) -> None:
@@ -277,6 +278,7 @@ def _accepts(value: Any, hint: Any) -> bool:
         inner = list(typing.get_args(hint))
         fits = isinstance(value, Mapping)
         return fits and (not inner or all(_accepts(one, inner[1]) for one in value.values()))
-    if inspect.isclass(hint) and hint is not object and not isinstance(value, Mapping):
+    judged = inspect.isclass(hint) and hint not in (object, Any)  # Any is a class, too
+    if judged and not getattr(hint, "_is_protocol", False) and not isinstance(value, Mapping):
         return isinstance(value, hint)  # a mapping may say by its _target_ what it builds
     return True

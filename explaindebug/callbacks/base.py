@@ -124,6 +124,8 @@ class AttributionCallback(Callback):
         if budget is not None:
             number("budget", budget, above=0, hint="It is in seconds per validation.")
         self._asked = self.plan = Plan(attributions)
+        if not self.plan.methods:
+            raise ConfigError("attributions is empty: name a method, such as grad, or all.")
         self.every_n_epochs, self.target, self.references = every_n_epochs, target, references
         self.forward, self.output, self.chunk, self.workers = forward, output, chunk, workers
         self.pictures, self.picture, self.folder = pictures, picture, folder
