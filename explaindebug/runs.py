@@ -69,7 +69,8 @@ def _is_older(found: Mapping[str, Any]) -> bool:
     tests = found.get("tests")
     if not isinstance(tests, list):
         return tests is None
-    return any(isinstance(test, Mapping) and "scores" not in test for test in tests)
+    named = [test for test in tests if isinstance(test, Mapping) and "name" in test]
+    return any("scores" not in test for test in named)
 
 
 def _check(

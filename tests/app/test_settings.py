@@ -53,7 +53,6 @@ def test_sampled_bad_values_end_in_a_sentence(
         "attributions=[]",
         "attributions=[5]",
         "output=''",
-        "bug=null",
         "++bug.spurious=5",
         "++callbacks.heatmaps=7",
         "++postprocessing=3",
