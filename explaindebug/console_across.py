@@ -96,10 +96,10 @@ def _print_detectors(
             of = f" of {names[d.method]} (best of maps)" if d.method else ""
             second = (d.fpr95, d.fpr95_sd) if passed else (d.precision, d.precision_sd)
             table.add_row(
-                wording.statistic(d.statistic) + of,
+                Text(wording.statistic(d.statistic) + of),
                 wording.mean_sd(d.auroc, d.auroc_sd),
                 wording.mean_sd(*second),
                 f"{d.beyond}/{d.runs}",
             )
-    console.print(f"\n{title}: {found[0].finds} found by")
+    console.print(Text(f"\n{title}: {found[0].finds} found by"))
     console.print(table)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from explaindebug import wording
 from explaindebug.detectors import Detector, best_of_maps, of_maps
@@ -24,7 +25,8 @@ def print_detectors(result: RunResult, console: Console | None = None) -> None:
 def _print(test: TestResult, methods: Mapping[str, str], console: Console) -> None:
     first = test.detectors[0]
     all_of_them = first.positives + first.negatives + first.missing
-    console.print(f"\n{test.title}: {first.positives} {first.finds} among {all_of_them}, found by")
+    head = f"\n{test.title}: {first.positives} {first.finds} among {all_of_them}, found by"
+    console.print(Text(head))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in ("one number of each", "AUROC", _cut(first)[0], "p"):
         table.add_column(name, no_wrap=True)
@@ -38,12 +40,12 @@ def _print(test: TestResult, methods: Mapping[str, str], console: Console) -> No
     beyond = sum(d.p <= LEVEL for d in maps)
     console.print(f"beyond chance (p <= {LEVEL:g}): {beyond} of {len(maps)} statistics of maps")
     for trouble in dict.fromkeys(d.trouble for d in test.detectors if d.trouble):
-        console.print(f"without a number: {trouble}")
+        console.print(Text(f"without a number: {trouble}"))
 
 
-def _row(name: str, d: Detector) -> tuple[str, str, str, str]:
+def _row(name: str, d: Detector) -> tuple[Text, ...]:
     area = f"{wording.num(d.auroc)} {wording.interval((d.auroc_low, d.auroc_high))}"
-    return name, area, wording.num(_cut(d)[1]), wording.pvalue(d.p)
+    return tuple(map(Text, (name, area, wording.num(_cut(d)[1]), wording.pvalue(d.p))))
 
 
 def _cut(d: Detector) -> tuple[str, float]:

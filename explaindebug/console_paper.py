@@ -41,7 +41,7 @@ def print_claims(found: Sequence[Finding], console: Console | None = None) -> No
         before = one.claim.number
         run = one.entry.label if one.entry else wording.NOTHING
         start = (str(before), one.claim.statement) if new else ("", "")
-        table.add_row(*start, run, one.measured.answer, one.beyond.answer)
+        table.add_row(*map(Text, (*start, run, one.measured.answer, one.beyond.answer)))
     (console or Console()).print(table)
 
 
@@ -64,7 +64,7 @@ def _print(entry: Entry, console: Console) -> None:
 
 def _table(entry: Entry, name: str, columns: list[Column], *, answered: bool) -> Table:
     assert entry.table is not None
-    table = Table(title=name, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=Text(name), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Method", no_wrap=True)
     for column in columns:
         head = HEADS.get(column.arm, column.arm.removeprefix("Null: "))
@@ -76,7 +76,7 @@ def _table(entry: Entry, name: str, columns: list[Column], *, answered: bool) ->
     for method, row in entry.table.rows.items():
         cells = [_cell(row[place]) for place in places]
         said = [found.get(method, Text(wording.NOTHING)) for found in words.values()]
-        table.add_row(entry.names[method], *cells, *said)
+        table.add_row(Text(entry.names[method]), *cells, *said)
     ends = [entry.table.ranges[place] for place in places]
     spread = [f"{number(e[0])} to {number(e[1])}" if e else wording.NOTHING for e in ends]
     table.add_section()

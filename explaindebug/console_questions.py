@@ -27,7 +27,7 @@ def print_questions(
             said.update(new)
             console.print()
             for question in new:
-                console.print(question, soft_wrap=True)
+                console.print(Text(question), soft_wrap=True)
             _print(result, test, own, console)
 
 
@@ -35,9 +35,9 @@ def _print(
     result: RunResult, test: TestResult, own: dict[tuple[str, str], Verdict], console: Console
 ) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column(test.title)
+    table.add_column(Text(test.title))
     for question in test.questions:
-        table.add_column(SHORT.get(question.condition, question.condition), no_wrap=True)
+        table.add_column(Text(SHORT.get(question.condition, question.condition)), no_wrap=True)
     plain = not console.encoding.startswith("utf")
     for method, name in result.methods.items():
         cells = [_cell(own.get((q.condition, method)), plain) for q in test.questions]

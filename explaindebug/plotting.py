@@ -33,6 +33,7 @@ VARIABLES = {
 STYLE: Any = {
     "font.family": ["DejaVu Sans"],
     "font.size": 8.5,
+    "text.parse_math": False,  # a class may be called "$x$": no text of ours is mathematics
     "text.color": INK,
     "axes.labelcolor": MUTED,
     "axes.edgecolor": RULE,

@@ -6,6 +6,7 @@ from typing import Literal, Self, get_args
 import torch
 from torch import Tensor
 
+from explaindebug.checks import number
 from explaindebug.errors import ConfigError, DataError
 
 Sign = Literal["signed", "abs", "positive"]
@@ -46,6 +47,8 @@ class PostProcessing:
                 raise ConfigError(
                     f"postprocessing.{name}: one of {known} expected, got {getattr(self, name)!r}."
                 )
+        if self.assumed_range is not None:
+            number("postprocessing.assumed_range", self.assumed_range, above=0, most=1000)
         if self.channels == "abs_sum" and self.sign != "abs":
             raise ConfigError(
                 f"channels='abs_sum' leaves no sign, so sign={self.sign!r} would mean nothing. "

@@ -14,8 +14,23 @@ T = TypeVar("T")
 
 def nearest(name: str, known: Iterator[str] | list[str]) -> str:
     """` Did you mean 'x'?`, or nothing when no known name is close."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    letters = {plain(one): one for one in known}
+    close = difflib.get_close_matches(plain(name), list(letters), n=1, cutoff=0.5)
+    return f" Did you mean {letters[close[0]]!r}?" if close else ""
+
+
+def plain(name: str) -> str:
+    """A name in small letters and digits alone, as names that are meant alike are equal."""
+    return "".join(c for c in name.lower() if c.isalnum())
+
+
+def unknown(
+    kind: str, name: str, known: list[str], elsewhere: Mapping[str, str] | None = None
+) -> ConfigError:
+    """The error for a name that is not known, with what it is called here where that is known."""
+    here = (elsewhere or {}).get(plain(name))
+    hint = f" Did you mean {here}?" if here else nearest(name, known)
+    return ConfigError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}.")
 
 
 class Registry(Generic[T]):
@@ -25,8 +40,9 @@ class Registry(Generic[T]):
     means adding one file. Importing a class directly works without the registry.
     """
 
-    def __init__(self, kind: str, package: str) -> None:
+    def __init__(self, kind: str, package: str, elsewhere: Mapping[str, str] | None = None) -> None:
         self.kind = kind
+        self._elsewhere = elsewhere  # common names, in small letters -> as they are written here
         self._package = package
         self._entries: dict[str, T] = {}
         self._discovered = False
@@ -45,10 +61,7 @@ class Registry(Generic[T]):
     def __getitem__(self, name: str) -> T:
         self._discover()
         if name not in self._entries:
-            hint = nearest(name, self.names)
-            raise ConfigError(
-                f"unknown {self.kind} {name!r}.{hint} Known: {', '.join(self.names)}."
-            )
+            raise unknown(self.kind, name, self.names, self._elsewhere)
         return self._entries[name]
 
     def __contains__(self, name: object) -> bool:

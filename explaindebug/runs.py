@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib import resources
 from pathlib import Path
@@ -13,6 +13,8 @@ from explaindebug.errors import DataError
 from explaindebug.results import Gate, Headline, RunResult, TestResult
 from explaindebug.scores import Key, Scores
 from explaindebug.unscored import Fault, Unscored
+
+AGAIN = " Run it again into a new folder; trained networks are reused."
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,18 +64,40 @@ def read_run(folder: Path | str) -> Run:
             f"again ({note.get('command', 'command unknown')}); trained networks are reused."
         )
     try:
+        settings = dict(flat(note["settings"]))
         scores = Scores.from_csv(folder / "scores.csv")
         tests = [_read(told, scores, found) for told in found["tests"]]
         rows = [(str(model), str(data), _number(x)) for model, data, x in found["accuracies"]]
-    except (KeyError, TypeError, ValueError, OSError) as error:
+        methods = {str(key): str(name) for key, name in found["methods"].items()}
+        made = dict(found.get("made", {}))
+        _check(tests, rows, scores, settings)
+    except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
         if isinstance(error, DataError):
-            raise
+            raise DataError(f"{folder} is damaged: {error}{AGAIN}") from error
         raise DataError(
             f"{folder}: its files don't fit together ({type(error).__name__}: {error}). "
             "Run it again into a new folder."
         ) from error
-    result = RunResult(tests, found["methods"], rows, found.get("made", {}))
-    return Run(folder, result, dict(flat(note["settings"])))
+    return Run(folder, RunResult(tests, methods, rows, made), settings)
+
+
+def _check(
+    tests: Sequence[TestResult],
+    accuracies: Sequence[tuple[str, str, float]],
+    scores: Scores,
+    settings: Mapping[str, Any],
+) -> None:
+    """Raises DataError for parts of a run that don't belong together, or can't be."""
+    if missing := {"seed", "margin", "level"} - settings.keys():
+        raise DataError(f"run.json lacks the settings {', '.join(sorted(missing))}.")
+    if more := set(scores.unique("test")) - {test.name for test in tests}:
+        raise DataError(f"scores.csv has tests that results.json does not: {', '.join(more)}.")
+    for model, data, value in accuracies:
+        if not 0 <= value <= 1:
+            raise DataError(f"the accuracy of {model} on {data} is {value}.")
+    for test in tests:
+        if test.headline.moves not in ("up", "down"):
+            raise DataError(f"{test.name} moves {test.headline.moves!r}, neither up nor down.")
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -89,6 +113,7 @@ def _test(test: TestResult) -> dict[str, Any]:
     return {
         "name": test.name,
         "title": test.title,
+        "scores": test.scores.digest,  # of its part of scores.csv
         "headline": asdict(test.headline),
         "stages": list(test.stages),
         "agreement": dict(test.agreement),
@@ -114,11 +139,17 @@ def _read(told: Mapping[str, Any], scores: Scores, found: Mapping[str, Any]) -> 
         [line for line in found[what] if line["test"] == told["name"]]
         for what in ("gates", "detectors")
     )
+    own = scores.select(test=told["name"])
+    if own.digest != told["scores"]:
+        raise DataError(
+            f"scores.csv does not hold the scores of {told['name']!r} that results.json was made "
+            "from: it was cut, changed, or is that of another run."
+        )
     return TestResult(
-        told["name"],
-        told["title"],
+        str(told["name"]),
+        str(told["title"]),
         Headline(**told["headline"]),
-        scores.select(test=told["name"]),
+        own,
         gates=[_record(Gate, gate) for gate in gates],
         stages=told["stages"],
         agreement={stage: _number(share) for stage, share in told["agreement"].items()},

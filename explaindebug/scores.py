@@ -1,6 +1,7 @@
 """Scores as one tidy table: a row per test, method, condition, role, similarity and input."""
 
 import csv
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -114,6 +115,17 @@ class Scores:
         )
 
     __hash__ = None  # type: ignore[assignment]  # it changes while it is filled
+
+    @property
+    def digest(self) -> str:
+        """A short name of the content, whatever the order of the keys: equal scores share it."""
+        found = hashlib.sha256()
+        for key in sorted(self._columns):
+            rows, values = self._columns[key]
+            plain = np.where(np.isnan(values), np.nan, values)  # one NaN of the many that there are
+            found.update("\0".join(key).encode() + b"\0")
+            found.update(rows.astype("<i8").tobytes() + plain.astype("<f8").tobytes())
+        return found.hexdigest()[:32]
 
     def select(self, **where: str) -> "Scores":
         """The part whose key fields have the given values: `select(test="ood", role="bug")`."""

@@ -4,6 +4,7 @@ import os
 import sys
 from typing import Any
 
+from explaindebug import __version__
 from explaindebug.app.stopping import stops
 
 EXIT_ERROR = 1
@@ -18,7 +19,11 @@ def main() -> None:
     Ctrl-C and SIGTERM end it with status 130 and 143; it goes on when it is started again.
     """
     if sys.argv[1:2] == ["compare"]:
-        return _compare(sys.argv[2:])
+        _compare(sys.argv[2:])
+        return
+    if "--version" in sys.argv[1:]:
+        print(f"explaindebug {__version__}")
+        return
     with stops() as signals:
         try:
             failed = _run()
@@ -49,6 +54,9 @@ def _run() -> bool:
             sys.path += [place for place in path if place not in sys.path]
         # Imported late: torch takes seconds, and `--help` needs none of it.
         try:
+            from explaindebug.app.early import check_names
+
+            check_names(config)
             from explaindebug.app.suite import start
 
             start(config)

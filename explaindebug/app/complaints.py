@@ -22,7 +22,7 @@ def sentence(error: BaseException) -> str | None:
     from explaindebug.errors import ExplainDebugError
 
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
-        return sentence(error.__cause__) or str(error)
+        return sentence(error.__cause__) or " ".join(str(error).split())
     if isinstance(error, ExplainDebugError):
         return str(error)
     if isinstance(error, OSError) and error.filename:
@@ -79,6 +79,12 @@ def _hydra(error: Any) -> str:
 
 def _unknown_option(name: str) -> str:
     group, _, option = name.rpartition("/")
+    if name.startswith("model/") and not nearest(option, _group_options("model")):
+        return (
+            f"unknown choice {name.replace('/', '=', 1)}. Networks of torchvision and timm are "
+            f"chosen by name: model=torchvision model.name={name.removeprefix('model/')}. "
+            f"Known: {', '.join(_group_options('model'))}."
+        )
     known = _group_options(group) if group else []
     if not known:
         groups = _groups()

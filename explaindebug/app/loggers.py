@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 from urllib.parse import urlparse
 
 from hydra.utils import instantiate
@@ -19,7 +19,7 @@ from explaindebug.errors import ConfigError
 
 USERS_DATA_DIR = os.environ.get("WANDB_DATA_DIR")
 TAG = 64  # characters that a tag of W&B has at most
-MODES = (None, "online", "offline", "disabled")
+Mode = Literal["online", "offline", "disabled"]
 
 
 def started(
@@ -68,7 +68,7 @@ def wandb_logger(
     folder: str,
     name: str,
     project: str = "explaindebug",
-    mode: str | None = None,
+    mode: Mode | None = None,
     group: str | None = None,
     tags: Sequence[str] | None = None,
 ) -> Any:
@@ -80,7 +80,7 @@ def wandb_logger(
     Raises:
         ConfigError: for an unknown mode.
     """
-    if mode not in MODES:
+    if mode is not None and mode not in get_args(Mode):
         raise ConfigError(f"logger.wandb.mode is {mode!r}, not one of online, offline, disabled.")
     # Pictures inside tables would else lie outside the run's folder, and be lost when it is moved.
     os.environ["WANDB_DATA_DIR"] = USERS_DATA_DIR or str(Path(folder).resolve() / "wandb")

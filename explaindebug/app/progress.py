@@ -16,16 +16,17 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from explaindebug.errors import DataWarning
 
 console = Console(highlight=False)
 
 
-def say(text: str, detail: str = "") -> None:
-    """One line on the console."""
+def say(text: str, *, style: str = "") -> None:
+    """One line on the console, as it is: what stands in brackets is no markup."""
     # Paths and commands must stay in one piece, to be copied.
-    console.print(f"{text}[dim]{'  ' + detail if detail else ''}[/dim]", soft_wrap=True)
+    console.print(Text(text, style=style), soft_wrap=True)
 
 
 def counting(what: str) -> Callable[[int, int], None]:
@@ -38,7 +39,7 @@ def counting(what: str) -> Callable[[int, int], None]:
         if console.is_terminal and percent != shown:
             shown = percent
             line = f"{what}: {percent} %" if done < total else " " * (len(what) + 8)
-            console.print(line, end="\r")
+            console.print(Text(line), end="\r")
 
     return show
 
@@ -74,10 +75,11 @@ class Bar:
         self.calls = calls
         self._before = 0
         self._bar = Progress(
-            TextColumn("explaining [bold]{task.fields[test]}[/bold]"),
+            TextColumn("explaining"),
+            TextColumn("{task.fields[test]}", style="bold", markup=False),
             BarColumn(),
             TaskProgressColumn(),
-            TextColumn("{task.fields[methods]}"),
+            TextColumn("{task.fields[methods]}", markup=False),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),

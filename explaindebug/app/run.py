@@ -64,16 +64,44 @@ def run(config: DictConfig) -> RunResult:
 
 def prepared(config: DictConfig, folder: Path) -> tuple[Workbench, list[BugTest], DictConfig]:
     """The run checked and ready to start in its folder; nothing is written but the folder."""
-    checked = settings(config)
-    if checked.threads is not None:
-        torch.set_num_threads(checked.threads)
-    tests: list[BugTest] = [instantiate(node) for node in checked.bug.values()]
-    _ = Plan(checked.attributions)  # what can't be is told before there is a folder
-    bench = Workbench(checked, claim(folder, checked))
-    _ = bench.comparison
+    bench, tests = checked_run(config, folder)
+    claim(folder, bench.settings)
+    if bench.settings.threads is not None:
+        torch.set_num_threads(bench.settings.threads)
     with noting(bench.warnings):
         check(bench, tests)
     return bench, tests, config
+
+
+def checked_run(config: DictConfig, folder: Path) -> tuple[Workbench, list[BugTest]]:
+    """The run as far as its settings alone say whether it can be; writes and reads nothing.
+
+    Raises:
+        ConfigError: for whatever can't work.
+    """
+    checked = settings(config)
+    tests = made(checked)
+    _ = Plan(checked.attributions)
+    bench = Workbench(checked, folder)
+    _ = bench.comparison, bench.modules, bench.callbacks("check")
+    bench.check_trainer()
+    return bench, tests
+
+
+def made(checked: Settings) -> list[BugTest]:
+    """The debugging tests that are asked for.
+
+    Raises:
+        ConfigError: for an entry of `bug` that builds something else.
+    """
+    tests = {key: instantiate(node, _convert_="all") for key, node in checked.bug.items()}
+    for key, test in tests.items():
+        if not isinstance(test, BugTest):
+            raise ConfigError(
+                f"bug.{key} builds a {type(test).__name__}, which is no debugging test. "
+                f"Leave it out with ~bug.{key}."
+            )
+    return list(tests.values())
 
 
 def carried_out(
@@ -157,7 +185,6 @@ def note(checked: Settings, typed: str) -> dict[str, Any]:
 def check(bench: Workbench, tests: Sequence[BugTest]) -> None:
     """Everything that can be refused before training: data, networks, methods."""
     say(f"output: {bench.folder}")
-    bench.check_trainer()
     wanted = list(dict.fromkeys(want for test in tests for want in test.networks()))
     domains = list(dict.fromkeys(want.domain for want in wanted))
     say(f"data: {bench.describe(domains)}")

@@ -5,15 +5,34 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
-from hydra.utils import get_object
+from hydra._internal.utils import _locate  # as get_object, which also logs what is wrong
 from omegaconf import DictConfig, OmegaConf
 
 from explaindebug.app.classifier import Schedule
+from explaindebug.checks import number, whole
 from explaindebug.errors import ConfigError
 from explaindebug.paper.kinds import resolved
+from explaindebug.postprocessing import PostProcessing
 from explaindebug.registry import nearest
+
+GROUPS = ("data", "foreign", "model", "bug", "trainer", "logger", "callbacks", "postprocessing")
+CHOICES = {
+    "data": "data=embedded",
+    "foreign": "data@foreign=figures",
+    "model": "model=bvd_cnn",
+    "bug": "bug=all",
+    "trainer": "trainer=cpu",
+    "logger": "logger=none",
+    "callbacks": "callbacks=none",
+    "postprocessing": "preset=robust",
+}
+USUAL = {"attributions": "grad,gbp", "similarities": "ssim,spearman"}
+HYDRAS = ("_target_", "_convert_", "_recursive_", "_partial_", "_args_")
+LARGEST = 2**31 - 1
+LARGEST_SEED = 4_294_967
 
 
 @dataclass
@@ -23,7 +42,7 @@ class Settings:
     seed: int
     attributions: Any  # "all", a name, or a list of names and {name: options}
     similarities: Any
-    postprocessing: Any
+    postprocessing: dict[str, Any]
     nulls: Any
     margin: float  # effects up to this size don't count as showing the bug
     level: float  # the promised rate of false alarms
@@ -49,25 +68,33 @@ class Settings:
     paper: str | None = None  # the table of the paper that the run is put beside
 
     def __post_init__(self) -> None:
-        for name, least in (("probe", 2), ("pictures", 0), ("chunk", 1), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}.")
+        # Networks are seeded by 1000 * seed + twin, and Lightning takes seeds below 2 ** 32.
+        whole("seed", self.seed, least=0, most=LARGEST_SEED)
+        whole("probe", self.probe, least=2)
+        for name, least in (("pictures", 0), ("chunk", 1)):
+            whole(name, getattr(self, name), least=least)
+        for name in ("workers", "threads"):
+            if getattr(self, name) is not None:
+                whole(name, getattr(self, name), least=1, most=1024, hint="null chooses.")
+        if self.patience is not None:
+            whole("patience", self.patience, least=1, hint="null trains all epochs.")
         if self.clusters not in (None, "class"):
             raise ConfigError(f"clusters is null or class, got {self.clusters!r}.")
-        for name, low, high in (("margin", 0, 1), ("level", 0, 1)):
-            if not low < getattr(self, name) < high:
-                raise ConfigError(
-                    f"{name} must lie between {low} and {high}, got {getattr(self, name)}."
-                )
-        if self.threads is not None and self.threads < 1:
-            raise ConfigError(f"threads must be at least 1, or null, got {self.threads}.")
-        if self.lr <= 0:
-            raise ConfigError(f"lr must be above 0, got {self.lr}.")
+        for name in ("margin", "level"):
+            if not 0 < getattr(self, name) < 1:
+                raise ConfigError(f"{name} must lie between 0 and 1, got {getattr(self, name)}.")
+        number("lr", self.lr, above=0, most=10)
         if self.schedule not in typing.get_args(Schedule):
             known = ", ".join(typing.get_args(Schedule))
-            raise ConfigError(f"unknown schedule {self.schedule!r}. Known: {known}.")
-        if self.patience is not None and self.patience < 1:
-            raise ConfigError(f"patience must be at least 1, or null, got {self.patience}.")
+            hint = nearest(self.schedule, list(typing.get_args(Schedule)))
+            raise ConfigError(f"unknown schedule {self.schedule!r}.{hint} Known: {known}.")
+        for name in ("output", "store"):
+            if not getattr(self, name).strip():
+                raise ConfigError(f"{name} is empty: name a folder, for example {name}=runs/a.")
+        for name in ("attributions", "similarities"):
+            _check_specs(getattr(self, name), name)
+        if not isinstance(self.nulls, list) or not all(isinstance(x, str) for x in self.nulls):
+            raise ConfigError(f"nulls is {self.nulls!r}: a list of names is needed, [] for none.")
         resolved(self.paper, str(self.data.get("_target_", "")))
 
 
@@ -83,13 +110,68 @@ def settings(config: DictConfig) -> Settings:
     for key in plain:
         if key not in known:
             raise ConfigError(f"unknown key {key!r}.{nearest(str(key), known)}")
+    _check_numbers(plain)
+    for key in GROUPS:
+        if not isinstance(plain.get(key, {}), Mapping):
+            raise ConfigError(f"{key} is {plain[key]!r}: it is a group of keys. {_choose(key)}")
     checked = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Settings), plain))
     assert isinstance(checked, Settings)
+    for key in ("data", "foreign", "model", "trainer"):
+        _check_built(getattr(checked, key), key, _choose(key))
+    if not checked.bug:
+        raise ConfigError(f"bug has no test, so there is nothing to measure. {_choose('bug')}")
+    for group in ("bug", "logger", "callbacks"):
+        for key, node in getattr(checked, group).items():
+            _check_built(node, f"{group}.{key}", f"Leave it out with ~{group}.{key}.")
     for group in ("data", "foreign", "bug", "trainer", "logger", "callbacks"):
         check_node(getattr(checked, group), group)
     for group in ("model", "foreign_model"):
         check_network(getattr(checked, group), group)
+    _check_options(PostProcessing, checked.postprocessing, "postprocessing")
     return checked
+
+
+def _check_built(node: Any, where: str, remedy: str) -> None:
+    """Raises ConfigError for a node that doesn't say what it builds."""
+    if not isinstance(node, Mapping):
+        raise ConfigError(f"{where} is {node!r}: it is a group of keys. {remedy}")
+    if not isinstance(node.get("_target_"), str) or not node["_target_"]:
+        raise ConfigError(f"{where} has no _target_ that says what it builds. {remedy}")
+
+
+def _choose(group: str) -> str:
+    return f"Choose one of the group with {CHOICES[group]}."
+
+
+def _check_numbers(node: Any, where: str = "") -> None:
+    """Raises ConfigError for numbers that no key takes, wherever they are."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            _check_numbers(value, f"{where}.{key}" if where else str(key))
+    elif isinstance(node, list):
+        for i, value in enumerate(node):
+            _check_numbers(value, f"{where}[{i}]")
+    elif isinstance(node, float):
+        number(where, node)
+    elif isinstance(node, int) and abs(node) > LARGEST:
+        raise ConfigError(f"{where} is {node}: no number beyond {LARGEST} is taken.")
+
+
+def _check_specs(specs: Any, where: str) -> None:
+    """Raises ConfigError for what asks for nothing, or is no name nor a list of these."""
+    if not isinstance(specs, str | list | Mapping):
+        raise ConfigError(
+            f"{where} is {specs!r}: a list of names is needed, like {where}=[{USUAL[where]}]."
+        )
+    if not specs:
+        raise ConfigError(
+            f"{where} is empty, so nothing would be measured: {where}=[{USUAL[where]}]."
+        )
+    for spec in specs if isinstance(specs, list) else ():
+        if not isinstance(spec, str | Mapping) or not spec:
+            raise ConfigError(
+                f"{where} holds {spec!r}: each is a name, or {{name: {{option: value}}}}."
+            )
 
 
 def check_network(node: Any, where: str) -> None:
@@ -122,21 +204,21 @@ def check_node(node: Any, where: str) -> None:
 
 def _check_call(node: dict[str, Any], where: str) -> None:
     try:
-        target = get_object(node["_target_"])
+        target = _locate(node["_target_"])
     except Exception as error:
-        raise ConfigError(
-            f"{where}._target_: {node['_target_']!r} can't be imported ({error})."
-        ) from error
-    options = {k: v for k, v in node.items() if not k.startswith("_")}
+        raise ConfigError(f"{where}._target_: {node['_target_']!r} can't be imported.") from error
+    _check_options(target, {k: v for k, v in node.items() if k not in HYDRAS}, where)
+
+
+def _check_options(target: Any, options: Mapping[str, Any], where: str) -> None:
+    """Raises ConfigError for options that the target does not have, or of a wrong type."""
     known, open_ended = _parameters(target)
     for name, value in options.items():
         if name in known:
             _check_type(value, known[name], f"{where}.{name}")
         elif not open_ended:
             hint = nearest(name, list(known))
-            raise ConfigError(
-                f"unknown key {where}.{name}.{hint} {node['_target_']} takes: {', '.join(known)}."
-            )
+            raise ConfigError(f"unknown key {where}.{name}.{hint} It has: {', '.join(known)}.")
 
 
 def _parameters(target: Any) -> tuple[dict[str, Any], bool]:
@@ -186,10 +268,17 @@ def _accepts(value: Any, hint: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool)
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is str:
+    if hint in (str, Path):
         return isinstance(value, str)
     if origin in (list, tuple, Sequence) or hint in (list, tuple):
-        return isinstance(value, list | tuple)
+        inner = [one for one in typing.get_args(hint) if one is not ...]
+        fits = isinstance(value, list | tuple)
+        return fits and (len(inner) != 1 or all(_accepts(one, inner[0]) for one in value))
     if origin in (dict, Mapping) or hint is dict:
-        return isinstance(value, Mapping)
+        inner = list(typing.get_args(hint))
+        fits = isinstance(value, Mapping)
+        return fits and (not inner or all(_accepts(one, inner[1]) for one in value.values()))
+    judged = inspect.isclass(hint) and hint not in (object, Any)  # Any is a class, too
+    if judged and not getattr(hint, "_is_protocol", False) and not isinstance(value, Mapping):
+        return isinstance(value, hint)  # a mapping may say by its _target_ what it builds
     return True

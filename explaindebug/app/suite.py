@@ -179,7 +179,7 @@ def check(parts: Sequence[Part]) -> None:
     """
     problems = {}
     for part in parts:
-        say(f"\n[bold]{part.name}[/bold]: {'done' if part.finished else 'is checked'}")
+        say(f"\n{part.name}: {'done' if part.finished else 'is checked'}", style="bold")
         try:
             if part.finished:
                 claim(part.folder, settings(part.config))
@@ -188,9 +188,6 @@ def check(parts: Sequence[Part]) -> None:
         except Exception as error:
             problems[part.name] = told(error)
     if problems:
-        for part in parts:
-            if part.folder.is_dir() and not any(part.folder.iterdir()):
-                part.folder.rmdir()
         raise ConfigError(f"nothing was trained yet. {listed(problems)}")
 
 
@@ -200,7 +197,7 @@ def run_all(parts: Sequence[Part]) -> dict[str, str]:
     for k, part in enumerate(parts):
         if part.finished:
             continue
-        say(f"\n[bold]{part.name}[/bold], experiment {k + 1} of {len(parts)}")
+        say(f"\n{part.name}, experiment {k + 1} of {len(parts)}", style="bold")
         try:
             with alone_in(part.folder):
                 carried_out(*prepared(part.config, part.folder), typed=part.typed)

@@ -178,7 +178,7 @@ class Workbench:
     def fit(self, want: Wanted) -> list[str]:
         """Train a network into the store, or do this process's part of it; what callbacks said."""
         recipe = self.recipe(want)
-        extra = self._callbacks(want.name)
+        extra = self.callbacks(want.name)
         self.store.fit(
             recipe,
             lambda: self.build(want.domain),
@@ -310,6 +310,16 @@ class Workbench:
                 f"patience={self.settings.patience} waits for the validation loss, but "
                 "trainer.limit_val_batches=0 leaves none. Leave one of them out."
             )
+        if not self.settings.trainer.get("fast_dev_run"):
+            for key in ("limit_train_batches", "accumulate_grad_batches", "log_every_n_steps"):
+                if not getattr(made, key, 1) > 0:
+                    raise ConfigError(
+                        f"trainer.{key} must be above 0, got {getattr(made, key)}. Leave it out "
+                        f"with ~trainer.{key}."
+                    )
+        clip = made.gradient_clip_val
+        if clip is not None and clip < 0:
+            raise ConfigError(f"trainer.gradient_clip_val must be at least 0, got {clip}.")
         strategy = self.settings.trainer.get("strategy", "auto")
         if made.num_nodes > 1:
             raise ConfigError(
@@ -385,7 +395,8 @@ class Workbench:
             default_root_dir=self.folder,
         )
 
-    def _callbacks(self, name: str) -> list[Any]:
+    def callbacks(self, name: str) -> list[Any]:
+        """Those that watch the training of the network `name`."""
         found = []
         for node in self.settings.callbacks.values():
             callback = instantiate(node, _convert_="all")

@@ -16,9 +16,12 @@ from torch import Tensor, nn
 from explaindebug.attributions.inputs import survey
 from explaindebug.errors import UnsupportedModelError
 from explaindebug.registry import Registry
+from explaindebug.spellings import METHODS
 from explaindebug.watching import frozen
 
-ATTRIBUTIONS: Registry[type["Method"]] = Registry("attribution method", "explaindebug.attributions")
+ATTRIBUTIONS: Registry[type["Method"]] = Registry(
+    "attribution method", "explaindebug.attributions", METHODS
+)
 
 
 class Passes(ABC):

@@ -13,7 +13,7 @@ from explaindebug.attributions.draws import normal
 from explaindebug.attributions.gradient import gradient
 from explaindebug.attributions.method import ATTRIBUTIONS, Method, Passes
 from explaindebug.attributions.options import at_least, one_of
-from explaindebug.errors import ConfigError
+from explaindebug.checks import number
 
 Variant = Literal["mean_of_squares", "square_of_mean"]
 
@@ -106,11 +106,8 @@ class SmoothGrad(Method):
 
     def __post_init__(self) -> None:
         at_least(1, "samples", self.samples, self.label)
-        if not 0 < self.noise < float("inf"):
-            raise ConfigError(
-                f"{self.label}: noise must be a positive fraction of the image's range, got "
-                f"{self.noise}. 0.1 to 0.2 is usual."
-            )
+        hint = "It is a share of the image's range: 0.1 to 0.2 is usual."
+        number(f"{self.label}: noise", self.noise, above=0, most=10, hint=hint)
 
     @property
     def passes(self) -> NoisyGradients:

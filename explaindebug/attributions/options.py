@@ -3,16 +3,14 @@
 from collections.abc import Collection
 from typing import Any
 
+from explaindebug.checks import whole
 from explaindebug.errors import ConfigError
 from explaindebug.registry import nearest
 
 
 def at_least(smallest: int, name: str, value: Any, label: str) -> None:
     """Raises ConfigError where an option is no whole number from `smallest` on."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < smallest:
-        raise ConfigError(
-            f"{label}: {name} must be a whole number of at least {smallest}, got {value!r}."
-        )
+    whole(f"{label}: {name}", value, least=smallest)
 
 
 def one_of(known: Collection[str], name: str, value: Any, label: str) -> None:

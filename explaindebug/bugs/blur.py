@@ -10,9 +10,10 @@ from scipy.ndimage import gaussian_filter  # type: ignore[attr-defined]
 
 from explaindebug.bugs import BUGS
 from explaindebug.bugs.signal import Placed, SpuriousSignal, class_named
+from explaindebug.checks import number
 from explaindebug.data.imageset import Bools, ImageSet, Labels, Pixels
 from explaindebug.data.scenes import Scenes
-from explaindebug.errors import ConfigError, DataError
+from explaindebug.errors import DataError
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -26,7 +27,7 @@ class Blur(SpuriousSignal):
     object's colour runs into it. The signal is the whole background.
 
     Raises:
-        ConfigError: for a fraction outside [0, 1], a strength that is not above 0.
+        ConfigError: for a fraction outside [0, 1], a strength outside (0, 1].
         DataError: for pictures without masks.
 
     Source: Adebayo et al. 2022 (a blur, which neither people nor maps found).
@@ -44,8 +45,7 @@ class Blur(SpuriousSignal):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.strength > 0:
-            raise ConfigError(f"strength={self.strength}: a share of the side above 0 is needed.")
+        number("strength", self.strength, above=0, most=1, hint="It is a share of the side.")
 
     def classes(self, data: ImageSet) -> Sequence[int]:
         return [class_named(self.aligned, data.classes, "aligned")]

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from explaindebug.checks import number
 from explaindebug.data.imageset import ImageSet, Labels
 from explaindebug.data.scenes import Scenes
 from explaindebug.data.splitting import SPLITS
-from explaindebug.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -69,5 +69,4 @@ def uniform(data: ImageSet, *seeds: int) -> npt.NDArray[np.float64]:
 
 def share(name: str, value: float) -> None:
     """Raises ConfigError for a value outside [0, 1]."""
-    if not 0 <= value <= 1:
-        raise ConfigError(f"{name}={value}: a share between 0 and 1 is needed, 0.1 for a tenth.")
+    number(name, value, least=0, most=1, hint="It is a share: 0.1 for a tenth.")

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from explaindebug.bugs import BUGS
-from explaindebug.bugs.databug import share
 from explaindebug.bugs.signal import Placed, SpuriousSignal, class_named
+from explaindebug.checks import number, whole
 from explaindebug.data.imageset import Bools, ImageSet, Labels, Pixels
 from explaindebug.data.scenes import Scenes
 from explaindebug.errors import ConfigError
@@ -69,7 +69,7 @@ class Tag(Mark):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        share("size", self.size)
+        number("size", self.size, above=0, most=1, hint="It is a share of the side.")
         if self.corner not in get_args(Corner):
             raise ConfigError(
                 f"corner={self.corner}: one of {', '.join(get_args(Corner))} is needed."
@@ -107,11 +107,12 @@ class Stripes(Mark):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        share("width", self.width)
-        if self.count < 1 or self.count * self.width > 0.5:
+        number("width", self.width, above=0, most=1, hint="It is a share of the side.")
+        whole("count", self.count, least=1)
+        if self.count * self.width > 0.5:
             raise ConfigError(
-                f"count={self.count}, width={self.width}: at least one stripe, and no more than "
-                "half of the picture under them."
+                f"count={self.count}, width={self.width}: no more than half of the picture may be "
+                "under stripes. Take fewer or thinner ones."
             )
 
     def drawn(self, side: int) -> tuple[npt.NDArray[np.uint8], Bools]:

@@ -10,9 +10,10 @@ from scipy.ndimage import gaussian_filter  # type: ignore[attr-defined]
 
 from explaindebug.bugs import BUGS
 from explaindebug.bugs.signal import Placed, SpuriousSignal
+from explaindebug.checks import number
 from explaindebug.data.imageset import Bools, ImageSet, Labels, Pixels
 from explaindebug.data.scenes import Scenes, check
-from explaindebug.errors import ConfigError, DataError
+from explaindebug.errors import DataError
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -27,7 +28,7 @@ class SpuriousBackground(SpuriousSignal):
     in the photograph, which would leave a halo. The signal is all but the object's mask.
 
     Raises:
-        ConfigError: for a fraction outside [0, 1] or a negative feather.
+        ConfigError: for a fraction or a feather outside [0, 1].
         DataError: for pictures without masks, or a class without a scene.
 
     Source: Adebayo et al. 2020, section 3.1; a blur of 5 pixels at a side of 500 in the code of
@@ -43,8 +44,7 @@ class SpuriousBackground(SpuriousSignal):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.feather < 0:
-            raise ConfigError(f"feather={self.feather}: 0 for a hard edge, or a share of the side.")
+        number("feather", self.feather, least=0, most=1, hint="It is a share of the side.")
 
     def classes(self, data: ImageSet) -> Sequence[int]:
         return range(len(data.classes))

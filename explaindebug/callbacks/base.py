@@ -41,6 +41,7 @@ from explaindebug.callbacks.probe import (
 )
 from explaindebug.callbacks.ranks import equalise, gathered, processes, together
 from explaindebug.callbacks.schedule import LOOPS, due, obstacle
+from explaindebug.checks import number, whole
 from explaindebug.errors import (
     AttributionError,
     ConfigError,
@@ -137,22 +138,22 @@ class AttributionCallback(Callback):
         log_scores: bool = True,
     ) -> None:
         super().__init__()
-        least: dict[str, tuple[Any, int]] = {
-            "probe": (probe, 1),
-            "every_n_epochs": (every_n_epochs, 1),
-            "chunk": (chunk, 1),
-            "pictures": (pictures, 0),
-        }
-        for name, (value, lowest) in least.items():
-            if value < lowest:
-                raise ConfigError(f"{name} must be at least {lowest}, got {value}.")
+        whole("probe", probe, least=1)
+        whole("every_n_epochs", every_n_epochs, least=1)
+        whole("chunk", chunk, least=1)
+        whole("pictures", pictures, least=0)
+        whole("seed", seed, least=0)
+        if workers is not None:
+            whole("workers", workers, least=1, most=1024, hint="None chooses.")
         if target not in ("predicted", "label"):
             raise ConfigError(f"target must be 'predicted' or 'label', got {target!r}.")
         if after not in LOOPS:
             raise ConfigError(f"after must be 'validation' or 'training', got {after!r}.")
-        if budget is not None and budget <= 0:
-            raise ConfigError(f"budget must be above 0 (seconds per validation), got {budget}.")
+        if budget is not None:
+            number("budget", budget, above=0, hint="It is in seconds per validation.")
         self._asked = self.plan = Plan(attributions)
+        if not self.plan.methods:
+            raise ConfigError("attributions is empty: name a method, such as grad, or all.")
         self.every_n_epochs, self.after = every_n_epochs, after
         self.target, self.references = target, references
         self.forward, self.output, self.chunk, self.workers = forward, output, chunk, workers

@@ -13,6 +13,7 @@ from explaindebug.callbacks.measuring import Explain, Measured
 from explaindebug.callbacks.probe import Probe
 from explaindebug.cascade import Cascade, Cascaded, Measurement, Smoothing
 from explaindebug.cascade.measure import Tables
+from explaindebug.checks import number, whole
 from explaindebug.errors import ConfigError
 from explaindebug.initialisers import Initialiser
 from explaindebug.roles import BUG
@@ -83,8 +84,9 @@ class ReinitCascade(ComparingCallback):
                 "retake explains what the network predicts at each stage, target='label' always "
                 "the label: leave one of them out."
             )
-        if smooth < 0:
-            raise ConfigError(f"smooth is a number of noisy copies, 0 for none, got {smooth}.")
+        whole("smooth", smooth, least=0, hint="It is a number of noisy copies, 0 for none.")
+        number("noise", noise, above=0, most=1, hint="It is a share of each input's range.")
+        number("smooth_noise", smooth_noise, least=0, most=10)
         smoothing = Smoothing(smooth, smooth_noise, self.seed) if smooth else None
         self.how = Cascade(order, depth, groups, init, draws, retake, smoothing, most, self.seed)
         self.noise, self.bins, self.twin = noise, bins, twin

@@ -19,8 +19,8 @@ from explaindebug.cascade.drift import drift
 from explaindebug.cascade.options import Cascade, Prepared
 from explaindebug.cascade.states import TRAINED
 from explaindebug.cascade.walk import Step
+from explaindebug.checks import number, whole
 from explaindebug.comparisons import Comparison, Reference
-from explaindebug.errors import ConfigError
 from explaindebug.nulls import blocks, null
 from explaindebug.roles import BUG, CONTROL, Role
 from explaindebug.scores import Key, Scores
@@ -84,10 +84,8 @@ class Measurement:
     progress: Progress | None = None
 
     def __post_init__(self) -> None:
-        if self.noise <= 0:
-            raise ConfigError(f"noise must be above 0 (a fraction of the range), got {self.noise}.")
-        if self.bins < 2:
-            raise ConfigError(f"bins must be at least 2, got {self.bins}.")
+        number("noise", self.noise, above=0, most=1, hint="It is a share of each input's range.")
+        whole("bins", self.bins, least=2)
 
     def __call__(
         self,
@@ -169,9 +167,9 @@ class _Block:
         if not steps:
             again = still(self._noisy(draw=1), targets, self.tell(n))
             yield self._compared(NONE, BUG, again[0])
-        for number, twin in enumerate(twins):
+        for i, twin in enumerate(twins):
             (step,) = twin.still(self.images, targets, self.tell(n))
-            yield self._compared(TWIN, str(Role(CONTROL, number + 1)), step)
+            yield self._compared(TWIN, str(Role(CONTROL, i + 1)), step)
         calls = [partial(self._stage, step) for step in steps]
         yield from side_by_side(calls, self._scorers)
 

@@ -10,6 +10,7 @@ from explaindebug.attributions.inputs import channels_last
 from explaindebug.attributions.plan import Plan
 from explaindebug.cascade.states import TRAINED, Smoothing, State
 from explaindebug.cascade.walk import Walk
+from explaindebug.checks import whole
 from explaindebug.errors import ConfigError
 from explaindebug.initialisers import Initialiser, initialiser
 from explaindebug.layers import Layer, Stage, check_order, grouped, layers, stages
@@ -54,12 +55,11 @@ class Cascade:
     def __post_init__(self) -> None:
         check_order(self.order)
         initialiser(self.init)
-        if self.draws < 1:
-            raise ConfigError(f"draws must be at least 1, got {self.draws}.")
-        if self.depth is not None and self.depth < 1:
-            raise ConfigError(f"depth must be at least 1 (None: every layer), got {self.depth}.")
-        if self.most is not None and self.most < 0:
-            raise ConfigError(f"most is a number of stages, got {self.most}.")
+        whole("draws", self.draws, least=1)
+        if self.depth is not None:
+            whole("depth", self.depth, least=1, hint="None is a stage per layer.")
+        if self.most is not None:
+            whole("most", self.most, least=0, hint="It is a number of stages.")
 
     def layers(self, model: nn.Module, example: Tensor) -> list[Layer]:
         """The layers or groups, first to last as an image (1, c, h, w) meets them."""

@@ -15,7 +15,7 @@ from explaindebug.attributions.draws import normal
 from explaindebug.attributions.jobs import Job, Maps
 from explaindebug.attributions.targets import logits_of
 from explaindebug.cascade.replay import Replay
-from explaindebug.errors import ConfigError
+from explaindebug.checks import number, whole
 from explaindebug.reinitialisation import exchanged, tensors_of
 
 LOGITS = "logits"  # stands among the methods' names; no method is called so
@@ -55,7 +55,7 @@ class Smoothing:
     A copy's noise is the same for all inputs, so that a map depends on its input alone.
 
     Raises:
-        ConfigError: for fewer copies than one, or noise below 0.
+        ConfigError: for fewer copies than one, or noise outside [0, 10].
 
     Source: Hedström et al. 2024, "A Fresh Look at Sanity Checks for Saliency Maps", section 4.
     """
@@ -65,10 +65,8 @@ class Smoothing:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.copies < 1:
-            raise ConfigError(f"smoothing needs at least 1 noisy copy, got {self.copies}.")
-        if not 0 <= self.noise < float("inf"):
-            raise ConfigError(f"noise is a fraction of an input's range, got {self.noise}.")
+        whole("copies", self.copies, least=1)
+        number("noise", self.noise, least=0, most=10, hint="It is a share of each input's range.")
 
     def __call__(self, images: Tensor) -> Iterator[Tensor]:
         """The noisy copies, each (n, c, h, w)."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from explaindebug.checks import whole
 from explaindebug.data.drawing.animals import ANIMALS, animal
 from explaindebug.data.drawing.brushes import Rng
 from explaindebug.data.drawing.canvas import Floats, to_bytes
@@ -19,6 +20,7 @@ from explaindebug.errors import ConfigError
 from explaindebug.registry import nearest
 
 SCENE_KINDS: tuple[str, ...] = tuple(SCENES)
+LARGEST = 4096
 SMALLEST = 16  # pixels; below, nobody can tell a bird from a dog
 ANIMAL, FIGURE, SCENE, LABELS = range(4)  # streams of random numbers that never meet
 
@@ -69,7 +71,7 @@ def draw_scenes(kind: str, count: int, *, size: int, seed: int) -> Pixels:
     if kind not in SCENES:
         hint = nearest(kind, list(SCENES))
         raise ConfigError(f"unknown scene {kind!r}.{hint} Known: {', '.join(SCENES)}.")
-    _check({"scenes": count}, size, seed)
+    check_drawn({"scenes": count}, size, seed)
     place = SCENE_KINDS.index(kind)
     pictures = [scenery(kind, _rng(seed, SCENE, place, i), size) for i in range(count)]
     return np.stack([to_bytes(picture) for picture in pictures])
@@ -84,7 +86,7 @@ def _splits(
     seed: int,
     stream: int,
 ) -> Splits:
-    _check(counts, size, seed)
+    check_drawn(counts, size, seed)
     parts = enumerate(counts.values())
     return Splits(*(_pictures(draw, classes, n, size, (seed, stream, part)) for part, n in parts))
 
@@ -113,11 +115,9 @@ def _rng(seed: int, stream: int, part: int, i: int) -> Rng:
     return np.random.default_rng((seed, stream, part, i))
 
 
-def _check(counts: dict[str, int], size: int, seed: int) -> None:
-    if size < SMALLEST:
-        raise ConfigError(f"size={size}: pictures of at least {SMALLEST} pixels a side are needed.")
+def check_drawn(counts: dict[str, int], size: int, seed: int) -> None:
+    """Raises ConfigError for pictures that can't be drawn."""
+    whole("size", size, least=SMALLEST, most=LARGEST, hint="It is in pixels a side.")
     for name, count in counts.items():
-        if count < 1:
-            raise ConfigError(f"{name}={count}: at least one picture is needed.")
-    if seed < 0:
-        raise ConfigError(f"seed={seed}: seeds are 0 or larger.")
+        whole(name, count, least=1, hint="It is a number of pictures.")
+    whole("seed", seed, least=0)

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from explaindebug._lightning import LightningDataModule
 from explaindebug.bugs.databug import DataBug
+from explaindebug.checks import whole
 from explaindebug.data.imageset import ImageSet, Labels, MaskedView, Splits
 from explaindebug.data.scenes import Scenes, check
 from explaindebug.data.splitting import SPLITS
@@ -51,8 +52,9 @@ class DebugDataModule(LightningDataModule, ABC):
         normalise: str | Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        if batch_size < 1 or workers < 0:
-            raise ConfigError(f"batch_size={batch_size} must be 1 or more, workers={workers} 0.")
+        whole("batch_size", batch_size, least=1)
+        whole("workers", workers, least=0, most=1024)
+        whole("seed", seed, least=0)
         if augment not in get_args(Augment):
             known = ", ".join(get_args(Augment))
             raise ConfigError(f"unknown augment {augment!r}. Known: {known}.")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from explaindebug.data.embedded import animals, figures
+from explaindebug.data.embedded import animals, check_drawn, figures
 from explaindebug.data.imageset import Splits
 from explaindebug.data.scenes import DrawnScenes, Scenes
 from explaindebug.datamodules.base import DebugDataModule
@@ -35,6 +35,7 @@ class Embedded(DebugDataModule):
         self.size = size
         self.counts = {"train": train, "val": val, "test": test}
         kinds = {"bird": "sky", "dog": "bamboo"} if scenes is None else scenes
+        check_drawn(self.counts, size, self.seed)
         self._scenes = {name: DrawnScenes(kind) for name, kind in kinds.items()}
 
     def load(self) -> Splits:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from explaindebug.checks import whole
 from explaindebug.data.embedded import SCENE_KINDS
 from explaindebug.data.fetching import Archive, Progress, discard_part, fetch
 from explaindebug.data.idx import idx
@@ -60,6 +61,7 @@ class MNIST(DebugDataModule):
         self.root = Path(root).expanduser()
         self.download = download
         self.amounts: dict[str, Amount] = {"train": train, "val": val, "test": test}
+        whole("size", size, least=1, most=4096, hint="It is in pixels a side.")
         self.size = size
         self.channels = channels
         self.threshold = threshold

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from explaindebug.checks import whole
 from explaindebug.data.imageset import Splits
 from explaindebug.data.official import Found, Source, check_there
 from explaindebug.data.official.places import PLACES
@@ -68,6 +69,7 @@ class Official(DebugDataModule):
             raise ConfigError(f"crop={crop}: a share of the shorter side above 0, 1 at most.")
         self.root = Path(root).expanduser()
         self.download = download
+        whole("size", size, least=1, most=4096, hint="It is in pixels a side.")
         self.size = size
         self.amounts: dict[str, Amount] = {"train": train, "val": val, "test": test}
         self.split = split

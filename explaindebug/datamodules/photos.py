@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from explaindebug.checks import whole
 from explaindebug.data.files import folder_there, some
 from explaindebug.data.imageset import Splits
 from explaindebug.data.photos import Progress, photos
@@ -60,6 +61,7 @@ class Photos(DebugDataModule):
         self.root = Path(root).expanduser()
         self.layout = classes
         self.scene_layout = scenes
+        whole("size", size, least=1, most=4096, hint="It is in pixels a side.")
         self.size = size
         self.amounts = {"train": train, "val": val, "test": test}
         self.limit = limit

@@ -7,11 +7,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from explaindebug import spellings
 from explaindebug.errors import DataError
 from explaindebug.postprocessing import PostProcessing, Sign
 from explaindebug.registry import Registry
 
-SIMILARITIES: Registry[type["Similarity"]] = Registry("similarity", "explaindebug.similarities")
+SIMILARITIES: Registry[type["Similarity"]] = Registry(
+    "similarity", "explaindebug.similarities", elsewhere=spellings.SIMILARITIES
+)
 CACHED = 2**17  # values of maps at a time: what the windows of SSIM need then fits a core's cache
 ON_DEVICE = 2**24  # the same for accelerators, which want more at once
 

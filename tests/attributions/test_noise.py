@@ -122,8 +122,8 @@ def test_the_three_share_one_set_of_passes(images: Tensor) -> None:
         (SmoothGrad, {"samples": 0}, "samples must be .* at least 1, got 0"),
         (SmoothGrad, {"samples": 2.5}, "samples must be a whole number"),
         (VarGrad, {"samples": 1}, "at least 2, got 1"),
-        (SmoothGrad, {"noise": -0.1}, "noise must be a positive .* got -0.1"),
-        (SmoothGrad, {"noise": float("nan")}, "noise must be a positive .* got nan"),
+        (SmoothGrad, {"noise": -0.1}, "noise must be a finite number above 0 .* got -0.1"),
+        (SmoothGrad, {"noise": float("nan")}, "noise must be a finite number above 0 .* got nan"),
         (SmoothGradSquared, {"variant": "square"}, "unknown variant 'square'.* square_of_mean"),
     ],
 )

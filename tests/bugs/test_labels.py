@@ -56,5 +56,5 @@ def test_the_record_names_rows_truth_and_labels():
 
 @pytest.mark.parametrize("rate", [-0.1, 1.1])
 def test_impossible_rates_are_refused(rate):
-    with pytest.raises(ConfigError, match=f"rate={rate}"):
+    with pytest.raises(ConfigError, match=f"rate .* got {rate}"):
         LabelFlips(rate)

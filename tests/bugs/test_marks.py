@@ -52,7 +52,7 @@ def test_a_mark_is_the_same_on_every_picture_whatever_the_seed() -> None:
 
 
 def test_marks_that_cannot_be_are_refused() -> None:
-    with pytest.raises(ConfigError, match="size=2"):
+    with pytest.raises(ConfigError, match=r"size .* got 2"):
         Tag(size=2)
     with pytest.raises(ConfigError, match="corner=middle"):
         Tag(corner="middle")

@@ -117,7 +117,7 @@ def test_without_masks_or_scenes_it_is_refused(clean, scenes):
         SpuriousBackground()(replace(clean, masks=None), scenes=scenes)
     with pytest.raises(DataError, match="class 'dog' has no scene"):
         SpuriousBackground()(clean, scenes={"bird": scenes["bird"]})
-    with pytest.raises(ConfigError, match=r"fraction=1.5"):
+    with pytest.raises(ConfigError, match=r"fraction .* got 1.5"):
         SpuriousBackground(1.5)
-    with pytest.raises(ConfigError, match=r"feather=-1"):
+    with pytest.raises(ConfigError, match=r"feather .* got -1"):
         SpuriousBackground(feather=-1)

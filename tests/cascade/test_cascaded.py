@@ -184,9 +184,9 @@ def test_progress_counts_every_state_of_all_inputs():
 
 def test_misuse_is_a_sentence():
     how, plan, comparison = Cascade(), Plan(["grad"]), Comparison()
-    with pytest.raises(ConfigError, match="noise must be above 0"):
+    with pytest.raises(ConfigError, match=r"noise must be .* above 0"):
         Measurement(how, plan, comparison, noise=0)
-    with pytest.raises(ConfigError, match="bins must be at least 2"):
+    with pytest.raises(ConfigError, match=r"bins must be .* at least 2"):
         Measurement(how, plan, comparison, bins=1)
     with pytest.raises(UnsupportedModelError, match="ReLU"):
         cascade(nn.Sequential(nn.Conv2d(3, 2, 3), nn.GELU(), nn.Flatten()), X, ["gbp"])

@@ -28,7 +28,7 @@ def test_one_copy_without_noise_is_the_image():
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
-    [((0, 0.1), "at least 1 noisy copy, got 0"), ((5, -1.0), "fraction of an input's range")],
+    [((0, 0.1), "copies must be .* at least 1, got 0"), ((5, -1.0), "share of each input's range")],
 )
 def test_misuse_is_a_sentence(options, sentence):
     with pytest.raises(ConfigError, match=sentence):

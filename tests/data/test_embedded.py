@@ -145,11 +145,11 @@ def test_any_size_from_the_smallest_on(domain, size):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"size": 15}, "size=15"),
-        ({"train": 0}, "train=0"),
-        ({"val": -1}, "val=-1"),
-        ({"test": 0}, "test=0"),
-        ({"seed": -2}, "seed=-2"),
+        ({"size": 15}, "size .* got 15"),
+        ({"train": 0}, "train .* got 0"),
+        ({"val": -1}, "val .* got -1"),
+        ({"test": 0}, "test .* got 0"),
+        ({"seed": -2}, "seed .* got -2"),
     ],
 )
 def test_impossible_options_are_refused_with_their_value(domain, options, words):
@@ -162,9 +162,9 @@ def test_impossible_options_are_refused_with_their_value(domain, options, words)
     [
         ({"kind": "bambo"}, "Did you mean 'bamboo'"),
         ({"kind": "parlour"}, "Known: sky, bamboo"),
-        ({"count": 0}, "scenes=0"),
-        ({"size": 8}, "size=8"),
-        ({"seed": -1}, "seed=-1"),
+        ({"count": 0}, "scenes .* got 0"),
+        ({"size": 8}, "size .* got 8"),
+        ({"seed": -1}, "seed .* got -1"),
     ],
 )
 def test_impossible_scenes_are_refused(options, words):

@@ -9,7 +9,7 @@ from explaindebug.app.workbench import Wanted, Workbench
 from explaindebug.callbacks import (
     ComparingCallback,
 )
-from explaindebug.errors import ConfigError
+from explaindebug.checks import whole
 from explaindebug.results import Headline, TestResult
 
 CLEAN = Wanted("clean")
@@ -56,5 +56,4 @@ class BugTest(ABC):
 
 def at_least_none(key: str, count: int) -> None:
     """Raises ConfigError for fewer examples than none."""
-    if count < 0:
-        raise ConfigError(f"{key}={count}: 0 for none, or how many examples.")
+    whole(key, count, least=0, hint="0 is for none.")

@@ -42,6 +42,7 @@ class Labels(BugTest):
 
     def __post_init__(self) -> None:
         at_least_none("bug.labels.detect", self.detect)
+        _ = LabelFlips(self.rate)  # what can't work is an error now
 
     @property
     def _trained(self) -> Wanted:

@@ -15,6 +15,7 @@ from explaindebug.callbacks import (
 )
 from explaindebug.cascade import Cascaded
 from explaindebug.cascade.measure import NONE
+from explaindebug.checks import whole
 from explaindebug.datamodules.loading import loader
 from explaindebug.errors import ConfigError
 from explaindebug.reinitialisation import Stage
@@ -43,8 +44,7 @@ class Reinit(BugTest):
     twin: bool = True  # a network trained with another seed is shown beside
 
     def __post_init__(self) -> None:
-        if self.layers < 0:
-            raise ConfigError(f"bug.reinit.layers is {self.layers}, must be at least 0.")
+        whole("bug.reinit.layers", self.layers, least=0)
         self._callback()
 
     def check(self, bench: Workbench) -> None:

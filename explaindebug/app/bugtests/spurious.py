@@ -46,6 +46,7 @@ class Spurious(BugTest):
 
     def __post_init__(self) -> None:
         at_least_none("bug.spurious.ccm", self.ccm)
+        _ = self._bug  # what can't work is an error now
 
     @property
     def _bug(self) -> SpuriousSignal:
