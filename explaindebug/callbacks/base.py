@@ -18,13 +18,12 @@ from explaindebug.attributions.jobs import Progress
 from explaindebug.attributions.plan import Plan
 from explaindebug.attributions.targets import predicted
 from explaindebug.callbacks.cost import Cost, Forecast, duration, timed
-from explaindebug.callbacks.drawing import captions, gallery, model_strip, panels
+from explaindebug.callbacks.drawing import model_strip
 from explaindebug.callbacks.loggers import Sinks
-from explaindebug.callbacks.measuring import Explain, Measured, merged
+from explaindebug.debugtests.explain import Explain, Measured, merged
 from explaindebug.callbacks.networks import explained, logits
 from explaindebug.callbacks.probe import (
     Collector,
-    Probe,
     Share,
     Unpack,
     joined,
@@ -32,6 +31,8 @@ from explaindebug.callbacks.probe import (
     unpack,
 )
 from explaindebug.callbacks.ranks import equalise, gathered, processes, together
+from explaindebug.debugtests.panels import captions, gallery, panels
+from explaindebug.debugtests.probe import Probe
 from explaindebug.errors import AttributionError, ConfigError, UnsupportedModelError
 from explaindebug.heatmaps import stretched
 from explaindebug.missing import restricted, sentences
@@ -405,9 +406,13 @@ class AttributionCallback(Callback):
 
     def _show(self, name: str, probe: Probe, images: Tensor, maps: Any) -> Measured:
         """The heat maps of a network, to be drawn as the row `name`."""
+        return Measured(shown={name: panels(probe, images, maps, self.drawn_rows, self.picture)})
+
+    @property
+    def drawn_rows(self) -> list[int]:
+        """Rows of the inputs whose maps are drawn."""
         assert self._probe is not None
-        rows = self._probe.row[: self.pictures].tolist()
-        return Measured(shown={name: panels(probe, images, maps, rows, self.picture)})
+        return self._probe.row[: self.pictures].tolist()
 
     def _log(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Means and seconds, on every process under the same keys."""

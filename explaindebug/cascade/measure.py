@@ -69,10 +69,7 @@ class Measurement:
     progress: Progress | None = None
 
     def __post_init__(self) -> None:
-        if self.noise <= 0:
-            raise ConfigError(f"noise must be above 0 (a fraction of the range), got {self.noise}.")
-        if self.bins < 2:
-            raise ConfigError(f"bins must be at least 2, got {self.bins}.")
+        check_options(self.noise, self.bins)
 
     def __call__(
         self,
@@ -116,6 +113,14 @@ class Measurement:
         if any(null(name).of_neighbour for name in self.comparison.nulls):
             return parts
         return [(mine, mine[:0]) for mine, _ in parts]
+
+
+def check_options(noise: float, bins: int) -> None:
+    """Raises ConfigError for noise or bins of a `Measurement` that can't be."""
+    if noise <= 0:
+        raise ConfigError(f"noise must be above 0 (a fraction of the range), got {noise}.")
+    if bins < 2:
+        raise ConfigError(f"bins must be at least 2, got {bins}.")
 
 
 def _of(part: Part, rows: Rows, mine: Rows) -> Part:
