@@ -4,7 +4,7 @@ import csv
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ import numpy.typing as npt
 from explaindebug.errors import DataError
 from explaindebug.files import replacing
 from explaindebug.roles import Role
+
+if TYPE_CHECKING:
+    import pandas
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -148,6 +151,18 @@ class Scores:
     def unique(self, field: str) -> list[str]:
         """The values that one key field takes, in order of appearance."""
         return list(dict.fromkeys(getattr(key, field) for key in self._columns))
+
+    def frame(self) -> "pandas.DataFrame":
+        """One line per score: the columns of `to_csv`, `row` as int64 and `value` as float64."""
+        import pandas  # late: it takes as long to import as all of this module's users
+
+        parts = [
+            pandas.DataFrame({**key._asdict(), "row": rows, "value": values})
+            for key, (rows, values) in self
+        ]
+        if parts:
+            return pandas.concat(parts, ignore_index=True)
+        return pandas.DataFrame({name: [] for name in HEADER})
 
     def to_csv(self, path: Path | str) -> None:
         """Write one line per score, exactly (`from_csv` gives equal scores), all or nothing."""

@@ -18,10 +18,9 @@ from explaindebug.attributions.jobs import Progress
 from explaindebug.attributions.plan import Plan
 from explaindebug.attributions.targets import predicted
 from explaindebug.callbacks.cost import Cost, Forecast, Memory, duration, timed
-from explaindebug.callbacks.drawing import captions, gallery, model_strip, panels
+from explaindebug.callbacks.drawing import model_strip
 from explaindebug.callbacks.keys import distinct, log_key
 from explaindebug.callbacks.loggers import Sinks
-from explaindebug.callbacks.measuring import Explain, Measured, merged
 from explaindebug.callbacks.networks import (
     as_attached,
     as_floats,
@@ -32,7 +31,6 @@ from explaindebug.callbacks.networks import (
 )
 from explaindebug.callbacks.probe import (
     Collector,
-    Probe,
     Share,
     Unpack,
     joined,
@@ -42,6 +40,9 @@ from explaindebug.callbacks.probe import (
 from explaindebug.callbacks.ranks import equalise, gathered, processes, together
 from explaindebug.callbacks.schedule import LOOPS, due, obstacle
 from explaindebug.checks import number, whole
+from explaindebug.debugtests.explain import Explain, Measured, merged
+from explaindebug.debugtests.panels import captions, gallery, panels
+from explaindebug.debugtests.probe import Probe
 from explaindebug.errors import (
     AttributionError,
     ConfigError,
@@ -513,10 +514,15 @@ class AttributionCallback(Callback):
         self, name: str, probe: Probe, images: Tensor, maps: Any, arm: str = ""
     ) -> Measured:
         """The heat maps of a network, to be drawn as the row `name`; of an `arm`, where of one."""
-        assert self._probe is not None
-        rows = self._probe.row[: self.pictures].tolist()
-        shown = {name: panels(probe, images, maps, rows, self.picture)}
+        shown = {name: panels(probe, images, maps, self.drawn_rows, self.picture)}
         return Measured(shown=shown, arms={name: arm} if arm else {})
+
+    @property
+    def drawn_rows(self) -> list[int]:
+        """Rows of the inputs whose maps are drawn."""
+        assert self._probe is not None
+        rows: list[int] = self._probe.row[: self.pictures].tolist()
+        return rows
 
     def _log(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Means and seconds, on every process under the same keys."""

@@ -4,16 +4,17 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
-from explaindebug.callbacks.comparing import ComparingCallback, Others, arms
+from explaindebug.callbacks.comparing import ComparingCallback, Others, copies
 from explaindebug.callbacks.loggers import Sinks
-from explaindebug.callbacks.measuring import Explain, Measured
-from explaindebug.callbacks.probe import Probe
-from explaindebug.cascade import Cascade, Cascaded, Measurement, Smoothing
+from explaindebug.cascade import Cascade, Cascaded, Smoothing
 from explaindebug.cascade.measure import Tables
 from explaindebug.checks import number, whole
+from explaindebug.debugtests.base import Arms
+from explaindebug.debugtests.explain import Explain, Measured
+from explaindebug.debugtests.probe import Probe
+from explaindebug.debugtests.reinit import Reinit
 from explaindebug.errors import ConfigError
 from explaindebug.initialisers import Initialiser
 from explaindebug.roles import BUG
@@ -89,23 +90,17 @@ class ReinitCascade(ComparingCallback):
         number("smooth_noise", smooth_noise, least=0, most=10)
         smoothing = Smoothing(smooth, smooth_noise, self.seed) if smooth else None
         self.how = Cascade(order, depth, groups, init, draws, retake, smoothing, most, self.seed)
-        self.noise, self.bins, self.twin = noise, bins, twin
+        self._test = Reinit(0 if most == 0 else 1, self.how, noise, bins)
+        self.twin = twin
         self.stages: list[str] = []
-        self._measurement(None)  # what can't work is an error now, not after an epoch
 
     def measure(self, network: nn.Module, probe: Probe, explain: Explain) -> Iterator[Measured]:
         """Every stage against the trained network; the control and the twin against it, too."""
+        arms = Arms([network], copies(self.twin, probe.image.device))
         self.stages = []
-        rows = probe.row.cpu().numpy().astype(np.int64)
-        targets = probe.label if self.target == "label" else None
-        twins = [twin for _, twin in arms("control", self.twin, probe.image.device)]
-        for part in self._measurement(explain)(network, probe.image, rows, targets, twins):
+        for part in self._test.pairs(arms, probe, self.instrument(explain)):
             self.stages += part.stages
-            yield Measured(part.scores, part.missing, part.warnings)
-            if part.shown is not None:
-                name, maps = part.shown
-                some = probe.select(torch.from_numpy(part.places))
-                yield self._show(name, some, some.image, maps)
+            yield part
 
     @property
     def cascaded(self) -> Cascaded:
@@ -142,16 +137,3 @@ class ReinitCascade(ComparingCallback):
             method: [float(np.mean(values.get((method, s)) or np.nan)) for s in self.stages]
             for method in scores.unique("method")
         }
-
-    def _measurement(self, explain: Explain | None) -> Measurement:
-        how = (self.how, self.plan, self.comparison, self.noise, self.bins)
-        if explain is None:
-            return Measurement(*how)
-        return Measurement(
-            *how,
-            references=explain.references,
-            test=self.test,
-            chunk=explain.chunk,
-            workers=explain.workers,
-            progress=explain.progress,
-        )

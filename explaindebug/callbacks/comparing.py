@@ -1,6 +1,6 @@
 """Callbacks that compare maps: each test says which, all that comes after is here."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,21 +9,14 @@ from torch import nn
 
 from explaindebug.callbacks.base import AttributionCallback
 from explaindebug.callbacks.loggers import Sinks
-from explaindebug.callbacks.measuring import Maps, Measured
-from explaindebug.callbacks.probe import Probe
-from explaindebug.comparisons import Comparison, Reference
-from explaindebug.unscored import Unscored
+from explaindebug.comparisons import Comparison
+from explaindebug.debugtests.explain import Explain, Maps, Measured
+from explaindebug.debugtests.measure import Measure, References, compared
+from explaindebug.debugtests.probe import Probe
 from explaindebug.nulls import null
 from explaindebug.postprocessing import ROBUST, PostProcessing
-from explaindebug.roles import BUG, CONTROL, Role
-from explaindebug.scores import Key, Scores
+from explaindebug.scores import Key
 from explaindebug.watching import private_copy
-
-SHOWN = {BUG: "with the bug", CONTROL: "control (no bug)"}  # arms whose maps are drawn
-# Method -> what its maps are compared with. A reference keeps what similarities make of it, several
-# times its maps: one that is asked for once is best made then, and forgotten.
-References = Callable[[str], Reference]
-
 
 class ComparingCallback(AttributionCallback):
     """An `AttributionCallback` whose maps are compared with references, method by method.
@@ -62,17 +55,16 @@ class ComparingCallback(AttributionCallback):
         references: References,
         candidates: Maps,
         probe: Probe,
-        *,
-        comparison: Comparison | None = None,
     ) -> Measured:
         """The scores of every method's candidate maps against its reference."""
-        scores, missing = Scores(), list[Unscored]()
-        rows = probe.row.cpu().numpy().astype(np.int64)
-        for method, raw in candidates.items():
-            key = Key(self.test, method, condition, role, "")
-            how = comparison or self.comparison
-            missing += how.score(scores, key, references(method), raw, rows, probe.image)
-        return Measured(scores, missing)
+        key = Key(self.test, "", condition, role)
+        return compared(self.comparison, key, references, candidates, probe)
+
+    def instrument(self, explain: Explain) -> Measure:
+        """What a `DebugTest` measures with, as this callback's options say."""
+        return Measure(
+            self.test, explain, self.comparison, self.target, self.drawn_rows, self.picture
+        )
 
     def log_more(self, trainer: Any, sinks: Sinks) -> None:
         """The scores as one tidy table."""
@@ -90,19 +82,13 @@ class ComparingCallback(AttributionCallback):
         sinks.table(self.key(self.test, "scores"), columns, rows)
 
 
-def references(maps: Maps) -> References:
-    """Every method's maps as what several others are compared with."""
-    return {method: Reference.of_maps(raw) for method, raw in maps.items()}.__getitem__
-
-
 Others = nn.Module | Sequence[nn.Module] | None  # one or more networks beside the explained one
 
 
-def arms(arm: str, others: Others, device: torch.device) -> Iterator[tuple[str, nn.Module]]:
-    """Roles and private copies of an arm's networks: `control`, then `control: 2` and so on.
+def copies(others: Others, device: torch.device) -> list[nn.Module]:
+    """Private copies of other networks, see `watch`.
 
     Several networks in one arm tell how much networks differ that differ in their seeds alone.
     """
     found = [others] if isinstance(others, nn.Module) else list(others or ())
-    for i, network in enumerate(found):
-        yield str(Role(arm, i + 1)), private_copy(network).to(device)
+    return [private_copy(network).to(device) for network in found]

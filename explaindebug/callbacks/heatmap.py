@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from torch import nn
 
 from explaindebug.callbacks.base import AttributionCallback
-from explaindebug.callbacks.measuring import Explain, Measured
-from explaindebug.callbacks.probe import Probe
+from explaindebug.debugtests.explain import Explain, Measured
+from explaindebug.debugtests.probe import Probe
 
 
 class HeatmapLogger(AttributionCallback):

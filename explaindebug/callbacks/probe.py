@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from explaindebug.debugtests.probe import Probe
 from explaindebug.errors import DataError
 
 IMAGE_KEYS = ("image", "images", "img", "imgs", "pixel_values", "x", "input", "inputs")
@@ -18,27 +19,6 @@ REMEDY = (
     "Where the batch has images elsewhere, give the callback unpack=, such as "
     "lambda batch: (batch['views'][0], batch['label'])."
 )
-
-
-class Probe(NamedTuple):
-    """Inputs to explain; `mask` and `scene` where the data know them."""
-
-    image: Tensor  # (n, c, h, w)
-    label: Tensor  # (n,) int64, -1 where it is no class
-    row: Tensor  # (n,) which input it is, the same on any number of processes
-    mask: Tensor | None = None  # (n, 1, h, w) bool, True on the object
-    scene: Tensor | None = None  # (n, c, h, w) the same picture without its object
-
-    def select(self, keep: Tensor | slice) -> "Probe":
-        """The chosen inputs."""
-        return self.map(lambda x: x[keep])
-
-    def map(self, change: Callable[[Tensor], Tensor]) -> "Probe":
-        """The same with every tensor changed."""
-        fields: dict[str, Any] = {
-            name: None if x is None else change(x) for name, x in self._asdict().items()
-        }
-        return Probe(**fields)
 
 
 Unpack = Callable[[Any], Probe | tuple[Tensor, Tensor]]

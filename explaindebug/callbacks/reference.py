@@ -1,17 +1,19 @@
 """Is it the map that a model without the bug gives? Mislabelled examples and foreign inputs."""
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from explaindebug._lightning import pl
-from explaindebug.callbacks.comparing import SHOWN, ComparingCallback, Others, arms, references
-from explaindebug.callbacks.measuring import Explain, Measured
+from explaindebug.callbacks.comparing import ComparingCallback, Others, copies
 from explaindebug.callbacks.networks import explained, from_checkpoint
-from explaindebug.callbacks.probe import Probe
+from explaindebug.debugtests.base import Arms
+from explaindebug.debugtests.explain import Explain, Measured
+from explaindebug.debugtests.probe import Probe
+from explaindebug.debugtests.reference import HEADLINE, AgainstReference
 from explaindebug.errors import ConfigError
 from explaindebug.roles import BUG, CONTROL
 from explaindebug.watching import private_copy
@@ -83,14 +85,7 @@ class ReferenceSimilarity(ComparingCallback):
             reference = private_copy(self.reference).to(device)
         else:
             reference = from_checkpoint(self.reference, network).to(device)
-        targets = self.targets(reference, probe)
-        maps = explain(reference, probe.image, targets)
-        known = references(maps)
-        yield self._show("reference", probe, probe.image, maps)
-        bugs = arms(BUG, [network, *self.replicates], device)
-        for role, other in chain(bugs, arms(CONTROL, self.control, device)):
-            own = self.targets(other, probe) if self.own_target else targets
-            maps = explain(other, probe.image, own)
-            yield self.compare(self.condition, role, known, maps, probe)
-            if role in SHOWN:
-                yield self._show(SHOWN[role], probe, probe.image, maps, role)
+        test = AgainstReference(replace(HEADLINE, condition=self.condition), self.own_target)
+        bugs = [network, *copies(self.replicates, device)]
+        arms = Arms(bugs, copies(self.control, device), reference)
+        return test.pairs(arms, probe, self.instrument(explain))

@@ -1,15 +1,15 @@
 """Does the map lie on the background? The test for spurious backgrounds."""
 
-from collections.abc import Generator, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from typing import Any
 
 from torch import nn
 
-from explaindebug.callbacks.comparing import SHOWN, ComparingCallback, Others, arms
-from explaindebug.callbacks.measuring import Explain, Maps, Measured
-from explaindebug.callbacks.probe import Probe
-from explaindebug.comparisons import Reference
+from explaindebug.callbacks.comparing import ComparingCallback, Others, copies
+from explaindebug.debugtests.base import Arms
+from explaindebug.debugtests.explain import Explain, Measured
+from explaindebug.debugtests.probe import Probe
+from explaindebug.debugtests.spurious import Spurious
 from explaindebug.errors import DataError
 from explaindebug.roles import BUG, CONTROL, Role
 
@@ -46,7 +46,6 @@ class SpuriousSimilarity(ComparingCallback):
     def __init__(self, *args: Any, control: Others = None, **options: Any) -> None:
         super().__init__(*args, **options)
         self.control = control
-        self.share = replace(self.comparison, similarities=("background",))
 
     def measure(self, network: nn.Module, probe: Probe, explain: Explain) -> Iterator[Measured]:
         """GT-1, GT-2 and the share on the signal, for the network and for the control; FAM."""
@@ -55,31 +54,5 @@ class SpuriousSimilarity(ComparingCallback):
                 "SpuriousSimilarity needs batches with mask (n, 1, h, w), True on the object, and "
                 "scene (n, c, h, w), the picture without it: see explaindebug.data.MaskedSample."
             )
-        bug = yield from self._arm(BUG, network, probe, explain)
-        controls = []
-        for role, control in arms(CONTROL, self.control, probe.image.device):
-            controls.append((yield from self._arm(role, control, probe, explain)))
-        if controls:
-            good, *others = controls
-            for k, maps in enumerate([bug, *others]):
-                role = str(Role(CONTROL, k)) if k else BUG
-                yield self.compare("fam", role, lambda m: Reference.of_maps(good[m]), maps, probe)
-
-    def _arm(
-        self, role: str, network: nn.Module, probe: Probe, explain: Explain
-    ) -> Generator[Measured, None, Maps]:
-        assert probe.mask is not None
-        assert probe.scene is not None
-        signal = ~probe.mask
-        targets = self.targets(network, probe)
-        maps = explain(network, probe.image, targets)
-        scene_maps = explain(network, probe.scene, targets)
-        gt1 = Reference.of_mask(signal)
-        yield self.compare("gt1", role, lambda _: gt1, maps, probe)
-        yield self.compare(
-            "gt2", role, lambda m: Reference.of_masked_maps(scene_maps[m], signal), maps, probe
-        )
-        yield self.compare("share", role, lambda _: gt1, maps, probe, comparison=self.share)
-        if role in SHOWN:
-            yield self._show(SHOWN[role], probe, probe.image, maps, role)
-        return maps
+        arms = Arms([network], copies(self.control, probe.image.device))
+        return Spurious().pairs(arms, probe, self.instrument(explain))

@@ -84,8 +84,7 @@ class Measurement:
     progress: Progress | None = None
 
     def __post_init__(self) -> None:
-        number("noise", self.noise, above=0, most=1, hint="It is a share of each input's range.")
-        whole("bins", self.bins, least=2)
+        check_options(self.noise, self.bins)
 
     def __call__(
         self,
@@ -129,6 +128,12 @@ class Measurement:
         if any(null(name).of_neighbour for name in self.comparison.nulls):
             return parts
         return [(mine, mine[:0]) for mine, _ in parts]
+
+
+def check_options(noise: float, bins: int) -> None:
+    """Raises ConfigError for noise or bins of a `Measurement` that can't be."""
+    number("noise", noise, above=0, most=1, hint="It is a share of each input's range.")
+    whole("bins", bins, least=2)
 
 
 def _of(part: Part, rows: Rows, mine: Rows) -> Part:

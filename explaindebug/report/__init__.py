@@ -66,6 +66,19 @@ def write_report(
     return write_atomically(folder / "report.html", page)
 
 
+def write_page(
+    result: RunResult,
+    verdicts: Sequence[Verdict],
+    path: Path,
+    level: float = 0.05,
+    further: Sequence[Verdict] = (),
+) -> Path:
+    """The path of the page alone, all figures and maps in it; arguments are `write_report`'s."""
+    drawn = {test.name: draw(test, verdicts, result.methods) for test in result.tests}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return write_atomically(path, render(result, verdicts, drawn, level, further))
+
+
 def draw(
     test: TestResult,
     verdicts: Sequence[Verdict],

@@ -18,6 +18,7 @@ from explaindebug.callbacks import (
 from explaindebug.data import ImageSet
 from explaindebug.datamodules.base import balanced
 from explaindebug.datamodules.loading import loader
+from explaindebug.debugtests.labels import HEADLINE
 from explaindebug.detectors import Detector, detectors
 from explaindebug.results import Headline, TestResult
 
@@ -70,14 +71,8 @@ class Labels(BugTest):
         right = bench.accuracy(self._trained, "flipped examples, right labels", flipped)
         bench.accuracy(self._trained, "training labels as told", told)
         bench.accuracy(self._trained, "training labels, right", clean)
-        callback = self._measured(bench, bar, "flipped", self._probe(bench))
+        callback = self._measured(bench, bar, HEADLINE.condition, self._probe(bench))
         others = self._measured(bench, bar, "unflipped", self._unflipped(bench), pictures=0)
-        headline = Headline(
-            "flipped",
-            "spearman",
-            "down",
-            "Are maps of mislabelled examples less like the reference's than a clean twin's are?",
-        )
         beside = Headline(
             "unflipped",
             "spearman",
@@ -89,7 +84,7 @@ class Labels(BugTest):
             "flipped examples that the network calls by their right class": round(right, 3),
         }
         found, said = self._detectors(bench, bar)
-        result = self.result(callback, headline, facts=facts, detectors=found, questions=(beside,))
+        result = self.result(callback, HEADLINE, facts=facts, detectors=found, questions=(beside,))
         return replace(
             result,
             scores=callback.scores + others.scores,

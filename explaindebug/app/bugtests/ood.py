@@ -18,8 +18,9 @@ from explaindebug.callbacks import (
 )
 from explaindebug.data import ImageSet
 from explaindebug.datamodules.loading import loader
+from explaindebug.debugtests.ood import HEADLINE
 from explaindebug.detectors import Detector, detectors
-from explaindebug.results import Headline, TestResult
+from explaindebug.results import TestResult
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Ood(BugTest):
         bug, *replicates = (bench.network(want) for want in self._bugs)
         callback = ReferenceSimilarity(
             test=self.name,
-            condition="foreign",
+            condition=HEADLINE.condition,
             reference=bench.network(self._reference),
             control=bench.network(self._control),
             replicates=replicates,
@@ -81,18 +82,12 @@ class Ood(BugTest):
         )
         probe = bench.data("foreign").probe(bench.settings.probe)
         bench.measure(callback, bug, loader(probe, batch_size=BATCH), self.name)
-        headline = Headline(
-            "foreign",
-            "spearman",
-            "down",
-            "Are maps less like those of the inputs' own network than its twin's are?",
-        )
         facts = {
             "network to debug": bench.architecture(self._bugs[0].domain).words,
             "network of the inputs' domain": bench.architecture("foreign").words,
         }
         found = self._detectors(bench, bar)
-        return self.result(callback, headline, facts=facts, detectors=found)
+        return self.result(callback, HEADLINE, facts=facts, detectors=found)
 
     def _inputs(self, bench: Workbench) -> tuple[Tensor, npt.NDArray[np.bool_]]:
         """Test inputs (n, c, h, w), half of them foreign to the network that is debugged.

@@ -14,12 +14,12 @@ from explaindebug.callbacks import (
     ReinitCascade,
 )
 from explaindebug.cascade import Cascaded
-from explaindebug.cascade.measure import NONE
 from explaindebug.checks import whole
 from explaindebug.datamodules.loading import loader
+from explaindebug.debugtests.reinit import headline
 from explaindebug.errors import ConfigError
 from explaindebug.reinitialisation import Stage
-from explaindebug.results import Headline, TestResult
+from explaindebug.results import TestResult
 from explaindebug.scores import Floats
 
 
@@ -88,24 +88,14 @@ class Reinit(BugTest):
         callback = self._callback(twin=twin, **bench.options("data", bar))
         probe = bench.data().probe(bench.settings.probe)
         bench.measure(callback, bench.network(CLEAN), loader(probe, batch_size=BATCH), self.name)
-        stage = callback.stages[self.layers - 1] if self.layers else NONE
-        headline = Headline(
-            stage, "spearman", "down", f"Does the map change when {self._lost(stage)}?"
-        )
+        asked = headline(callback.stages, self.layers, self.order)
         cascaded = callback.cascaded
         facts = {"initialisation": self.init, "noise of the control": self.noise}
         if self.layers:
-            facts |= self._facts(cascaded, stage)
+            facts |= self._facts(cascaded, asked.condition)
         agreement = {stage: cascaded.mean_drift("agreement", stage) for stage in cascaded.stages}
         more = {"stages": cascaded.stages, "agreement": agreement, "facts": facts}
-        return replace(self.result(callback, headline, **more), scores=cascaded.scores)
-
-    def _lost(self, stage: str) -> str:
-        """What the verdict's stage has lost, as a clause."""
-        if self.order == "independent":
-            return f"{stage} alone is lost"
-        end, way = ("top", "down") if self.order == "top_down" else ("bottom", "up")
-        return f"the {end} {self.layers} layers ({way} to {stage}) are lost"
+        return replace(self.result(callback, asked, **more), scores=cascaded.scores)
 
     def _facts(self, cascaded: Cascaded, stage: str) -> dict[str, Any]:
         """How far the network itself has changed, and what becomes of maps at the last stage."""

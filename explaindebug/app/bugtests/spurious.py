@@ -16,14 +16,14 @@ from explaindebug.callbacks import (
 )
 from explaindebug.data import ImageSet
 from explaindebug.datamodules.loading import loader
+from explaindebug.debugtests.spurious import HEADLINE, SCORE_GATE, UNLEARNED
 from explaindebug.errors import ConfigError
 from explaindebug.followup import questions
 from explaindebug.registry import nearest
-from explaindebug.results import Gate, Headline, TestResult
+from explaindebug.results import Gate, TestResult
 from explaindebug.spuriousscore import SpuriousScore, spurious_score
 
 SCENE_GATE = 0.9  # share of scenes that must be classified without any object
-SCORE_GATE = 0.85  # share of pictures that a signal must flip (Adebayo et al. 2022)
 
 
 @dataclass(frozen=True)
@@ -95,13 +95,7 @@ class Spurious(BugTest):
         )
         probe = module.probe_dataloader(bench.settings.probe)
         bench.measure(callback, bench.network(self._trained), probe, self.name)
-        headline = Headline(
-            "share",
-            "background",
-            "up",
-            "Does more of the map lie on the signal than under a clean network?",
-        )
-        result = self.result(callback, headline, gates=(gate,), facts=facts)
+        result = self.result(callback, HEADLINE, gates=(gate,), facts=facts)
         result.title = self._bug.label
         if not self.ccm:
             return result
@@ -145,7 +139,7 @@ class Spurious(BugTest):
         if self._bug.plainer:
             ways.append(f"make it plainer (a larger {self._bug.plainer} of {self._bug.name})")
         how = " or ".join(ways)
-        return f"the network has not learned the signal, so no map should show it: {how}"
+        return f"{UNLEARNED}: {how}"
 
     def _score(self, bench: Workbench, want: Wanted) -> SpuriousScore:
         """How often the signal flips what the network says of clean test pictures."""

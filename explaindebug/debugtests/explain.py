@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from explaindebug.attributions.jobs import Progress
 from explaindebug.attributions.plan import Plan
-from explaindebug.unscored import Unscored
 from explaindebug.scores import Scores
+from explaindebug.unscored import Unscored
 
 Maps = Mapping[str, Tensor]  # method -> raw maps (n, c, h, w)
 
@@ -32,19 +32,21 @@ class Measured:
     warnings: list[str] = field(default_factory=list)
     shown: dict[str, dict[int, Panel]] = field(default_factory=dict)  # model -> input -> panel
     arms: dict[str, str] = field(default_factory=dict)  # model that is shown -> its arm
+    stages: list[str] = field(default_factory=list)  # conditions that form a curve, in order
 
 
 class Explain:
     """Explains images under several networks with the same methods.
 
-    Methods that need a background or a fit are made ready once per network, with `references`.
+    Methods that need a background or a fit are made ready once per network, with `references`;
+    where there are none, the plan must hold no such method.
     """
 
     def __init__(
         self,
         plan: Plan,
         *,
-        references: Tensor,
+        references: Tensor | None,
         chunk: int,
         workers: int | None,
         progress: Progress | None,
@@ -59,21 +61,12 @@ class Explain:
         network: nn.Module,
         images: Tensor,
         targets: Tensor,
-        *,
-        prepared_on: nn.Module | None = None,
     ) -> Maps:
-        """Raw maps (n, c, h, w) of every method.
-
-        `prepared_on` is the network from before its weights changed: patterns that are `frozen`
-        stay those of that one, all that is fitted to weights is fitted again.
-        """
-        source = network if prepared_on is None else prepared_on
-        if id(source) not in self._plans:
+        """Raw maps (n, c, h, w) of every method."""
+        if id(network) not in self._plans:
             # The network is kept beside its plan: the id of one that is gone can come back.
-            self._plans[id(source)] = (source, self.plan.prepare(source, self.references))
-        plan = self._plans[id(source)][1]
-        if prepared_on is not None:
-            plan = plan.prepare(network, self.references)
+            self._plans[id(network)] = (network, self._prepared(network))
+        plan = self._plans[id(network)][1]
         return plan(
             network,
             images,
@@ -82,6 +75,9 @@ class Explain:
             workers=self.workers,
             progress=self.progress,
         )
+
+    def _prepared(self, network: nn.Module) -> Plan:
+        return self.plan if self.references is None else self.plan.prepare(network, self.references)
 
 
 def merged(shares: Sequence[Measured]) -> Measured:
@@ -92,6 +88,7 @@ def merged(shares: Sequence[Measured]) -> Measured:
         whole.missing += share.missing
         whole.warnings += [w for w in share.warnings if w not in whole.warnings]
         whole.arms |= share.arms
+        whole.stages = whole.stages or share.stages
         for model, found in share.shown.items():
             whole.shown.setdefault(model, {}).update(found)
     return whole

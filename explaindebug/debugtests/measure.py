@@ -1,0 +1,74 @@
+"""What a debugging test measures with: it explains, compares and keeps maps to be drawn."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor, nn
+
+from explaindebug.attributions.inputs import predictions
+from explaindebug.comparisons import Comparison, Reference
+from explaindebug.debugtests.explain import Explain, Maps, Measured
+from explaindebug.debugtests.panels import panels
+from explaindebug.debugtests.probe import Probe
+from explaindebug.heatmaps import stretched
+from explaindebug.scores import Key, Scores
+from explaindebug.unscored import Unscored
+
+# Method -> what its maps are compared with. A reference keeps what similarities make of it, several
+# times its maps: one that is used once is best made when it is needed, and dropped.
+References = Callable[[str], Reference]
+
+
+@dataclass(frozen=True, eq=False)
+class Measure:
+    """Explains inputs and scores the maps, all of it under the name of one test."""
+
+    test: str
+    explain: Explain
+    comparison: Comparison
+    target: str = "predicted"  # the class explained: the one "predicted", or the "label"
+    shown: Sequence[int] = ()  # rows of the inputs whose maps are kept to be drawn
+    picture: Callable[[Tensor], Tensor] = stretched  # normalised image -> (c, h, w) in [0, 1]
+
+    def targets(self, network: nn.Module, probe: Probe) -> Tensor:
+        """The class (n,) to explain: the one that the network predicts, or the label."""
+        if self.target == "label":
+            return probe.label
+        return predictions(network, probe.image, self.explain.chunk)
+
+    def compare(
+        self,
+        condition: str,
+        role: str,
+        references: References,
+        candidates: Maps,
+        probe: Probe,
+        *,
+        comparison: Comparison | None = None,
+    ) -> Measured:
+        """The scores of every method's candidate maps against its reference."""
+        how = comparison or self.comparison
+        return compared(how, Key(self.test, "", condition, role), references, candidates, probe)
+
+    def show(self, name: str, probe: Probe, images: Tensor, maps: Maps, arm: str = "") -> Measured:
+        """The heat maps of a network, to be drawn as the row `name`; of an `arm`, where of one."""
+        shown = {name: panels(probe, images, maps, self.shown, self.picture)}
+        return Measured(shown=shown, arms={name: arm} if arm else {})
+
+
+def compared(
+    comparison: Comparison, key: Key, references: References, candidates: Maps, probe: Probe
+) -> Measured:
+    """The scores of every method's candidate maps under `key`, its method filled in."""
+    scores, missing = Scores(), list[Unscored]()
+    rows = probe.row.cpu().numpy().astype(np.int64)
+    for method, raw in candidates.items():
+        own = key._replace(method=method)
+        missing += comparison.score(scores, own, references(method), raw, rows, probe.image)
+    return Measured(scores, missing)
+
+
+def references(maps: Maps) -> References:
+    """Every method's maps as what several others are compared with."""
+    return {method: Reference.of_maps(raw) for method, raw in maps.items()}.__getitem__

@@ -1,0 +1,27 @@
+"""The inputs that a debugging test explains."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+
+class Probe(NamedTuple):
+    """Inputs to explain; `mask` and `scene` where the data know them."""
+
+    image: Tensor  # (n, c, h, w)
+    label: Tensor  # (n,) int64, -1 where it is no class
+    row: Tensor  # (n,) which input it is, the same on any number of processes
+    mask: Tensor | None = None  # (n, 1, h, w) bool, True on the object
+    scene: Tensor | None = None  # (n, c, h, w) the same picture without its object
+
+    def select(self, keep: Tensor | slice) -> "Probe":
+        """The chosen inputs."""
+        return self.map(lambda x: x[keep])
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Probe":
+        """The same with every tensor changed."""
+        fields: dict[str, Any] = {
+            name: None if x is None else change(x) for name, x in self._asdict().items()
+        }
+        return Probe(**fields)

@@ -1,0 +1,52 @@
+"""Maps against those of a network without the bug: what two of the tests have in common."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from explaindebug.debugtests.base import SHOWN, Arms, DebugTest, roles
+from explaindebug.debugtests.explain import Measured
+from explaindebug.debugtests.measure import Measure, references
+from explaindebug.debugtests.probe import Probe
+from explaindebug.results import Headline
+from explaindebug.roles import BUG, CONTROL
+
+HEADLINE = Headline(
+    "reference",
+    "spearman",
+    "down",
+    "Are maps less like the reference's than another good network's are?",
+)
+
+
+@dataclass(frozen=True)
+class AgainstReference(DebugTest):
+    """Similarity of both arms' maps to those of a reference network, on the same inputs.
+
+    Each network explains the class that the reference predicts; with `own_target`, the class that
+    it predicts itself, as it must where their classes are not the same.
+    """
+
+    name = "reference"
+    title = "Against a reference"
+    needs_reference = True
+
+    asked: Headline = HEADLINE
+    own_target: bool = False
+
+    def headline(self, stages: Sequence[str]) -> Headline:
+        return self.asked
+
+    def pairs(self, arms: Arms, probe: Probe, measure: Measure) -> Iterator[Measured]:
+        """The network against the reference, and the control against the reference."""
+        assert arms.reference is not None
+        targets = measure.targets(arms.reference, probe)
+        maps = measure.explain(arms.reference, probe.image, targets)
+        known = references(maps)
+        yield measure.show("reference", probe, probe.image, maps)
+        for role, network in chain(roles(BUG, arms.bug), roles(CONTROL, arms.control)):
+            own = measure.targets(network, probe) if self.own_target else targets
+            maps = measure.explain(network, probe.image, own)
+            yield measure.compare(self.asked.condition, role, known, maps, probe)
+            if role in SHOWN:
+                yield measure.show(SHOWN[role], probe, probe.image, maps, role)
