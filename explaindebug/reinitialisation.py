@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Generator, Tensor, nn
@@ -302,7 +302,7 @@ def _alone(own: Owned) -> nn.Module:
 
 def _holder(parameters: Mapping[str, Tensor | None]) -> nn.Module:
     holder = nn.Module()
-    holder._parameters = dict(parameters)  # type: ignore[assignment]
+    holder._parameters = {name: cast(nn.Parameter | None, x) for name, x in parameters.items()}
     return holder
 
 

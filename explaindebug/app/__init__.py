@@ -43,11 +43,12 @@ def _run() -> bool:
 
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra hands errors on, instead of printing them
-    failed = False
+    failed = begun = False
     here, typed, path = os.getpid(), list(sys.argv), list(sys.path)
 
     def job(config: Any) -> None:
-        nonlocal failed
+        nonlocal begun, failed
+        begun = True
         elsewhere = os.getpid() != here  # a launcher of Hydra's has put it into another process
         if elsewhere:
             sys.argv[:] = typed
@@ -71,7 +72,7 @@ def _run() -> bool:
     except BrokenPipeError:  # `| head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
-        _complain(error, full)
+        _complain(error, full, composing=not begun)
         failed = True
     return failed
 
@@ -87,11 +88,11 @@ def _compare(arguments: list[str]) -> None:
         sys.exit(EXIT_ERROR)
 
 
-def _complain(error: Exception, full: bool) -> None:
+def _complain(error: Exception, full: bool, *, composing: bool = False) -> None:
     """Print what is wrong; raise it again where it is ours, or its traceback is asked for."""
     from explaindebug.app.complaints import sentence
 
-    said = None if full else sentence(error)
+    said = None if full else sentence(error, composing=composing)
     if said is None:
         raise error
     print(f"error: {said}", file=sys.stderr)

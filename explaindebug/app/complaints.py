@@ -14,8 +14,11 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 CONFIG_ROOT = "pkg://explaindebug.configs"
 
 
-def sentence(error: BaseException) -> str | None:
-    """What to tell a person of an error that is his to mend; None for one that is ours."""
+def sentence(error: BaseException, *, composing: bool = False) -> str | None:
+    """What to tell a person of an error that is his to mend; None for one that is ours.
+
+    `composing` says that nothing but Hydra's composition of the command line has run.
+    """
     from hydra.errors import HydraException, InstantiationException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -33,6 +36,11 @@ def sentence(error: BaseException) -> str | None:
         return _hydra(error)
     if isinstance(error, OmegaConfBaseException):
         return _omegaconf(error)
+    if composing and isinstance(error, ValueError | TypeError):
+        return (
+            f"the command line can't be composed ({error}). A group takes the name of a choice "
+            "(bug=labels) or a list of names, never null or a number; ~logger leaves one out."
+        )
     return None
 
 

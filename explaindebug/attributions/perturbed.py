@@ -117,20 +117,21 @@ def _fitted(
 ) -> list[Weights]:
     """Each sampler's weights; images with as many superpixels go together.
 
-    Where switching off changes nothing (a picture of one colour with off=mean), they are zero, and
-    not what rounding makes of that.
+    Where switching off changes nothing (a picture of one colour with off=mean, a network whose
+    score stays the same), they are zero, and not what rounding makes of that.
     """
     off = off_images(scores.off, images, labels)
     numbers = labels.flatten(1).amax(1) + 1
     values = [torch.zeros(len(images), int(numbers.max()), dtype=torch.float64) for _ in samplers]
+    changed = (off != images).flatten(1).any(1).cpu()
     for m in sorted(set(numbers.tolist())):
         same = (numbers == m).nonzero().squeeze(1)
         union = _union(samplers, m)
         found = scores(images[same], off[same], labels[same], targets[same], union.coalitions)
+        changed[same.cpu()] &= found.amax(1) != found.amin(1)
         for value, solver, rows in zip(values, union.solvers, union.rows, strict=True):
             value[same.cpu(), :m] = found[:, rows] @ solver.T
-    changed = (off != images).flatten(1).any(1).cpu()[:, None]
-    return [Weights(value * changed, labels) for value in values]
+    return [Weights(value.where(changed[:, None], 0.0), labels) for value in values]
 
 
 class _Union(NamedTuple):

@@ -64,6 +64,8 @@ def test_sampled_bad_values_end_in_a_sentence(
         "+trainer.accumulate_grad_batches=0",
         "data.size=1000000",
         "workers=0",
+        "bug=null",
+        "model=1.5",
     ],
 )
 def test_a_refused_command_is_one_sentence_and_leaves_nothing(run, typed, tmp_path) -> None:
