@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from explaindebug import __version__
@@ -42,7 +44,6 @@ def _run() -> bool:
     import hydra
 
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra hands errors on, instead of printing them
     failed = begun = False
     here, typed, path = os.getpid(), list(sys.argv), list(sys.path)
 
@@ -68,13 +69,28 @@ def _run() -> bool:
                 raise  # what is set here is not seen there
 
     try:
-        hydra.main("pkg://explaindebug.configs", "train", version_base="1.3")(job)()
+        with _errors_from_hydra():
+            hydra.main("pkg://explaindebug.configs", "train", version_base="1.3")(job)()
     except BrokenPipeError:  # `| head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         _complain(error, full, composing=not begun)
         failed = True
     return failed
+
+
+@contextmanager
+def _errors_from_hydra() -> Iterator[None]:
+    """Inside, Hydra hands errors on instead of printing them."""
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = before
 
 
 def _compare(arguments: list[str]) -> None:

@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
@@ -47,17 +46,18 @@ def counting(what: str) -> Callable[[int, int], None]:
 @contextmanager
 def noting(notes: list[str]) -> Iterator[None]:
     """What data modules warn of in the block is shown on the console and added to the notes."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", DataWarning)
-        try:
+    caught: list[warnings.WarningMessage] = []
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", DataWarning)
             yield
-        finally:
-            _tell(caught, notes)
+    finally:
+        _tell(caught, notes)  # outside, where what it passes on is recorded no more
 
 
 def _tell(caught: Sequence[warnings.WarningMessage], notes: list[str]) -> None:
     for note in dict.fromkeys(str(w.message) for w in caught if w.category is DataWarning):
-        say(f"data: {escape(note)}")
+        say(f"data: {note}")
         notes.append(note)
     for w in caught:
         if w.category is not DataWarning:

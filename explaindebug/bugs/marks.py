@@ -69,7 +69,7 @@ class Tag(Mark):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        number("size", self.size, above=0, most=1, hint="It is a share of the side.")
+        number(f"{self.name}.size", self.size, above=0, most=1, hint="It is a share of the side.")
         if self.corner not in get_args(Corner):
             raise ConfigError(
                 f"corner={self.corner}: one of {', '.join(get_args(Corner))} is needed."
@@ -107,8 +107,8 @@ class Stripes(Mark):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        number("width", self.width, above=0, most=1, hint="It is a share of the side.")
-        whole("count", self.count, least=1)
+        number(f"{self.name}.width", self.width, above=0, most=1, hint="It is a share of the side.")
+        whole(f"{self.name}.count", self.count, least=1)
         if self.count * self.width > 0.5:
             raise ConfigError(
                 f"count={self.count}, width={self.width}: no more than half of the picture may be "

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ Run = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def hollow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A method `hollow` whose maps are all `value`."""
+    """A method `hollow` whose maps are all zero, or NaN where it is `broken`."""
     list(ATTRIBUTIONS)  # all others are found first
     monkeypatch.setattr(ATTRIBUTIONS, "_entries", dict(ATTRIBUTIONS._entries))
 
@@ -28,23 +29,24 @@ def hollow(monkeypatch: pytest.MonkeyPatch) -> None:
     @dataclass(frozen=True)
     class Hollow(Gradient):
         label = "Finite"  # what it is called decides nothing
-        value: float = 0.0
+        broken: bool = False
 
         def reduce(self, *brought: Any, **options: Any) -> Tensor:
-            return torch.full_like(super().reduce(*brought, **options), self.value)
+            value = math.nan if self.broken else 0.0
+            return torch.full_like(super().reduce(*brought, **options), value)
 
 
-def hollow_run(run: Run, folder: Path, value: str) -> tuple[int, str, dict[str, Any]]:
+def hollow_run(run: Run, folder: Path, broken: str) -> tuple[int, str, dict[str, Any]]:
     """Exit status, what was said, and results.json of a run with such maps."""
     status, said = run(
-        "output=out", "bug=reinit", f"attributions=[grad,{{hollow:{{value:{value}}}}}]"
+        "output=out", "bug=reinit", f"attributions=[grad,{{hollow:{{broken:{broken}}}}}]"
     )
     return status, said, json.loads((folder / "out" / "results.json").read_text())
 
 
 @pytest.mark.usefixtures("hollow")
 def test_maps_of_nan_are_an_error_though_all_is_written(run: Run, tmp_path: Path) -> None:
-    status, said, results = hollow_run(run, tmp_path, "nan")
+    status, said, results = hollow_run(run, tmp_path, "true")
     assert status == 1
     assert "the run is complete, but hollow (reinit" in said
     assert "grad" not in said
@@ -63,7 +65,7 @@ def test_maps_of_nan_are_an_error_though_all_is_written(run: Run, tmp_path: Path
 
 @pytest.mark.usefixtures("hollow")
 def test_constant_maps_are_only_noted(run: Run, tmp_path: Path) -> None:
-    status, said, results = hollow_run(run, tmp_path, "0.0")
+    status, said, results = hollow_run(run, tmp_path, "false")
     assert (status, said) == (0, "")
     faults = {one["fault"] for one in results["tests"][0]["unscored"]}
     assert faults == {Fault.MAP_CONSTANT.id, Fault.REFERENCE_CONSTANT.id}

@@ -227,16 +227,16 @@ class TestRuns:
     def test_an_interrupted_measurement_leaves_the_scores_so_far(
         self, run: Run, tmp_path: Path, monkeypatch: Any
     ) -> None:
-        from explaindebug.callbacks import ReinitCascade
+        from explaindebug.debugtests.measure import Measure
 
-        original = ReinitCascade._show
+        original = Measure.show
 
         def show(self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
             if name == "fc2":
                 raise KeyboardInterrupt
             return original(self, name, *args, **kwargs)
 
-        monkeypatch.setattr(ReinitCascade, "_show", show)
+        monkeypatch.setattr(Measure, "show", show)
         assert run("output=out", "bug=reinit")[0] == 130
         scores = rows(tmp_path / "out" / "scores-reinit-cut.csv")
         found = {row["condition"] for row in scores if row["role"] == "bug"}

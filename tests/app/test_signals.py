@@ -63,11 +63,11 @@ def test_without_the_follow_up(run: Run, tmp_path: Path) -> None:
     [
         ("bug.spurious.signal=tga", "'tag'"),
         ("bug.spurious.signal=labels", "unknown signal 'labels'"),
-        ("bug.spurious.signal={tag:{size:3}}", "size=3"),
+        ("bug.spurious.signal={tag:{size:3}}", "tag.size must"),
         ("bug.spurious.signal={tag:{sise:0.1}}", "'size'"),
         ("bug.spurious.signal={tag:{aligned:cat}}", "aligned=cat"),
         ("bug.spurious.fraction=2", "fraction"),
-        ("bug.spurious.ccm=-1", "ccm=-1"),
+        ("bug.spurious.ccm=-1", "bug.spurious.ccm must"),
         ("bug.signal=tag", "bug.spurious.signal"),
     ],
 )
