@@ -94,7 +94,7 @@ def test_several_control_models_make_sure() -> None:
         result = measured(0.2)
         for k, shift in enumerate((-spread, spread)):
             control = result.scores[Key("spurious", "grad", "share", "control", "background")]
-            add(result, "grad", f"control: {k}", control.values + shift)
+            add(result, "grad", f"control: {k + 2}", control.values + shift)
         answers[spread] = one(result)
     assert answers[0.0].answer == "shows"
     assert answers[0.15].answer == "can't tell"

@@ -45,7 +45,13 @@ class Blur(SpuriousSignal):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        number(f"{self.name}.strength", self.strength, above=0, most=1, hint="It is a share of the side.")
+        number(
+            f"{self.name}.strength",
+            self.strength,
+            above=0,
+            most=1,
+            hint="It is a share of the side.",
+        )
 
     def classes(self, data: ImageSet) -> Sequence[int]:
         return [class_named(self.aligned, data.classes, "aligned")]

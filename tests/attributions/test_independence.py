@@ -97,8 +97,8 @@ def test_a_network_that_takes_no_single_image_is_refused(images: Tensor) -> None
         attribute(model, images, 0, "grad")
 
 
-def test_an_error_of_the_network_itself_stays_as_it_is(images: Tensor) -> None:
-    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+def test_an_error_of_the_network_itself_is_in_the_sentence(images: Tensor) -> None:
+    with pytest.raises(UnsupportedModelError, match="shapes cannot be multiplied"):
         attribute(Net(), images[..., :9], 0, "grad")
 
 
