@@ -9,6 +9,7 @@ import torch
 
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("WANDB_SILENT", "true")
+torch.set_num_threads(1)  # for fixtures of modules and classes, which come before those of a test
 
 
 @pytest.fixture(autouse=True)

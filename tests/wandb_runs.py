@@ -37,6 +37,10 @@ class Run(NamedTuple):
 
 def read(folder: Path) -> Run:
     """The only run below a folder; waits until its writer has ended."""
+    for _ in range(200):
+        if list(folder.rglob("*.wandb")):
+            break
+        time.sleep(0.05)
     (path,) = folder.rglob("*.wandb")
     for _ in range(100):
         records = list(_records(path.read_bytes()))

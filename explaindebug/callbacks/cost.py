@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 FEW = 8  # inputs that are timed at most
+MB = 2**20  # bytes
 
 
 class Cost(NamedTuple):
@@ -101,7 +102,8 @@ class Memory:
         """`, and up to 255 MB of memory`: the network's copy and all above it; empty if unknown."""
         if self._before is None:
             return ""
-        return f", and {'up to' if self._exact else 'at most'} {size(self.bytes)} of memory"
+        bound = "up to " if self._exact else "at most "
+        return f", and {bound if self.bytes >= MB else ''}{size(self.bytes)} of memory"
 
     @property
     def bytes(self) -> int:
@@ -153,9 +155,9 @@ def duration(seconds: float) -> str:
 
 def size(count: int) -> str:
     """As `3 MB`, `1.2 GB`, `less than 1 MB`."""
-    if count < 2**20:
+    if count < MB:
         return "less than 1 MB"
-    return f"{count / 2**30:.1f} GB" if count >= 2**30 else f"{count / 2**20:.0f} MB"
+    return f"{count / 2**30:.1f} GB" if count >= 2**30 else f"{count / MB:.0f} MB"
 
 
 def _seconds(measure: Callable[[int], object], inputs: int) -> float:

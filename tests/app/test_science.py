@@ -22,8 +22,8 @@ from explaindebug.app.run import measured, prepared
 from explaindebug.app.workbench import Wanted, Workbench
 from explaindebug.bugs.labels import LabelFlips
 from explaindebug.bugs.spurious import SpuriousBackground
-from explaindebug.callbacks.comparing import SHOWN
 from explaindebug.data import ImageSet
+from explaindebug.debugtests.base import SHOWN
 from explaindebug.paper.claims.layers import network_is_lost
 from explaindebug.paper.entries import Entry
 from explaindebug.paper.published import EXPERIMENTS

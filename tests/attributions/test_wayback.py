@@ -81,10 +81,11 @@ def test_a_cascade_of_a_checkpointed_network_is_that_of_the_plain_one(images: Te
 
 @pytest.mark.filterwarnings("ignore")  # torch's own, about quantisation and about the way back
 def test_quantised_layers_let_no_gradient_through(images: Tensor) -> None:
+    """Nor does an image keep its logits in company: the scale of the integers is the batch's."""
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(400, 3))
     quantised = torch.ao.quantization.quantize_dynamic(network, {nn.Linear}, torch.qint8)
     for method in ("grad", "sgrad", "gbp"):
-        with pytest.raises(UnsupportedModelError, match=r"no gradient leads from .*quantised"):
+        with pytest.raises(UnsupportedModelError, match=r"no gradient leads|mixes the images"):
             attribute(quantised, images, 0, method)
 
 
