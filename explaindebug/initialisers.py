@@ -98,15 +98,15 @@ def initialiser(init: str | Initialiser) -> Initialiser:
     """The initialiser of that name; a function is passed on.
 
     Raises:
-        ConfigError: for an unknown name.
+        ConfigError: for an unknown name, or what is neither a name nor a function.
     """
-    if not isinstance(init, str):
+    if callable(init):
         return init
-    if init not in INITIALISERS:
+    if not isinstance(init, str) or init not in INITIALISERS:
         known = list(INITIALISERS)
         raise ConfigError(
-            f"unknown initialisation {init!r}.{nearest(init, known)} Known: {', '.join(known)}, "
-            "or a function (layer, generator) that writes new values in place."
+            f"unknown initialisation {init!r}.{nearest(str(init), known)} "
+            f"Known: {', '.join(known)}, or a function (layer, generator) that writes new values in place."
         )
     return INITIALISERS[init]
 

@@ -13,6 +13,7 @@ from explaindebug.comparisons import Comparison
 from explaindebug.debugtests.explain import Explain, Maps, Measured
 from explaindebug.debugtests.measure import Measure, References, compared
 from explaindebug.debugtests.probe import Probe
+from explaindebug.errors import ConfigError
 from explaindebug.nulls import null
 from explaindebug.postprocessing import ROBUST, PostProcessing
 from explaindebug.scores import Key
@@ -41,6 +42,8 @@ class ComparingCallback(AttributionCallback):
         **options: Any,
     ) -> None:
         super().__init__(attributions, **options)
+        if not similarities:
+            raise ConfigError("similarities is empty: name one, such as ssim.")
         self.comparison = Comparison(similarities, postprocessing, nulls, self.seed)
 
     @property

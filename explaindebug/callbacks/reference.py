@@ -63,6 +63,10 @@ class ReferenceSimilarity(ComparingCallback):
         super().__init__(*args, **options)
         if "/" in test or "/" in condition:
             raise ConfigError(f"test and condition are parts of keys: no '/' in {test!r}.")
+        if not isinstance(reference, nn.Module | str | Path) or not str(reference):
+            raise ConfigError(
+                f"reference must be a network or the path of a checkpoint, got {reference!r}."
+            )
         self.reference, self.control, self.replicates = reference, control, replicates
         self.test = test
         self.condition, self.own_target = condition, own_target
