@@ -106,7 +106,8 @@ def initialiser(init: str | Initialiser) -> Initialiser:
         known = list(INITIALISERS)
         raise ConfigError(
             f"unknown initialisation {init!r}.{nearest(str(init), known)} "
-            f"Known: {', '.join(known)}, or a function (layer, generator) that writes new values in place."
+            f"Known: {', '.join(known)}, or a function (layer, generator) that writes new values "
+            "in place."
         )
     return INITIALISERS[init]
 
