@@ -134,7 +134,7 @@ NAMED = (
     ),
     Named(
         "the page compares with another arm than the control",
-        "debugtests/measure.py",
+        "debugtests/panels.py",
         "arms={name: arm} if arm else {}",
         "arms={}",
         f"{SCIENCE}::test_a_report_puts_the_control_beside_the_bug",

@@ -41,7 +41,7 @@ from explaindebug.callbacks.ranks import equalise, gathered, processes, together
 from explaindebug.callbacks.schedule import LOOPS, due, obstacle
 from explaindebug.checks import number, whole
 from explaindebug.debugtests.explain import Explain, Measured, merged
-from explaindebug.debugtests.panels import captions, gallery, panels
+from explaindebug.debugtests.panels import captions, gallery, panels, shown
 from explaindebug.debugtests.probe import Probe
 from explaindebug.errors import (
     AttributionError,
@@ -514,8 +514,7 @@ class AttributionCallback(Callback):
         self, name: str, probe: Probe, images: Tensor, maps: Any, arm: str = ""
     ) -> Measured:
         """The heat maps of a network, to be drawn as the row `name`; of an `arm`, where of one."""
-        shown = {name: panels(probe, images, maps, self.drawn_rows, self.picture)}
-        return Measured(shown=shown, arms={name: arm} if arm else {})
+        return shown(name, panels(probe, images, maps, self.drawn_rows, self.picture), arm)
 
     @property
     def drawn_rows(self) -> list[int]:

@@ -86,7 +86,6 @@ class ReinitCascade(ComparingCallback):
                 "the label: leave one of them out."
             )
         whole("smooth", smooth, least=0, hint="It is a number of noisy copies, 0 for none.")
-        number("noise", noise, above=0, most=1, hint="It is a share of each input's range.")
         number("smooth_noise", smooth_noise, least=0, most=10)
         smoothing = Smoothing(smooth, smooth_noise, self.seed) if smooth else None
         self.how = Cascade(order, depth, groups, init, draws, retake, smoothing, most, self.seed)

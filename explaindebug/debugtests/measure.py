@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from explaindebug.attributions.inputs import predictions
 from explaindebug.comparisons import Comparison, Reference
 from explaindebug.debugtests.explain import Explain, Maps, Measured
-from explaindebug.debugtests.panels import panels
+from explaindebug.debugtests.panels import panels, shown
 from explaindebug.debugtests.probe import Probe
 from explaindebug.heatmaps import stretched
 from explaindebug.scores import Key, Scores
@@ -53,8 +53,7 @@ class Measure:
 
     def show(self, name: str, probe: Probe, images: Tensor, maps: Maps, arm: str = "") -> Measured:
         """The heat maps of a network, to be drawn as the row `name`; of an `arm`, where of one."""
-        shown = {name: panels(probe, images, maps, self.shown, self.picture)}
-        return Measured(shown=shown, arms={name: arm} if arm else {})
+        return shown(name, panels(probe, images, maps, self.shown, self.picture), arm)
 
 
 def compared(

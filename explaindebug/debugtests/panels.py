@@ -6,7 +6,7 @@ from types import MappingProxyType
 import numpy as np
 from torch import Tensor
 
-from explaindebug.debugtests.explain import Maps, Panel
+from explaindebug.debugtests.explain import Maps, Measured, Panel
 from explaindebug.debugtests.probe import Probe
 from explaindebug.heatmaps import display, to_bytes
 from explaindebug.results import Gallery
@@ -26,6 +26,11 @@ def panels(
             shown = {m: display(raw[i : i + 1])[0] for m, raw in maps.items()}
             found[row] = Panel(to_bytes(picture(images[i])), shown)
     return found
+
+
+def shown(name: str, found: dict[int, Panel], arm: str = "") -> Measured:
+    """Panels of a network, to be drawn as the row `name`; of an `arm`, where it belongs to one."""
+    return Measured(shown={name: found}, arms={name: arm} if arm else {})
 
 
 def captions(labels: Tensor, classes: Sequence[str] | None) -> list[str]:

@@ -8,6 +8,7 @@ import torch
 
 from explaindebug.cascade.measure import NONE, Measurement, check_options
 from explaindebug.cascade.options import Cascade
+from explaindebug.checks import whole
 from explaindebug.debugtests.base import Arms, DebugTest
 from explaindebug.debugtests.explain import Measured
 from explaindebug.debugtests.measure import Measure
@@ -44,8 +45,7 @@ class Reinit(DebugTest):
     bins: int = 100
 
     def __post_init__(self) -> None:
-        if self.layers < 0:
-            raise ConfigError(f"layers is {self.layers}, must be at least 0.")
+        whole("layers", self.layers, least=0)
         check_options(self.noise, self.bins)
         if self.layers == 0:
             object.__setattr__(self, "how", replace(self.how, most=0))

@@ -205,3 +205,29 @@ def test_accuracies_are_those_of_each_network_on_these_inputs() -> None:
     assert rows["bug"] == pytest.approx(0.75)
     assert set(rows) == {"bug", "control", "control: 2"}
     assert set(found.test.galleries[0].captions) <= {"up", "down"}
+
+
+@pytest.mark.parametrize("condition", ["fam", "ccm"])
+def test_the_follow_ups_compare_the_bug_with_a_good_network(condition: str) -> None:
+    lab = SimpleLab(images(), networks={"bug": bug(), "control": twins()})
+    test = Spurious(signal=signal(), clean=images() / 2)
+    scores = run_test(test, lab, methods=["grad"]).scores.select(
+        condition=condition, similarity="spearman"
+    )
+    means = {key.role: column.values.mean() for key, column in scores}
+    assert means["bug"] < means["control"] - 0.2  # the two controls look at one window
+    assert set(means) == {"bug", "control", "null: gaussian"}
+
+
+@pytest.mark.parametrize(("test", "alike"), [(Ood(), 1.0), (Labels(), -1.0)], ids=["ood", "labels"])
+def test_whose_class_is_explained(test: Labels, alike: float) -> None:
+    """Under opposite weights a network predicts the other class, whose map is the reference's."""
+    reference = Looks(CENTRE, 1)
+    opposite = Looks(CENTRE, 1)
+    opposite.read.weight.data *= -1
+    networks = {"bug": opposite, "control": twins(), "reference": reference}
+    similarities = ["spearman", "spearman_signed"]
+    lab = SimpleLab(images(), networks)
+    found = run_test(test, lab, methods=["grad"], similarities=similarities)
+    signed = found.scores.select(role="bug", similarity="spearman_signed")
+    np.testing.assert_allclose(next(iter(signed))[1].values, alike, atol=1e-6)
