@@ -1,10 +1,12 @@
 """What a measurement costs, told before the first whole one, and a probe that fits a budget."""
 
+import ctypes
 import math
 import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import NamedTuple, Self
@@ -67,9 +69,10 @@ class Forecast:
 class Memory:
     """While entered, watches how much memory this process holds on a device.
 
-    On a CPU a thread looks every few milliseconds, in Linux alone. On a GPU it is torch's own
-    record; where that is of something earlier, only a bound is known. No record is reset, which
-    might be somebody else's.
+    On a CPU a thread looks every few milliseconds, in Linux alone; what the C library keeps of
+    freed memory goes back to the system first, as use of it would be seen as none. On a GPU it is
+    torch's own record; where that is of something earlier, only a bound is known. No record is
+    reset, which might be somebody else's.
     """
 
     EVERY = 0.005  # seconds
@@ -77,6 +80,8 @@ class Memory:
     def __init__(self, device: torch.device, network: nn.Module, *, wanted: bool = True) -> None:
         self._device = device
         self._copy = sum(x.nbytes for x in (*network.parameters(), *network.buffers()))
+        if wanted and device.type == "cpu":
+            give_back()
         self._before = resident(device) if wanted else None
         self._record = peak(device)
         self._most = self._before or 0
@@ -132,6 +137,12 @@ def resident(device: torch.device) -> int | None:
     if device.type != "cpu" or sys.platform != "linux":
         return None
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def give_back() -> None:
+    """Returns freed memory to the system, where the C library is glibc; else does nothing."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def peak(device: torch.device) -> int:

@@ -104,6 +104,17 @@ class TestMemory:
         assert memory.bytes / 2**20 == pytest.approx(102, abs=12)
         assert "up to" in memory.said
 
+    def test_what_malloc_kept_of_freed_memory_counts_when_it_is_used(self) -> None:
+        blocks = [torch.ones(16, 1024) for _ in range(3000)]  # 188 MB in pieces of the heap
+        last = torch.ones(10)  # keeps the heap from shrinking when they are freed
+        del blocks
+        with Memory(torch.device("cpu"), torch.nn.Identity()) as memory:
+            kept = torch.ones(100, 2**18)
+            time.sleep(0.05)
+            del kept, last
+            time.sleep(0.02)
+        assert memory.bytes / 2**20 == pytest.approx(100, abs=12)
+
     def test_what_rose_before_is_not_ours(self) -> None:
         held = torch.ones(100, 2**18)
         with Memory(torch.device("cpu"), torch.nn.Identity()) as memory:
