@@ -22,15 +22,15 @@ from torch import nn
 from explaindebug.app.bugtests import BugTest
 from explaindebug.app.classifier import cross_entropy
 from explaindebug.app.progress import Bar
+from explaindebug.app.session import Wanted, Workbench
 from explaindebug.app.settings import Settings, settings
 from explaindebug.app.store import Trained
-from explaindebug.app.workbench import Wanted, Workbench
 from explaindebug.data import ImageSet
-from explaindebug.data.embedded import animals, figures
 from explaindebug.data.imageset import Splits
 from explaindebug.data.scenes import DrawnScenes
+from explaindebug.data.synthetic.splits import animals, figures
 from explaindebug.datamodules import DebugDataModule
-from explaindebug.results import TestResult
+from explaindebug.evaluation.results import TestResult
 
 SIZE, TEST = 24, 60  # px; test pictures of a set, of which the probe is taken
 TRAIN = {"animals": 2500, "figures": 2000}  # pictures that a network is trained on

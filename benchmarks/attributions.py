@@ -21,11 +21,11 @@ from _bench import Bench, Case, arguments
 from torch import Tensor, nn
 
 from explaindebug.attributions import ATTRIBUTIONS
-from explaindebug.attributions.plan import Plan
-from explaindebug.attributions.superpixels import superpixels
-from explaindebug.attributions.surrogate import SUPERPIXELS
+from explaindebug.attributions._engine.plan import Plan
+from explaindebug.attributions._support.superpixels import superpixels
+from explaindebug.attributions.lime_shap import SUPERPIXELS
+from explaindebug.core.isolation import watch
 from explaindebug.models.bvd_cnn import BVDCNN
-from explaindebug.watching import watch
 
 SINGLE = ["grad", "inputgrad", "gbp", "deconvnet", "lrp_eps", "lrp_spaf"]
 SURROGATES = ["lime", "kernelshap"]

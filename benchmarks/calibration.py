@@ -29,8 +29,8 @@ from scipy.stats import binomtest
 
 from explaindebug.app.bugtests import BugTest, Labels, Ood, Reinit, Spurious
 from explaindebug.data import ImageSet
-from explaindebug.results import TestResult
-from explaindebug.verdicts import Verdict, repeated_verdicts, verdicts
+from explaindebug.evaluation.results import TestResult, Verdict
+from explaindebug.evaluation.verdicts import repeated_verdicts, verdicts
 
 TURNS = 3
 LEVEL, MISSED = 0.05, 0.2  # false alarms, and planted bugs that are not shown: what is allowed

@@ -19,14 +19,14 @@ import torchvision
 from _bench import Bench, Case, arguments
 from torch import Tensor, nn
 
-from explaindebug.attributions.plan import Plan
+from explaindebug.attributions._engine.plan import Plan
 from explaindebug.cascade import Cascade, Measurement, Smoothing
 from explaindebug.cascade.walk import Walk
-from explaindebug.comparisons import Comparison, Reference
-from explaindebug.layers import layers
+from explaindebug.core.isolation import watch
+from explaindebug.evaluation.comparison import Comparison, Reference
+from explaindebug.evaluation.scores import Key, Scores
 from explaindebug.models.bvd_cnn import BVDCNN
-from explaindebug.scores import Key, Scores
-from explaindebug.watching import watch
+from explaindebug.models.layers import layers
 
 SIX = ["grad", "inputgrad", "gbp", "deconvnet", "lrp_eps", "lrp_spaf"]
 COPIES = 4  # noisy ones, of Smooth MPRT: any number has the same ratio

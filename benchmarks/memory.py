@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from explaindebug.attributions import ATTRIBUTIONS, attribute
-from explaindebug.attributions.choice import all_names
+from explaindebug.attributions._engine.specs import all_names
 from explaindebug.callbacks import HeatmapLogger, ReferenceSimilarity, ReinitCascade
 from explaindebug.cascade import Cascade, cascade
 

@@ -19,12 +19,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from browser import CHROMIUM, chromium
 
-from explaindebug import followup
 from explaindebug.attributions import ATTRIBUTIONS
-from explaindebug.report import write_report
-from explaindebug.results import Gallery, Headline, RunResult, TestResult
-from explaindebug.scores import Key, Scores
-from explaindebug.verdicts import verdicts
+from explaindebug.evaluation import follow_up as followup
+from explaindebug.evaluation.results import Gallery, Headline, RunResult, TestResult
+from explaindebug.evaluation.scores import Key, Scores
+from explaindebug.evaluation.verdicts import verdicts
+from explaindebug.report.html.write import write_report
 
 METHODS = {name: name for name in ATTRIBUTIONS if name != "captum"}
 UNSIGNED = {"sgradsq", "vgrad", "lrp_spaf", "deep_taylor"}

@@ -17,14 +17,14 @@ import torch
 from _bench import Bench, Case, arguments
 from torch import Tensor
 
-from explaindebug.comparisons import Reference
-from explaindebug.nulls import NULLS
-from explaindebug.postprocessing import ROBUST
-from explaindebug.results import Headline, TestResult
-from explaindebug.scores import Key, Scores
-from explaindebug.similarities import SIMILARITIES
-from explaindebug.summaries import summarise
-from explaindebug.verdicts import verdicts
+from explaindebug.evaluation.comparison import Reference
+from explaindebug.evaluation.nulls import NULLS
+from explaindebug.evaluation.postprocessing import ROBUST
+from explaindebug.evaluation.results import Headline, TestResult
+from explaindebug.evaluation.scores import Key, Scores
+from explaindebug.evaluation.similarities import SIMILARITIES
+from explaindebug.evaluation.summary import summarise
+from explaindebug.evaluation.verdicts import verdicts
 
 Floats = npt.NDArray[np.float64]
 Pair = Callable[[Floats, Floats], float]  # two maps (h, w) to one number

@@ -18,14 +18,18 @@ from torch import nn
 from torchvision.models.mobilenetv2 import mobilenet_v2
 
 from explaindebug.attributions import ATTRIBUTIONS, Method, Plan
-from explaindebug.attributions.choice import all_names
+from explaindebug.attributions._engine.specs import all_names
+from explaindebug.core.isolation import watch
 from explaindebug.models import BVDCNN
-from explaindebug.watching import watch
 
 PAGE = Path(__file__).with_name("methods.md")
 PART = re.compile(r"(<!-- (\w+), from the code -->\n).*?(<!-- end -->\n)", re.DOTALL)
 SECTION = re.compile(r"(Args|Layers|Checked|Differs|Raises|Source)\b[^:\n]*:\s*(.*)", re.DOTALL)
 OPTION = re.compile(r"^([\w, ]+): (.*(?:\n +.*)*)", re.MULTILINE)
+FAMILIES = (  # files of the package's methods, in the order of the page
+    *("gradient", "smoothgrad", "path_gradients", "lime_shap", "guided_backprop"),
+    *("lrp", "patternnet", "captum_adapter"),
+)
 SIDE = 48
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "BVD-CNN": lambda: BVDCNN(5, SIDE),
@@ -47,10 +51,10 @@ def page(before: str) -> str:
 
 
 def ours() -> list[str]:
-    """The package's own methods, file by file, and captum's adapter last."""
+    """The package's own methods, family by family, and captum's adapter last."""
     files = {name: ATTRIBUTIONS[name].__module__ for name in ATTRIBUTIONS}
-    names = [name for name, file in files.items() if file.startswith("explaindebug.")]
-    return sorted(names, key=lambda name: (name == "captum", files[name]))
+    families = {n: f.rpartition(".")[2] for n, f in files.items() if f.startswith("explaindebug.")}
+    return sorted(families, key=lambda name: FAMILIES.index(families[name]))
 
 
 def with_defaults() -> list[str]:

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from explaindebug.attributions import ATTRIBUTIONS, Plan
+from explaindebug.core.isolation import watch
 from explaindebug.datamodules import Embedded
+from explaindebug.evaluation.postprocessing import ROBUST
+from explaindebug.evaluation.similarities import SIMILARITIES
 from explaindebug.models import BVDCNN
-from explaindebug.postprocessing import ROBUST
-from explaindebug.similarities import SIMILARITIES
-from explaindebug.watching import watch
 
 SEEDS = (1, 2)  # the limit has 0
 

@@ -11,11 +11,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from explaindebug.errors import ExplainDebugError
-from explaindebug.paper.entries import Entry
-from explaindebug.paper.files import write_results
-from explaindebug.paper.kinds import NAMES
-from explaindebug.runs import read_run
+from explaindebug.core.errors import ExplainDebugError
+from explaindebug.evaluation.runs import read_run
+from explaindebug.studies.adebayo2020.entry import Entry
+from explaindebug.studies.adebayo2020.experiments import NAMES
+from explaindebug.studies.adebayo2020.write import write_results
 
 PAGE = Path(__file__).with_name("results.md")
 

@@ -15,11 +15,12 @@ from PIL import Image
 from torch import nn
 
 from explaindebug.attributions import attribute, not_finite
-from explaindebug.heatmaps import colour, display
-from explaindebug.nulls import NULLS, Inputs
-from explaindebug.postprocessing import ROBUST
-from explaindebug.similarities import SIMILARITIES
-from explaindebug.strips import enlarge, grid
+from explaindebug.evaluation.heatmaps import display
+from explaindebug.evaluation.nulls import NULLS, Inputs
+from explaindebug.evaluation.postprocessing import ROBUST
+from explaindebug.evaluation.similarities import SIMILARITIES
+from explaindebug.report.maps.colour import colour
+from explaindebug.report.maps.contact_sheet import enlarge, grid
 
 torch.manual_seed(0)
 

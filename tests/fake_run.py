@@ -6,10 +6,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
-from explaindebug.detectors import Detector, Name, detectors
-from explaindebug.results import Gallery, Gate, Headline, RunResult, TestResult
-from explaindebug.scores import Key, Scores
-from explaindebug.verdicts import Verdict, verdicts
+from explaindebug.evaluation.detection import Detector, Name, detectors
+from explaindebug.evaluation.results import Gallery, Gate, Headline, RunResult, TestResult, Verdict
+from explaindebug.evaluation.scores import Key, Scores
+from explaindebug.evaluation.verdicts import verdicts
 
 METHODS = {
     "grad": "Grad",

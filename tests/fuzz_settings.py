@@ -24,7 +24,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf, open_dict
 
 import explaindebug.configs
-from explaindebug.app.complaints import sentence
+from explaindebug.app.error_messages import sentence
 from explaindebug.app.run import checked_run
 from explaindebug.data import ImageSet
 

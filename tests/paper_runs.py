@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import run_folders
 
-from explaindebug.files import write_json
-from explaindebug.paper.entries import Entry
-from explaindebug.paper.published import EXPERIMENTS, METHODS, Printed
-from explaindebug.results import Gate, Headline, RunResult, TestResult
-from explaindebug.runs import read_run
-from explaindebug.scores import Key, Scores
+from explaindebug.core.io import write_json
+from explaindebug.evaluation.results import Gate, Headline, RunResult, TestResult
+from explaindebug.evaluation.runs import read_run
+from explaindebug.evaluation.scores import Key, Scores
+from explaindebug.studies.adebayo2020.entry import Entry
+from explaindebug.studies.adebayo2020.published import EXPERIMENTS, METHODS, Printed
 
 N = 190
 NAMES = {label.lower().replace("-", "_").replace(" ", ""): label for label in METHODS}

@@ -8,10 +8,10 @@ import numpy as np
 from fake_run import fake_run
 
 from explaindebug.app.run import plain
-from explaindebug.files import write_json
-from explaindebug.results import RunResult
-from explaindebug.scores import Scores
-from explaindebug.verdicts import verdicts
+from explaindebug.core.io import write_json
+from explaindebug.evaluation.results import RunResult
+from explaindebug.evaluation.scores import Scores
+from explaindebug.evaluation.verdicts import verdicts
 
 SETTINGS = {
     "seed": 0,

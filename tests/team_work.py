@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from explaindebug.errors import DataError
+from explaindebug.core.errors import DataError
 
 
 class Doer:

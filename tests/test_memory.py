@@ -15,16 +15,16 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from explaindebug.attributions import ATTRIBUTIONS, attribute
-from explaindebug.attributions.choice import all_names
+from explaindebug.attributions._engine.specs import all_names
 from explaindebug.callbacks import (
     HeatmapLogger,
     ReferenceSimilarity,
     ReinitCascade,
     SpuriousSimilarity,
 )
-from explaindebug.callbacks.drawing import lines
 from explaindebug.cascade import cascade
-from explaindebug.errors import AttributionError, UnsupportedModelError
+from explaindebug.core.errors import AttributionError, UnsupportedModelError
+from explaindebug.report.maps.strips import lines
 
 CALLS, CASCADES, VALIDATIONS = 200, 50, 200
 GRID = {"grid": {"rows": 2, "columns": 2}}
@@ -192,7 +192,7 @@ def test_validations_leave_nothing(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Charts take longer than all else; the next test is theirs.
-    monkeypatch.setattr("explaindebug.callbacks.loggers.lines", lambda *_: blank)
+    monkeypatch.setattr("explaindebug.callbacks.sinks.lines", lambda *_: blank)
     blank = lines([1, 2], {"a": [0.0, 1.0]}, "title", "x")
     images, labels = pictures(4)
     mask = torch.ones(4, 1, 16, 16, dtype=torch.bool)

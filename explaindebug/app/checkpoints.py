@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from explaindebug._lightning import pl
-from explaindebug.errors import DataError
-from explaindebug.files import replacing
+from explaindebug.core.errors import DataError
+from explaindebug.core.io import replacing
 
 
 class WholeFiles(pl.plugins.TorchCheckpointIO):

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explaindebug._lightning import pl
-from explaindebug.attributions.targets import predicted
+from explaindebug.attributions._engine.targets import predicted
 from explaindebug.callbacks.keys import log_key
 
 Schedule = Literal["one_cycle", "constant"]

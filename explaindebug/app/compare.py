@@ -7,17 +7,17 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from explaindebug.across import Across, Line, across, further_lines, lines
-from explaindebug.app.environment import versions
 from explaindebug.app.progress import console, say
-from explaindebug.console_across import print_across, print_detectors_across
-from explaindebug.console_questions import print_questions
-from explaindebug.detectors_across import write_detectors_across
-from explaindebug.errors import ConfigError
-from explaindebug.files import replacing, writable_folder
-from explaindebug.merging import merged, several
-from explaindebug.report import write_report
-from explaindebug.runs import read_run
+from explaindebug.core.environment import versions
+from explaindebug.core.errors import ConfigError
+from explaindebug.core.io import replacing, writable_folder
+from explaindebug.evaluation.multirun.comparison import Across, Line, across, further_lines, lines
+from explaindebug.evaluation.multirun.detection import write_detectors_across
+from explaindebug.evaluation.multirun.pooling import merged, several
+from explaindebug.evaluation.runs import read_run
+from explaindebug.report.console.follow_ups import print_questions
+from explaindebug.report.console.multirun import print_across, print_detectors_across
+from explaindebug.report.html.write import write_report
 
 ABOUT = """Several runs in one table and page. Runs that differ in their seed alone are repeats of
 one test: effects come with the spread between seeds, and a verdict that needs no guess at it.

@@ -9,14 +9,19 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from explaindebug.registry import unknown
-from explaindebug.spellings import METHODS, SIMILARITIES
+from explaindebug.core.registry import unknown
+from explaindebug.core.spellings import METHODS, SIMILARITIES
 
 OURS = "explaindebug."
 # key -> package, its registry there, what it holds, and how these are called elsewhere
 NAMED = {
     "attributions": ("explaindebug.attributions", "ATTRIBUTIONS", "attribution method", METHODS),
-    "similarities": ("explaindebug.similarities", "SIMILARITIES", "similarity", SIMILARITIES),
+    "similarities": (
+        "explaindebug.evaluation.similarities",
+        "SIMILARITIES",
+        "similarity",
+        SIMILARITIES,
+    ),
 }
 
 

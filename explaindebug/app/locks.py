@@ -7,8 +7,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from explaindebug.app.progress import say
-from explaindebug.errors import ConfigError
-from explaindebug.files import writable_folder
+from explaindebug.core.errors import ConfigError
+from explaindebug.core.io import writable_folder
 
 RUNNING = ".running"  # the lock of a run's folder
 

@@ -15,7 +15,7 @@ from hydra.utils import instantiate
 from explaindebug._lightning import pl
 from explaindebug.app.progress import say
 from explaindebug.app.settings import Settings
-from explaindebug.errors import ConfigError
+from explaindebug.core.errors import ConfigError
 
 USERS_DATA_DIR = os.environ.get("WANDB_DATA_DIR")
 TAG = 64  # characters that a tag of W&B has at most

@@ -17,7 +17,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from explaindebug.errors import DataWarning
+from explaindebug.core.errors import DataWarning
 
 console = Console(highlight=False)
 

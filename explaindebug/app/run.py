@@ -15,22 +15,18 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from explaindebug import __version__, followup
-from explaindebug.app.beside import named, put_beside
+from explaindebug import __version__
 from explaindebug.app.bugtests import BugTest
-from explaindebug.app.environment import versions
 from explaindebug.app.locks import RUNNING, alone_in
 from explaindebug.app.progress import Bar, console, noting, say
+from explaindebug.app.reproduction import named, put_beside
+from explaindebug.app.run_tables import log_tables
+from explaindebug.app.session import Wanted, Workbench
 from explaindebug.app.settings import Settings, settings
-from explaindebug.app.tables import log_tables
-from explaindebug.app.workbench import Wanted, Workbench
-from explaindebug.attributions.plan import Plan
-from explaindebug.console import print_table
-from explaindebug.console_detectors import print_detectors
-from explaindebug.console_questions import print_questions
-from explaindebug.detectors import write_detectors
-from explaindebug.errors import AttributionError, ConfigError
-from explaindebug.files import (
+from explaindebug.attributions._engine.plan import Plan
+from explaindebug.core.environment import versions
+from explaindebug.core.errors import AttributionError, ConfigError
+from explaindebug.core.io import (
     WRITING,
     as_json,
     check_space,
@@ -40,14 +36,20 @@ from explaindebug.files import (
     write_atomically,
     write_json,
 )
-from explaindebug.missing import sentences
-from explaindebug.report import write_report
-from explaindebug.results import RunResult, TestResult
-from explaindebug.runs import SCHEMA_VERSION, described, flat
-from explaindebug.scores import Scores
-from explaindebug.summaries import write_summary
-from explaindebug.verdicts import Verdict, verdicts
-from explaindebug.wording import listed
+from explaindebug.core.wording import listed
+from explaindebug.evaluation import follow_up as followup
+from explaindebug.evaluation.detection import write_detectors
+from explaindebug.evaluation.missing import sentences
+from explaindebug.evaluation.results import RunResult, TestResult, Verdict
+from explaindebug.evaluation.runs import SCHEMA_VERSION, described, flat
+from explaindebug.evaluation.scores import Scores
+from explaindebug.evaluation.summary import write_summary
+from explaindebug.evaluation.verdicts import verdicts
+from explaindebug.report.console.detection import print_detectors
+from explaindebug.report.console.follow_ups import print_questions
+from explaindebug.report.console.verdicts import print_table
+from explaindebug.report.html.write import write_report
+from explaindebug.studies.adebayo2020.experiments import MADE, beside
 
 NOTE = "run.json"  # what makes a folder a run's
 
@@ -266,7 +268,10 @@ def finish(result: RunResult, bench: Workbench) -> None:
     write_json(folder / "results.json", plain(result, answers, further))
     found = [detector for test in result.tests for detector in test.detectors]
     write_detectors(found, folder / "detectors.csv")
-    report = write_report(result, answers, folder, level=checked.level, further=further)
+    published = beside(result.made.get(MADE))
+    report = write_report(
+        result, answers, folder, level=checked.level, further=further, published=published
+    )
     log_tables(bench.loggers, folder, answers, further, found, summaries)
     print_table(result, answers, console)
     print_questions(result, further, console)

@@ -12,11 +12,11 @@ from hydra._internal.utils import _locate  # as get_object, which also logs what
 from omegaconf import DictConfig, OmegaConf
 
 from explaindebug.app.classifier import Schedule
-from explaindebug.checks import number, whole
-from explaindebug.errors import ConfigError
-from explaindebug.paper.kinds import resolved
-from explaindebug.postprocessing import PostProcessing
-from explaindebug.registry import nearest
+from explaindebug.core.errors import ConfigError
+from explaindebug.core.registry import nearest
+from explaindebug.core.validation import number, whole
+from explaindebug.evaluation.postprocessing import PostProcessing
+from explaindebug.studies.adebayo2020.experiments import resolved
 
 GROUPS = ("data", "foreign", "model", "bug", "trainer", "logger", "callbacks", "postprocessing")
 CHOICES = {

@@ -18,8 +18,8 @@ from explaindebug.app.classifier import Classifier
 from explaindebug.app.locks import locked
 from explaindebug.app.progress import say
 from explaindebug.callbacks.keys import log_key
-from explaindebug.errors import ConfigError, DataError
-from explaindebug.files import remove_parts, set_aside, writable_folder, write_json
+from explaindebug.core.errors import ConfigError, DataError
+from explaindebug.core.io import remove_parts, set_aside, writable_folder, write_json
 
 COURSE = 2  # the way in which networks are trained; those of another are not found in the store
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from explaindebug._lightning import pl
 from explaindebug.app.checkpoints import WholeFiles
-from explaindebug.errors import DataWarning, MeasurementWarning
+from explaindebug.core.errors import DataWarning, MeasurementWarning
 
 LightningEnvironment: Any = import_module(
     f"{pl.__name__}.plugins.environments"

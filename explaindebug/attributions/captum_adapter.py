@@ -13,22 +13,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from explaindebug.attributions.captum_classes import (
+from explaindebug.attributions._engine.method import ATTRIBUTIONS, Method, Passes
+from explaindebug.attributions._support.captum_classes import (
     call_options,
     class_named,
     instance,
     options_of,
     required,
 )
-from explaindebug.attributions.method import ATTRIBUTIONS, Method, Passes
-from explaindebug.errors import (
+from explaindebug.core.errors import (
     AttributionError,
     ConfigError,
     ExplainDebugError,
     UnsupportedModelError,
 )
-from explaindebug.registry import nearest
-from explaindebug.watching import private_randomness
+from explaindebug.core.isolation import private_randomness
+from explaindebug.core.registry import nearest
 
 # Captum draws from the global random states and warns through global filters; threads share both.
 _ONE_AT_A_TIME = threading.Lock()

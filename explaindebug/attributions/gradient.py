@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from explaindebug.attributions.backward import Backward, Rule
-from explaindebug.attributions.method import ATTRIBUTIONS, Method
-from explaindebug.attributions.targets import explained
+from explaindebug.attributions._autograd.backward import Backward, Rule
+from explaindebug.attributions._engine.method import ATTRIBUTIONS, Method
+from explaindebug.attributions._engine.targets import explained
 
 
 def gradient(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:

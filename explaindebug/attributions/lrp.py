@@ -11,12 +11,10 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from explaindebug.attributions.backward import Backward, Rule
-from explaindebug.attributions.canonical import KINDS, canonise, is_elementwise, require
-from explaindebug.attributions.graph import Graph
-from explaindebug.attributions.method import ATTRIBUTIONS, Method
-from explaindebug.attributions.ops import Linear, Op
-from explaindebug.attributions.rules import (
+from explaindebug.attributions._autograd.backward import Backward, Rule
+from explaindebug.attributions._autograd.canonizer import KINDS, canonise, is_elementwise, require
+from explaindebug.attributions._autograd.graph import Graph
+from explaindebug.attributions._autograd.lrp_rules import (
     Alpha1Beta0,
     Bias,
     Epsilon,
@@ -27,7 +25,9 @@ from explaindebug.attributions.rules import (
     ZBox,
     z_rule,
 )
-from explaindebug.errors import ConfigError
+from explaindebug.attributions._autograd.ops import Linear, Op
+from explaindebug.attributions._engine.method import ATTRIBUTIONS, Method
+from explaindebug.core.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class LRPSequentialPresetAFlat(Relevance):
 
     Checked: zennit on LRP-EPS' seven networks, with the positive bias (float64, 1e-6); each rule
     written out on a layer's whole matrix (float64, 1e-9). tests/attributions/test_references.py and
-    tests/attributions/test_rules.py
+    tests/attributions/test_lrp_rules.py
 
     Differs: zennit's rule for convolutions counts the positive part of the bias only; innvestigate
     takes that rule for a convolution that gives the logit, too, where there is no ReLU behind it.
@@ -219,7 +219,7 @@ class DeepTaylor(Relevance):
 
     Checked: zennit on LRP-EPS' seven networks, both variants, with the positive bias (float64,
     1e-6); each rule as LRP-SPAF's. tests/attributions/test_references.py and
-    tests/attributions/test_rules.py
+    tests/attributions/test_lrp_rules.py
 
     Differs: from zennit, as LRP-SPAF.
 

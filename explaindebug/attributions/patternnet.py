@@ -7,13 +7,13 @@ from typing import ClassVar, Literal, Self
 import torch
 from torch import Tensor, nn
 
-from explaindebug.attributions.backward import Backward, Rule
-from explaindebug.attributions.canonical import KINDS, canonise, is_elementwise, require
-from explaindebug.attributions.graph import Graph
-from explaindebug.attributions.method import ATTRIBUTIONS, Method
-from explaindebug.attributions.ops import Linear, Op
-from explaindebug.attributions.patterns import Patterns, layers_of, patterns_of
-from explaindebug.errors import ConfigError, UnsupportedModelError
+from explaindebug.attributions._autograd.backward import Backward, Rule
+from explaindebug.attributions._autograd.canonizer import KINDS, canonise, is_elementwise, require
+from explaindebug.attributions._autograd.graph import Graph
+from explaindebug.attributions._autograd.ops import Linear, Op
+from explaindebug.attributions._engine.method import ATTRIBUTIONS, Method
+from explaindebug.attributions._support.pattern_fit import Patterns, layers_of, patterns_of
+from explaindebug.core.errors import ConfigError, UnsupportedModelError
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class PatternNet(Method):
 
     Checked: no library has it today. The estimator against its definition, sample by sample; the
     way back against the gradient of a network of patterns (float64, 1e-7); the example of
-    Kindermans et al. tests/attributions/test_patterns.py
+    Kindermans et al. tests/attributions/test_pattern_fit.py
 
     Differs: innvestigate takes no BatchNorm and no average pooling.
 
@@ -148,7 +148,7 @@ class PatternAttribution(PatternNet):
     Since w^T a = 1, each unit hands on all that it gets: a root point for deep Taylor decomposition
     that is learnt from data. Options and errors as PatternNet's.
 
-    Checked: as PatternNet. tests/attributions/test_patterns.py
+    Checked: as PatternNet. tests/attributions/test_pattern_fit.py
 
     Source: Kindermans et al. 2018.
     """

@@ -1,6 +1,6 @@
 """What breaks a model: bugs as data, each with a record of what it did."""
 
-from explaindebug.registry import Registry
+from explaindebug.core.registry import Registry
 
 BUGS: Registry[type] = Registry("bug", "explaindebug.bugs")
 

@@ -9,11 +9,11 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter  # type: ignore[attr-defined]
 
 from explaindebug.bugs import BUGS
-from explaindebug.bugs.signal import Placed, SpuriousSignal, class_named
-from explaindebug.checks import number
+from explaindebug.bugs.spurious_signal import Placed, SpuriousSignal, class_named
+from explaindebug.core.errors import DataError
+from explaindebug.core.validation import number
 from explaindebug.data.imageset import Bools, ImageSet, Labels, Pixels
 from explaindebug.data.scenes import Scenes
-from explaindebug.errors import DataError
 
 Floats = npt.NDArray[np.floating[Any]]
 

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from explaindebug.bugs import BUGS
-from explaindebug.bugs.signal import Placed, SpuriousSignal, class_named
-from explaindebug.checks import number, whole
+from explaindebug.bugs.spurious_signal import Placed, SpuriousSignal, class_named
+from explaindebug.core.errors import ConfigError
+from explaindebug.core.validation import number, whole
 from explaindebug.data.imageset import Bools, ImageSet, Labels, Pixels
 from explaindebug.data.scenes import Scenes
-from explaindebug.errors import ConfigError
 
 Corner = Literal["top_left", "top_right", "bottom_left", "bottom_right"]
 LETTER = np.array(  # white on black: an R, as on radiographs

@@ -14,50 +14,30 @@ import torch
 from torch import Tensor, nn
 
 from explaindebug._lightning import Callback, pl
-from explaindebug.attributions.jobs import Progress
-from explaindebug.attributions.plan import Plan
-from explaindebug.attributions.targets import predicted
+from explaindebug.attributions._engine.jobs import Progress
+from explaindebug.attributions._engine.plan import Plan
+from explaindebug.attributions._engine.targets import predicted
 from explaindebug.callbacks.cost import Cost, Forecast, Memory, duration, timed
-from explaindebug.callbacks.drawing import model_strip
+from explaindebug.report.maps.strips import model_strip
 from explaindebug.callbacks.keys import distinct, log_key
-from explaindebug.callbacks.loggers import Sinks
-from explaindebug.callbacks.networks import (
-    as_attached,
-    as_floats,
-    chosen_output,
-    explained,
-    logits,
-    name_of,
-)
-from explaindebug.callbacks.probe import (
-    Collector,
-    Share,
-    Unpack,
-    joined,
-    length,
-    unpack,
-)
+from explaindebug.callbacks.sinks import Sinks
+from explaindebug.callbacks.networks import (as_attached, as_floats, chosen_output, explained, logits, name_of,)
+from explaindebug.callbacks.probe import Collector, Share, Unpack, joined, length, unpack
 from explaindebug.callbacks.ranks import equalise, gathered, processes, together
 from explaindebug.callbacks.schedule import LOOPS, due, obstacle
-from explaindebug.checks import number, whole
+from explaindebug.core.validation import number, whole
 from explaindebug.debugtests.explain import Explain, Measured, merged
 from explaindebug.debugtests.panels import captions, gallery, panels, shown
 from explaindebug.debugtests.probe import Probe
-from explaindebug.errors import (
-    AttributionError,
-    ConfigError,
-    DataError,
-    MeasurementWarning,
-    UnsupportedModelError,
-)
-from explaindebug.heatmaps import stretched
-from explaindebug.missing import sentences
-from explaindebug.unscored import Unscored, restricted
-from explaindebug.nulls import blocks
-from explaindebug.results import Gallery
-from explaindebug.roles import BUG, NULL
-from explaindebug.scores import Key, Scores
-from explaindebug.watching import private_copy, undisturbed
+from explaindebug.core.errors import (AttributionError, ConfigError, DataError, MeasurementWarning, UnsupportedModelError,)
+from explaindebug.evaluation.heatmaps import stretched
+from explaindebug.evaluation.missing import sentences
+from explaindebug.evaluation.unscored import Unscored, restricted
+from explaindebug.evaluation.nulls import blocks
+from explaindebug.evaluation.results import Gallery
+from explaindebug.evaluation.roles import BUG, NULL
+from explaindebug.evaluation.scores import Key, Scores
+from explaindebug.core.isolation import private_copy, undisturbed
 
 REFUSED_STRATEGIES = ("fsdp", "deepspeed", "modelparallel")
 

@@ -7,18 +7,18 @@ import numpy as np
 from torch import nn
 
 from explaindebug.callbacks.comparing import ComparingCallback, Others, copies
-from explaindebug.callbacks.loggers import Sinks
+from explaindebug.callbacks.sinks import Sinks
 from explaindebug.cascade import Cascade, Cascaded, Smoothing
-from explaindebug.cascade.measure import Tables
-from explaindebug.checks import number, whole
+from explaindebug.cascade.runner import Tables
+from explaindebug.core.validation import number, whole
 from explaindebug.debugtests.base import Arms
 from explaindebug.debugtests.explain import Explain, Measured
 from explaindebug.debugtests.probe import Probe
 from explaindebug.debugtests.reinit import Reinit
-from explaindebug.errors import ConfigError
-from explaindebug.initialisers import Initialiser
-from explaindebug.roles import BUG
-from explaindebug.scores import Scores
+from explaindebug.core.errors import ConfigError
+from explaindebug.bugs.initialisers import Initialiser
+from explaindebug.evaluation.roles import BUG
+from explaindebug.evaluation.scores import Scores
 
 
 class ReinitCascade(ComparingCallback):

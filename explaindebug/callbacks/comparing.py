@@ -8,16 +8,16 @@ import torch
 from torch import nn
 
 from explaindebug.callbacks.base import AttributionCallback
-from explaindebug.callbacks.loggers import Sinks
-from explaindebug.comparisons import Comparison
+from explaindebug.callbacks.sinks import Sinks
+from explaindebug.evaluation.comparison import Comparison
 from explaindebug.debugtests.explain import Explain, Maps, Measured
 from explaindebug.debugtests.measure import Measure, References, compared
 from explaindebug.debugtests.probe import Probe
-from explaindebug.errors import ConfigError
-from explaindebug.nulls import null
-from explaindebug.postprocessing import ROBUST, PostProcessing
-from explaindebug.scores import Key
-from explaindebug.watching import private_copy
+from explaindebug.core.errors import ConfigError
+from explaindebug.evaluation.nulls import null
+from explaindebug.evaluation.postprocessing import ROBUST, PostProcessing
+from explaindebug.evaluation.scores import Key
+from explaindebug.core.isolation import private_copy
 
 class ComparingCallback(AttributionCallback):
     """An `AttributionCallback` whose maps are compared with references, method by method.

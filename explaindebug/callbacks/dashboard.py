@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from explaindebug.callbacks.keys import log_key
-from explaindebug.errors import ConfigError, ExplainDebugError
+from explaindebug.core.errors import ConfigError, ExplainDebugError
 
 TESTS = ("spurious", "labels", "reinit", "ood", "reference", "heatmaps")
 TABLES = ("verdicts", "questions", "detectors", "scores")  # of a run of the application

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from explaindebug._lightning import MODULES
-from explaindebug.errors import ConfigError, DataError, ExplainDebugError, UnsupportedModelError
+from explaindebug.core.errors import (ConfigError, DataError, ExplainDebugError, UnsupportedModelError,)
 from explaindebug.models.weights import load_weights, own_part, read_weights
-from explaindebug.registry import nearest
-from explaindebug.watching import private_copy
+from explaindebug.core.registry import nearest
+from explaindebug.core.isolation import private_copy
 
 
 UNDEFINED_FORWARDS = (nn.Module.forward, *(module.forward for module in MODULES))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from explaindebug.debugtests.probe import Probe
-from explaindebug.errors import DataError
+from explaindebug.core.errors import DataError
 
 IMAGE_KEYS = ("image", "images", "img", "imgs", "pixel_values", "x", "input", "inputs")
 LABEL_KEYS = ("label", "labels", "y", "target", "targets", "class", "classes", "category")

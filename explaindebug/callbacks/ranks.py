@@ -6,7 +6,7 @@ from typing import TypeVar
 import torch.distributed as dist
 from torch import nn
 
-from explaindebug.errors import AttributionError
+from explaindebug.core.errors import AttributionError
 
 T = TypeVar("T")
 

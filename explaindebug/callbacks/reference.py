@@ -14,9 +14,9 @@ from explaindebug.debugtests.base import Arms
 from explaindebug.debugtests.explain import Explain, Measured
 from explaindebug.debugtests.probe import Probe
 from explaindebug.debugtests.reference import HEADLINE, AgainstReference
-from explaindebug.errors import ConfigError
-from explaindebug.roles import BUG, CONTROL
-from explaindebug.watching import private_copy
+from explaindebug.core.errors import ConfigError
+from explaindebug.evaluation.roles import BUG, CONTROL
+from explaindebug.core.isolation import private_copy
 
 
 class ReferenceSimilarity(ComparingCallback):

@@ -10,8 +10,8 @@ from explaindebug.debugtests.base import Arms
 from explaindebug.debugtests.explain import Explain, Measured
 from explaindebug.debugtests.probe import Probe
 from explaindebug.debugtests.spurious import Spurious
-from explaindebug.errors import DataError
-from explaindebug.roles import BUG, CONTROL, Role
+from explaindebug.core.errors import DataError
+from explaindebug.evaluation.roles import BUG, CONTROL, Role
 
 
 class SpuriousSimilarity(ComparingCallback):

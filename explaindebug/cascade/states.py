@@ -10,13 +10,13 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from explaindebug.attributions.backward import Backward
-from explaindebug.attributions.draws import normal
-from explaindebug.attributions.jobs import Job, Maps
-from explaindebug.attributions.targets import logits_of
-from explaindebug.cascade.replay import Replay
-from explaindebug.checks import number, whole
-from explaindebug.reinitialisation import exchanged, tensors_of
+from explaindebug.attributions._autograd.backward import Backward
+from explaindebug.attributions._autograd.replay import Replay
+from explaindebug.attributions._engine.jobs import Job, Maps
+from explaindebug.attributions._engine.targets import logits_of
+from explaindebug.bugs.reinitialisation import exchanged, tensors_of
+from explaindebug.core.rng import normal
+from explaindebug.core.validation import number, whole
 
 LOGITS = "logits"  # stands among the methods' names; no method is called so
 

@@ -7,21 +7,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from explaindebug.attributions.backward import Backward
-from explaindebug.attributions.capacity import division
-from explaindebug.attributions.inputs import checked_targets
-from explaindebug.attributions.jobs import Job, Maps, Progress, jobs_of
-from explaindebug.attributions.plan import Plan, Ready
-from explaindebug.attributions.targets import predicted
-from explaindebug.attributions.workers import intra_op_threads, run_jobs
-from explaindebug.cascade.states import (
-    LOGITS,
-    InAllStates,
-    Logits,
-    Smoothing,
-    State,
-    Work,
-)
+from explaindebug.attributions._autograd.backward import Backward
+from explaindebug.attributions._engine.batching import division
+from explaindebug.attributions._engine.inputs import checked_targets
+from explaindebug.attributions._engine.jobs import Job, Maps, Progress, jobs_of
+from explaindebug.attributions._engine.plan import Plan, Ready
+from explaindebug.attributions._engine.targets import predicted
+from explaindebug.cascade.states import LOGITS, InAllStates, Logits, Smoothing, State, Work
+from explaindebug.core.parallel import intra_op_threads, run_jobs
 
 ROOM = 2**29  # bytes that one chunk of images may keep of what states share
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from explaindebug.errors import DataWarning
+from explaindebug.core.errors import DataWarning
 
 TAIL = 256  # bytes at a file's end; most files of equal size differ there
 A = TypeVar("A")

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from explaindebug.core.errors import ConfigError, DataWarning
 from explaindebug.data.idxfiles import load_idx
 from explaindebug.data.imageset import ImageSet, Labels, Pixels, Splits
 from explaindebug.data.memory import check_memory
-from explaindebug.data.splitting import Amount, cut, drawn
-from explaindebug.errors import ConfigError, DataWarning
+from explaindebug.data.splits import Amount, cut, drawn
 
 Arrays = tuple[Pixels, Labels]
 

@@ -11,9 +11,9 @@ from typing import BinaryIO
 
 import numpy as np
 
+from explaindebug.core.errors import DataError
 from explaindebug.data.imageset import Labels, Pixels
 from explaindebug.data.memory import check_memory
-from explaindebug.errors import DataError
 
 CHUNK = 2**20  # bytes
 GZIP = 1032  # a gzipped file unpacks to so many times its size, at most

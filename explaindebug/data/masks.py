@@ -8,10 +8,10 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from explaindebug.core.errors import DataError
+from explaindebug.data.image_files import Frame, Size, Window, read_levels, read_mat, turned, window
 from explaindebug.data.imageset import Bools
 from explaindebug.data.modes import Levels
-from explaindebug.data.reading import Frame, Size, Window, read_levels, read_mat, turned, window
-from explaindebug.errors import DataError
 
 Convention = Callable[[Levels, bool], Bools]
 TRIMAP = (1, 2, 3)  # object, background, border

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Condition
 
-from explaindebug.errors import DataError
-from explaindebug.files import size_in_words
+from explaindebug.core.errors import DataError
+from explaindebug.core.io import size_in_words
 
 CGROUP = Path("/sys/fs/cgroup/memory.max")  # the limit of a container; "max" where there is none
 

@@ -1,7 +1,7 @@
 """What Pillow's modes hold: as colours of a picture, as levels or labels of a mask.
 
 Functions raise ValueError, with the value and the remedy, for what can't be understood; `opened`
-of `explaindebug.data.reading` adds the file's name.
+of `explaindebug.data.image_files` adds the file's name.
 """
 
 from typing import Any

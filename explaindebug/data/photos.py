@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from explaindebug.core.errors import ConfigError, DataError, DataWarning
 from explaindebug.data.copies import copies, say_copies
-from explaindebug.data.files import ClassFiles, some
+from explaindebug.data.folder_layout import ClassFiles, some
+from explaindebug.data.image_files import Frame, read_picture, turned, unturned
 from explaindebug.data.imageset import Bools, ImageSet, Pixels, Splits
 from explaindebug.data.masks import CONVENTIONS, Mask
 from explaindebug.data.memory import check_memory
-from explaindebug.data.reading import Frame, read_picture, turned, unturned
-from explaindebug.data.splitting import Amount, cut, drawn, thin
-from explaindebug.errors import ConfigError, DataError, DataWarning
+from explaindebug.data.splits import Amount, cut, drawn, thin
 
 Progress = Callable[[int, int], object]  # (pictures done, pictures in all)
 Note = tuple[str, str, Path]  # "pictures" or "masks", what was decided in reading it, its file

@@ -7,14 +7,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from explaindebug.core.errors import ConfigError, DataError
+from explaindebug.core.registry import nearest
 from explaindebug.data.copies import once
-from explaindebug.data.embedded import SCENE_KINDS, draw_scenes
 from explaindebug.data.imageset import Labels, Pixels
 from explaindebug.data.official.places import places
-from explaindebug.data.scenephotos import PhotoScenes
-from explaindebug.data.splitting import row_rng
-from explaindebug.errors import ConfigError, DataError
-from explaindebug.registry import nearest
+from explaindebug.data.photo_scenes import PhotoScenes
+from explaindebug.data.splits import row_rng
+from explaindebug.data.synthetic.splits import SCENE_KINDS, draw_scenes
 
 
 class SceneSource(Protocol):

@@ -6,11 +6,11 @@ from typing import Any, Literal, get_args
 
 from explaindebug.data.official import Found, Source, pets, stanford_dogs
 from explaindebug.data.photos import Photo
-from explaindebug.data.splitting import Amount
+from explaindebug.data.splits import Amount
 from explaindebug.datamodules.animals import one_of
 from explaindebug.datamodules.official import Official
-from explaindebug.errors import ConfigError
-from explaindebug.registry import nearest
+from explaindebug.core.errors import ConfigError
+from explaindebug.core.registry import nearest
 
 STUDY = (
     *("beagle", "boxer", "chihuahua", "great pyrenees", "newfoundland"),

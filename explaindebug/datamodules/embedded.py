@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from explaindebug.data.embedded import animals, check_drawn, figures
+from explaindebug.data.synthetic.splits import animals, check_drawn, figures
 from explaindebug.data.imageset import Splits
 from explaindebug.data.scenes import DrawnScenes, Scenes
 from explaindebug.datamodules.base import DebugDataModule

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from explaindebug.checks import whole
-from explaindebug.data.embedded import SCENE_KINDS
-from explaindebug.data.fetching import Archive, Progress, discard_part, fetch
+from explaindebug.core.validation import whole
+from explaindebug.data.synthetic.splits import SCENE_KINDS
+from explaindebug.data.download import Archive, Progress, discard_part, fetch
 from explaindebug.data.idx import idx
 from explaindebug.data.idxfiles import idx_files
 from explaindebug.data.imageset import Splits
 from explaindebug.data.scenes import DrawnScenes, Scenes
-from explaindebug.data.splitting import Amount
+from explaindebug.data.splits import Amount
 from explaindebug.datamodules.base import DebugDataModule
-from explaindebug.errors import DataError
+from explaindebug.core.errors import DataError
 
 
 class MNIST(DebugDataModule):

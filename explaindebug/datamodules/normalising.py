@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from explaindebug.data.imageset import Splits
-from explaindebug.errors import ConfigError
+from explaindebug.core.errors import ConfigError
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from explaindebug.checks import whole
+from explaindebug.core.validation import whole
 from explaindebug.data.imageset import Splits
 from explaindebug.data.official import Found, Source, check_there
 from explaindebug.data.official.places import PLACES
 from explaindebug.data.photos import Photo, Progress, decoded, distinct, shuffled
 from explaindebug.data.scenes import Scenes, scene_source
-from explaindebug.data.splitting import Amount
+from explaindebug.data.splits import Amount
 from explaindebug.datamodules.base import DebugDataModule
-from explaindebug.errors import ConfigError, DataError
+from explaindebug.core.errors import ConfigError, DataError
 
 Split = Literal["official", "random"]
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from explaindebug.checks import whole
-from explaindebug.data.files import folder_there, some
+from explaindebug.core.validation import whole
+from explaindebug.data.folder_layout import folder_there, some
 from explaindebug.data.imageset import Splits
 from explaindebug.data.photos import Progress, photos
 from explaindebug.data.scenes import Scenes, scene_source
-from explaindebug.data.splitting import Amount
+from explaindebug.data.splits import Amount
 from explaindebug.datamodules.base import DebugDataModule
-from explaindebug.errors import ConfigError, DataError, DataWarning
+from explaindebug.core.errors import ConfigError, DataError, DataWarning
 
 
 class Photos(DebugDataModule):
@@ -27,7 +27,7 @@ class Photos(DebugDataModule):
         root: the folder with the data.
         classes: their names, where they are laid out as above; or by name `images`, `masks`,
             `convention` (binary, trimap or votes) and `border`, patterns below the root as in
-            `explaindebug.data.files.ClassFiles`. None takes every folder that has `images`.
+            `explaindebug.data.folder_layout.ClassFiles`. None takes every folder that has `images`.
         scenes: by class name, a pattern of photographs below the root, or `images` with the
             `region` of them to be used, or `drawn:sky` and the like. None for the layout above.
         size: height and width in pixels; pictures are squeezed to it.

@@ -6,13 +6,13 @@ from typing import ClassVar, NamedTuple
 
 from torch import nn
 
+from explaindebug.core.errors import ConfigError
 from explaindebug.debugtests.explain import Measured
 from explaindebug.debugtests.measure import Measure
 from explaindebug.debugtests.probe import Probe
-from explaindebug.errors import ConfigError
-from explaindebug.results import Gate, Headline
-from explaindebug.roles import BUG, CONTROL, Role
-from explaindebug.scores import Scores
+from explaindebug.evaluation.results import Gate, Headline
+from explaindebug.evaluation.roles import BUG, CONTROL, Role
+from explaindebug.evaluation.scores import Scores
 
 SHOWN = {BUG: "with the bug", CONTROL: "control (no bug)"}  # arms whose maps are drawn
 

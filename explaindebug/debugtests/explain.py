@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from explaindebug.attributions.jobs import Progress
-from explaindebug.attributions.plan import Plan
-from explaindebug.scores import Scores
-from explaindebug.unscored import Unscored
+from explaindebug.attributions._engine.jobs import Progress
+from explaindebug.attributions._engine.plan import Plan
+from explaindebug.evaluation.scores import Scores
+from explaindebug.evaluation.unscored import Unscored
 
 Maps = Mapping[str, Tensor]  # method -> raw maps (n, c, h, w)
 

@@ -8,26 +8,27 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explaindebug import __version__, followup
-from explaindebug.attributions.choice import Specs
-from explaindebug.attributions.inputs import check_images, predictions
-from explaindebug.attributions.jobs import Progress
-from explaindebug.attributions.plan import Plan
-from explaindebug.comparisons import Comparison
+from explaindebug import __version__
+from explaindebug.attributions._engine.inputs import check_images, predictions
+from explaindebug.attributions._engine.jobs import Progress
+from explaindebug.attributions._engine.plan import Plan
+from explaindebug.attributions._engine.specs import Specs
+from explaindebug.core.errors import ConfigError, DataError, UnsupportedModelError
+from explaindebug.core.isolation import private_copy, undisturbed
+from explaindebug.core.registry import nearest
 from explaindebug.debugtests.base import Arms, DebugTest, roles
 from explaindebug.debugtests.explain import Explain, merged
 from explaindebug.debugtests.measure import Measure
 from explaindebug.debugtests.panels import captions, gallery
 from explaindebug.debugtests.probe import Probe
-from explaindebug.errors import ConfigError, DataError, UnsupportedModelError
-from explaindebug.heatmaps import stretched
-from explaindebug.missing import sentences
-from explaindebug.postprocessing import ROBUST, PostProcessing
-from explaindebug.registry import nearest
-from explaindebug.results import RunResult, TestResult
-from explaindebug.scores import Scores
-from explaindebug.verdicts import Verdict, verdicts
-from explaindebug.watching import private_copy, undisturbed
+from explaindebug.evaluation import follow_up as followup
+from explaindebug.evaluation.comparison import Comparison
+from explaindebug.evaluation.heatmaps import stretched
+from explaindebug.evaluation.missing import sentences
+from explaindebug.evaluation.postprocessing import ROBUST, PostProcessing
+from explaindebug.evaluation.results import RunResult, TestResult, Verdict
+from explaindebug.evaluation.scores import Scores
+from explaindebug.evaluation.verdicts import verdicts
 
 ROLES = ("bug", "control", "reference")
 Networks = nn.Module | Sequence[nn.Module]
@@ -132,7 +133,9 @@ class Found:
 
     def report(self, path: Path | str) -> Path:
         """Write one self-contained page of it, and return its path."""
-        from explaindebug.report import write_page  # late: jinja and matplotlib take a second
+        from explaindebug.report.html.write import (
+            write_page,  # late: jinja and matplotlib take a second
+        )
 
         return write_page(self.result, self.verdicts, Path(path), self.level, self.further)
 

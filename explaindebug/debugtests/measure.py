@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor, nn
 
-from explaindebug.attributions.inputs import predictions
-from explaindebug.comparisons import Comparison, Reference
+from explaindebug.attributions._engine.inputs import predictions
 from explaindebug.debugtests.explain import Explain, Maps, Measured
 from explaindebug.debugtests.panels import panels, shown
 from explaindebug.debugtests.probe import Probe
-from explaindebug.heatmaps import stretched
-from explaindebug.scores import Key, Scores
-from explaindebug.unscored import Unscored
+from explaindebug.evaluation.comparison import Comparison, Reference
+from explaindebug.evaluation.heatmaps import stretched
+from explaindebug.evaluation.scores import Key, Scores
+from explaindebug.evaluation.unscored import Unscored
 
 # Method -> what its maps are compared with. A reference keeps what similarities make of it, several
 # times its maps: one that is used once is best made when it is needed, and dropped.

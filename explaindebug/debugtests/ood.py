@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from explaindebug.debugtests.reference import AgainstReference
-from explaindebug.results import Headline
+from explaindebug.evaluation.results import Headline
 
 HEADLINE = Headline(
     "foreign",

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from explaindebug.debugtests.explain import Maps, Measured, Panel
 from explaindebug.debugtests.probe import Probe
-from explaindebug.heatmaps import display, to_bytes
-from explaindebug.results import Gallery
+from explaindebug.evaluation.heatmaps import display, to_bytes
+from explaindebug.evaluation.results import Gallery
 
 
 def panels(

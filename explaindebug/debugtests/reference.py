@@ -8,8 +8,8 @@ from explaindebug.debugtests.base import SHOWN, Arms, DebugTest, roles
 from explaindebug.debugtests.explain import Measured
 from explaindebug.debugtests.measure import Measure, references
 from explaindebug.debugtests.probe import Probe
-from explaindebug.results import Headline
-from explaindebug.roles import BUG, CONTROL
+from explaindebug.evaluation.results import Headline
+from explaindebug.evaluation.roles import BUG, CONTROL
 
 HEADLINE = Headline(
     "reference",

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from explaindebug.cascade.measure import NONE, Measurement, check_options
-from explaindebug.cascade.options import Cascade
-from explaindebug.checks import whole
+from explaindebug.cascade.config import Cascade
+from explaindebug.cascade.runner import NONE, Measurement, check_options
+from explaindebug.core.errors import ConfigError
+from explaindebug.core.validation import whole
 from explaindebug.debugtests.base import Arms, DebugTest
 from explaindebug.debugtests.explain import Measured
 from explaindebug.debugtests.measure import Measure
 from explaindebug.debugtests.probe import Probe
-from explaindebug.errors import ConfigError
-from explaindebug.results import Headline
+from explaindebug.evaluation.results import Headline
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,18 +7,18 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from explaindebug.attributions.inputs import predictions
-from explaindebug.comparisons import Reference
+from explaindebug.attributions._engine.inputs import predictions
+from explaindebug.core.errors import ConfigError, DataError
 from explaindebug.debugtests.base import SHOWN, Arms, DebugTest, roles
 from explaindebug.debugtests.explain import Maps, Measured
 from explaindebug.debugtests.measure import Measure, references
 from explaindebug.debugtests.probe import Probe
-from explaindebug.errors import ConfigError, DataError
-from explaindebug.followup import questions
-from explaindebug.results import Gate, Headline
-from explaindebug.roles import BUG, CONTROL, Role
-from explaindebug.scores import Scores
-from explaindebug.spuriousscore import spurious_score
+from explaindebug.evaluation.comparison import Reference
+from explaindebug.evaluation.follow_up import questions
+from explaindebug.evaluation.results import Gate, Headline
+from explaindebug.evaluation.roles import BUG, CONTROL, Role
+from explaindebug.evaluation.scores import Scores
+from explaindebug.evaluation.signal_reliance import spurious_score
 
 SCORE_GATE = 0.85  # share of inputs that a signal must flip (Adebayo et al. 2022)
 UNLEARNED = "the network has not learned the signal, so no map should show it"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from explaindebug.errors import ConfigError
+from explaindebug.core.errors import ConfigError
 
 SMALLEST_MAP = 3  # px; pooling stops before a map gets smaller, so that it still knows places
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from explaindebug.errors import ConfigError, DataError, ExplainDebugError
+from explaindebug.core.errors import ConfigError, DataError, ExplainDebugError
+from explaindebug.core.registry import nearest
 from explaindebug.models.bvd_cnn import BVDCNN
 from explaindebug.models.heads import find_head, replace_head
 from explaindebug.models.weights import is_file, load_weights, own_part, read_weights, tensors_only
-from explaindebug.registry import nearest
 
 AUXILIARY = ("AuxLogits", "aux1", "aux2")  # second heads of Inception v3 and GoogLeNet
 

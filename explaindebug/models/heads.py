@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from explaindebug.errors import ConfigError, UnsupportedModelError
+from explaindebug.core.errors import ConfigError, UnsupportedModelError
 
 
 def find_head(model: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:

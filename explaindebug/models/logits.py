@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from explaindebug.errors import UnsupportedModelError
-from explaindebug.watching import undisturbed
+from explaindebug.core.errors import UnsupportedModelError
+from explaindebug.core.isolation import undisturbed
 
 MODULES = (nn.Softmax, nn.LogSoftmax, nn.Softmax2d, nn.Sigmoid, nn.LogSigmoid)
 ACTIVATIONS = {"Softmax", "LogSoftmax", "Sigmoid", "LogSigmoid"}  # as autograd calls them

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explaindebug.errors import ConfigError, DataError
+from explaindebug.core.errors import ConfigError, DataError
 
 TENSORS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # torch's own variable
 SUFFIXES = (".pt", ".pth", ".th", ".ckpt", ".bin", ".safetensors")

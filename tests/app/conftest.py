@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from small_runs import SMALL
 
-from explaindebug.app import main
+from explaindebug.app.cli import main
 
 Command = Callable[..., tuple[int, str, str]]
 Run = Callable[..., tuple[int, str]]

@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from explaindebug.attributions._engine.method import ATTRIBUTIONS
 from explaindebug.attributions.gradient import Gradient
-from explaindebug.attributions.method import ATTRIBUTIONS
-from explaindebug.unscored import Fault
+from explaindebug.evaluation.unscored import Fault
 
 Run = Callable[..., tuple[int, str]]
 

@@ -3,11 +3,11 @@
 import pytest
 from hydra import compose, initialize_config_module
 
+from explaindebug.app.session import classes_of
 from explaindebug.app.settings import settings
-from explaindebug.app.workbench import classes_of
-from explaindebug.data.embedded import figures
+from explaindebug.core.errors import ConfigError
 from explaindebug.data.imageset import MaskedView
-from explaindebug.errors import ConfigError
+from explaindebug.data.synthetic.splits import figures
 
 
 def test_the_class_of_each_input_by_its_row() -> None:

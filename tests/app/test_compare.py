@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from run_folders import SETTINGS, write
 
-from explaindebug.across import Line
+from explaindebug.evaluation.multirun.comparison import Line
 
 
 @pytest.fixture

@@ -16,17 +16,16 @@ import explaindebug.configs
 from explaindebug._lightning import pl
 from explaindebug.app.settings import Settings, settings
 from explaindebug.attributions import Plan, attribute, not_finite
-from explaindebug.comparisons import Comparison, Reference
+from explaindebug.evaluation.comparison import Comparison, Reference
+from explaindebug.evaluation.postprocessing import PAPER, ROBUST, PostProcessing
+from explaindebug.evaluation.scores import Key, Scores
 from explaindebug.models import BVDCNN
-from explaindebug.postprocessing import PAPER, ROBUST, PostProcessing
-from explaindebug.scores import Key, Scores
 
 ROOT = Path(explaindebug.configs.__file__).parent
 CHOICES = sorted(
     f"{path.parent.name}={path.stem}"
     for path in ROOT.glob("*/*.yaml")
-    if path.parent.name != "hydra"
-    and path.stem != "paper"  # several runs: each of them is composed in test_suite.py
+    if path.parent.name != "hydra" and path.stem != "paper"  # several runs, each composed by itself
 )
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from run_folders import write
 
-from explaindebug.errors import DataError
-from explaindebug.runs import read_run
+from explaindebug.core.errors import DataError
+from explaindebug.evaluation.runs import read_run
 
 Damage = Callable[[Path], None]
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from explaindebug import files
+from explaindebug.core import io as files
 
 
 def test_a_full_disk_is_told_before_the_training(

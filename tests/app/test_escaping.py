@@ -9,13 +9,13 @@ from fake_run import fake_run, fake_verdicts
 from rich.console import Console
 
 from explaindebug.app import progress
-from explaindebug.callbacks.drawing import lines
-from explaindebug.console import print_table
-from explaindebug.console_across import print_detectors_across
-from explaindebug.console_detectors import print_detectors
-from explaindebug.console_questions import print_questions
-from explaindebug.report import write_report
-from explaindebug.results import RunResult
+from explaindebug.evaluation.results import RunResult
+from explaindebug.report.console.detection import print_detectors
+from explaindebug.report.console.follow_ups import print_questions
+from explaindebug.report.console.multirun import print_detectors_across
+from explaindebug.report.console.verdicts import print_table
+from explaindebug.report.html.write import write_report
+from explaindebug.report.maps.strips import lines
 
 WORDS = (r"$\frac{1}{$", "a[/b]", "[red]x", "<b>&amp;", "a|b`c")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from explaindebug.app.locks import RUNNING, alone_in
-from explaindebug.errors import ConfigError
+from explaindebug.core.errors import ConfigError
 
 Run = Callable[..., tuple[int, str]]
 

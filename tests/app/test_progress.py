@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from explaindebug.app import progress
-from explaindebug.errors import DataWarning
+from explaindebug.core.errors import DataWarning
 
 
 def shown(monkeypatch: Any, *, terminal: bool) -> str:

@@ -12,9 +12,9 @@ import wandb
 import wandb_runs
 from omegaconf import OmegaConf
 
-from explaindebug.app import main
+from explaindebug.app.cli import main
 from explaindebug.callbacks.dashboard import workspace
-from explaindebug.runs import read_run, results_schema
+from explaindebug.evaluation.runs import read_run, results_schema
 
 Run = Callable[..., tuple[int, str]]
 
@@ -354,7 +354,7 @@ class TestBadInput:
     def test_the_traceback_is_there_for_who_asks(
         self, run: Run, monkeypatch: Any, tmp_path: Path
     ) -> None:
-        from explaindebug.errors import ConfigError
+        from explaindebug.core.errors import ConfigError
 
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("HYDRA_FULL_ERROR", "1")

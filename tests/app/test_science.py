@@ -19,19 +19,19 @@ from torch import Tensor, nn
 from explaindebug.app.bugtests import CLEAN, TWIN, Ood
 from explaindebug.app.progress import Bar
 from explaindebug.app.run import measured, prepared
-from explaindebug.app.workbench import Wanted, Workbench
-from explaindebug.bugs.labels import LabelFlips
-from explaindebug.bugs.spurious import SpuriousBackground
+from explaindebug.app.session import Wanted, Workbench
+from explaindebug.bugs.label_flips import LabelFlips
+from explaindebug.bugs.spurious_background import SpuriousBackground
 from explaindebug.data import ImageSet
 from explaindebug.debugtests.base import SHOWN
-from explaindebug.paper.claims.layers import network_is_lost
-from explaindebug.paper.entries import Entry
-from explaindebug.paper.published import EXPERIMENTS
-from explaindebug.report.pictures import Fit, album
-from explaindebug.results import RunResult, TestResult
-from explaindebug.runs import Run
-from explaindebug.scores import Key, Scores
-from explaindebug.verdicts import Verdict, verdicts
+from explaindebug.evaluation.results import RunResult, TestResult, Verdict
+from explaindebug.evaluation.runs import Run
+from explaindebug.evaluation.scores import Key, Scores
+from explaindebug.evaluation.verdicts import verdicts
+from explaindebug.report.html.pictures import Fit, album
+from explaindebug.studies.adebayo2020.claims.layers import network_is_lost
+from explaindebug.studies.adebayo2020.entry import Entry
+from explaindebug.studies.adebayo2020.published import EXPERIMENTS
 
 pytestmark = pytest.mark.xdist_group("science")  # one process, so that the run is made once
 METHODS = ("grad", "vgrad", "gbp")

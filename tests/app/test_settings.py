@@ -13,15 +13,15 @@ from fuzz_settings import NEVER, Attempt, attempts, outcome
 from explaindebug import __version__
 from explaindebug.app.early import check_names, registered
 from explaindebug.app.tidy import Tidy
-from explaindebug.attributions.method import ATTRIBUTIONS
+from explaindebug.attributions._engine.method import ATTRIBUTIONS
 from explaindebug.bugs.blur import Blur
 from explaindebug.bugs.marks import Stripes, Tag
-from explaindebug.bugs.spurious import SpuriousBackground
-from explaindebug.checks import number, whole
-from explaindebug.errors import ConfigError
-from explaindebug.postprocessing import PostProcessing
-from explaindebug.registry import nearest
-from explaindebug.similarities import SIMILARITIES
+from explaindebug.bugs.spurious_background import SpuriousBackground
+from explaindebug.core.errors import ConfigError
+from explaindebug.core.registry import nearest
+from explaindebug.core.validation import number, whole
+from explaindebug.evaluation.postprocessing import PostProcessing
+from explaindebug.evaluation.similarities import SIMILARITIES
 
 SAMPLE = 40  # attempts on the keys of the default configuration, others by tests/fuzz_settings.py
 
@@ -107,7 +107,7 @@ def as_config(values: Any) -> Any:
     ("package", "registry", "known"),
     [
         ("explaindebug.attributions", "ATTRIBUTIONS", ATTRIBUTIONS),
-        ("explaindebug.similarities", "SIMILARITIES", SIMILARITIES),
+        ("explaindebug.evaluation.similarities", "SIMILARITIES", SIMILARITIES),
     ],
 )
 def test_names_that_are_read_are_those_that_are_registered(package, registry, known) -> None:
@@ -116,7 +116,7 @@ def test_names_that_are_read_are_those_that_are_registered(package, registry, kn
 
 def test_a_misspelt_method_is_refused_without_torch(tmp_path: Path) -> None:
     code = (
-        "import sys; from explaindebug.app import main\n"
+        "import sys; from explaindebug.app.cli import main\n"
         "try: main()\n"
         "except SystemExit as stop: print(stop.code, 'torch' in sys.modules)\n"
     )
@@ -138,7 +138,7 @@ def test_a_misspelt_method_is_refused_without_torch(tmp_path: Path) -> None:
 
 
 def test_names_of_other_code_are_left_to_the_registries(monkeypatch) -> None:
-    for package in ("attributions", "similarities"):
+    for package in ("attributions", "evaluation.similarities"):
         monkeypatch.delitem(sys.modules, f"explaindebug.{package}")
     mine = {"bug": {"mine": {"_target_": "mine.Bug"}}, "attributions": ["mine"]}
     check_names(as_config(mine))

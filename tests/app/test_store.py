@@ -18,8 +18,8 @@ import torch
 from explaindebug._lightning import pl
 from explaindebug.app.store import Recipe, Store
 from explaindebug.app.training import trainer
+from explaindebug.core.errors import ConfigError
 from explaindebug.datamodules import Embedded
-from explaindebug.errors import ConfigError
 from explaindebug.models import BVDCNN
 
 SCRIPT = """

@@ -17,11 +17,11 @@ from torch import nn
 
 from explaindebug._lightning import pl
 from explaindebug.app.checkpoints import WholeFiles, read_checkpoint
-from explaindebug.app.complaints import sentence
+from explaindebug.app.error_messages import sentence
 from explaindebug.app.store import Recipe, Store
 from explaindebug.app.training import trainer
+from explaindebug.core.errors import DataError
 from explaindebug.datamodules import Embedded
-from explaindebug.errors import DataError
 from explaindebug.models import BVDCNN
 
 RECIPE = Recipe("clean", 0, {}, {"lr": 1e-2}, "data")

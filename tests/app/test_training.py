@@ -3,7 +3,7 @@
 import warnings
 
 from explaindebug.app.training import quiet
-from explaindebug.errors import LoggerWarning, MeasurementWarning
+from explaindebug.core.errors import LoggerWarning, MeasurementWarning
 
 
 def test_what_a_report_says_is_silent_and_a_failing_logger_is_not_whatever_the_words() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from explaindebug.app import main
+from explaindebug.app.cli import main
 
 SMALL = (
     *("bug=labels", "bug.labels.rate=0.2", "bug.labels.detect=0", "attributions=[grad]"),

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from explaindebug.attributions import ATTRIBUTIONS, Plan, attribute, not_finite
-from explaindebug.attributions.choice import all_names
-from explaindebug.errors import AttributionError, UnsupportedModelError
+from explaindebug.attributions._engine.specs import all_names
+from explaindebug.core.errors import AttributionError, UnsupportedModelError
 
 
 def spec_of(name: str) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from explaindebug.attributions import ATTRIBUTIONS, Plan, attribute
 from explaindebug.attributions.captum_adapter import Captum
-from explaindebug.errors import AttributionError, ConfigError, UnsupportedModelError
+from explaindebug.core.errors import AttributionError, ConfigError, UnsupportedModelError
 
 TARGETS = torch.tensor([0, 1, 2, 3, 0])
 

@@ -6,8 +6,8 @@ from math import factorial
 import numpy as np
 import pytest
 
-from explaindebug.attributions.coalitions import Floats, RidgeDesign, ShapleyDesign
-from explaindebug.errors import ConfigError
+from explaindebug.attributions._support.coalitions import Floats, RidgeDesign, ShapleyDesign
+from explaindebug.core.errors import ConfigError
 
 
 class Game:

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from explaindebug.attributions._engine.targets import explained
 from explaindebug.attributions.gradient import Gradient, InputGradient
-from explaindebug.attributions.targets import explained
 
 
 def test_it_is_the_limit_of_finite_differences(images: Tensor) -> None:

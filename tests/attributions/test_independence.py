@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explaindebug.attributions import attribute
-from explaindebug.attributions.independence import check_independent
-from explaindebug.errors import UnsupportedModelError
+from explaindebug.attributions._engine.independence import check_independent
+from explaindebug.core.errors import UnsupportedModelError
 
 LIME = {"lime": {"samples": 8, "segmenter": {"grid": {"rows": 2, "columns": 2}}}}
 

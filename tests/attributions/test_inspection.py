@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explaindebug.attributions import attribute
-from explaindebug.errors import UnsupportedModelError
+from explaindebug.core.errors import UnsupportedModelError
 
 Activation = Callable[[Tensor], Tensor]
 RULES = ["gbp", "deconvnet", "lrp_eps", "lrp_spaf", "deep_taylor"]

@@ -9,12 +9,12 @@ from known_networks import ResNet20, draw, trained_resnet20, trained_squeezenet
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from explaindebug.attributions import canonical
-from explaindebug.attributions.backward import Backward
+from explaindebug.attributions._autograd import canonizer as canonical
+from explaindebug.attributions._autograd.backward import Backward
+from explaindebug.attributions._engine.method import Method
 from explaindebug.attributions.gradient import Gradient, InputGradient
 from explaindebug.attributions.lrp import DeepTaylor, LRPEpsilon, LRPSequentialPresetAFlat
-from explaindebug.attributions.method import Method
-from explaindebug.errors import ConfigError, UnsupportedModelError
+from explaindebug.core.errors import ConfigError, UnsupportedModelError
 from explaindebug.models.bvd_cnn import BVDCNN
 
 METHODS = [

@@ -11,9 +11,9 @@ import torchvision.models as tv
 from torch import Tensor, nn
 
 from explaindebug.attributions import ATTRIBUTIONS, Plan, not_finite
-from explaindebug.attributions.choice import all_names
-from explaindebug.attributions.rectifiers import DeconvNet, GuidedBackprop
-from explaindebug.watching import watch
+from explaindebug.attributions._engine.specs import all_names
+from explaindebug.attributions.guided_backprop import DeconvNet, GuidedBackprop
+from explaindebug.core.isolation import watch
 
 SIDE = 48
 GRADIENTS = {"grad", "inputgrad", "sgrad", "sgradsq", "vgrad", "intgrad", "egrad"}

@@ -10,12 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explaindebug.attributions import ATTRIBUTIONS, Plan, all_zero, attribute, not_finite
+from explaindebug.attributions._engine.inputs import survey
+from explaindebug.attributions._engine.method import Method
+from explaindebug.attributions._engine.targets import predicted
 from explaindebug.attributions.gradient import Gradient
-from explaindebug.attributions.inputs import survey
-from explaindebug.attributions.method import Method
-from explaindebug.attributions.noise import SmoothGrad
-from explaindebug.attributions.targets import predicted
-from explaindebug.errors import (
+from explaindebug.attributions.smoothgrad import SmoothGrad
+from explaindebug.core.errors import (
     AttributionError,
     ConfigError,
     DataError,
@@ -109,9 +109,9 @@ def test_a_large_network_gets_smaller_chunks(
     image, relu = 4 * 3 * 12 * 12, 4 * 4 * 10 * 10  # bytes that conv and ReLU keep
     assert needed.block == max(image, relu)
     assert needed.bytes >= image + relu
-    monkeypatch.setattr("explaindebug.attributions.capacity.CHUNK", 2 * needed.bytes)
+    monkeypatch.setattr("explaindebug.attributions._engine.batching.CHUNK", 2 * needed.bytes)
     assert passed(images, "grad") == [2, 2, 1]
-    monkeypatch.setattr("explaindebug.attributions.capacity.BLOCK", needed.block)
+    monkeypatch.setattr("explaindebug.attributions._engine.batching.BLOCK", needed.block)
     assert passed(images, "grad") == [1, 1, 1, 1, 1]
 
 

@@ -7,7 +7,7 @@ is left to chance.
 
 Where we differ on purpose the library is asked for what we mean: one logit becomes two, one for
 each class, and the alpha1-beta0 rule counts the positive bias only (the last test has the whole
-one, as a closed form). PatternNet and PatternAttribution have no library: test_patterns.py has
+one, as a closed form). PatternNet and PatternAttribution have no library: test_pattern_fit.py has
 their closed forms. What a ViT's GELU and attention refuse is in test_networks.py.
 """
 
@@ -31,15 +31,15 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from explaindebug.attributions import Method
-from explaindebug.attributions.draws import normal
+from explaindebug.attributions._engine.targets import predicted, score
+from explaindebug.attributions._support.superpixels import Grid, superpixels
 from explaindebug.attributions.gradient import Gradient, InputGradient
+from explaindebug.attributions.guided_backprop import DeconvNet, GuidedBackprop
+from explaindebug.attributions.lime_shap import KernelShap, Lime, Surrogate
 from explaindebug.attributions.lrp import DeepTaylor, LRPEpsilon, LRPSequentialPresetAFlat
-from explaindebug.attributions.noise import SmoothGrad, SmoothGradSquared, VarGrad
-from explaindebug.attributions.path import ExpectedGradients, IntegratedGradients
-from explaindebug.attributions.rectifiers import DeconvNet, GuidedBackprop
-from explaindebug.attributions.superpixels import Grid, superpixels
-from explaindebug.attributions.surrogate import KernelShap, Lime, Surrogate
-from explaindebug.attributions.targets import predicted, score
+from explaindebug.attributions.path_gradients import ExpectedGradients, IntegratedGradients
+from explaindebug.attributions.smoothgrad import SmoothGrad, SmoothGradSquared, VarGrad
+from explaindebug.core.rng import normal
 from explaindebug.models import BVDCNN
 
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4}  # of the largest value of a map

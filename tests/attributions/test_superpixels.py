@@ -10,8 +10,8 @@ from skimage.segmentation import quickshift, slic
 from skimage.transform import resize
 from torch import Tensor
 
-from explaindebug.attributions import superpixels as module
-from explaindebug.attributions.superpixels import (
+from explaindebug.attributions._support import superpixels as module
+from explaindebug.attributions._support.superpixels import (
     SEGMENTERS,
     Grid,
     Labels,
@@ -20,7 +20,7 @@ from explaindebug.attributions.superpixels import (
     Slic,
     superpixels,
 )
-from explaindebug.errors import AttributionError, ConfigError
+from explaindebug.core.errors import AttributionError, ConfigError
 
 
 def blobs(n: int = 3, c: int = 3, size: int = 32, seed: int = 0) -> Tensor:

@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from explaindebug.attributions.backward import Backward, Rule
+from explaindebug.attributions._autograd.backward import Backward, Rule
+from explaindebug.attributions._autograd.ops import Linear, Op, Relu
+from explaindebug.attributions._autograd.tape import KINDS, Tape
 from explaindebug.attributions.gradient import Gradient
-from explaindebug.attributions.ops import Linear, Op, Relu
-from explaindebug.attributions.rectifiers import DeconvNet, GuidedBackprop
-from explaindebug.attributions.tape import KINDS, Tape
-from explaindebug.errors import UnsupportedModelError
+from explaindebug.attributions.guided_backprop import DeconvNet, GuidedBackprop
+from explaindebug.core.errors import UnsupportedModelError
 
 ALL = frozenset(KINDS.values())
 

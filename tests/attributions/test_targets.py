@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from explaindebug.attributions.targets import explained, predicted, score
-from explaindebug.errors import ConfigError
+from explaindebug.attributions._engine.targets import explained, predicted, score
+from explaindebug.core.errors import ConfigError
 
 
 def test_the_highest_logit_is_predicted() -> None:

@@ -9,7 +9,7 @@ from torch.utils.checkpoint import checkpoint
 
 from explaindebug.attributions import Plan, attribute
 from explaindebug.cascade import cascade
-from explaindebug.errors import UnsupportedModelError
+from explaindebug.core.errors import UnsupportedModelError
 
 LIME = {"lime": {"samples": 8, "segmenter": {"grid": {"rows": 2, "columns": 2}}}}
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from explaindebug.bugs.blur import Blur, blurred
+from explaindebug.core.errors import ConfigError, DataError
 from explaindebug.data import ImageSet
-from explaindebug.errors import ConfigError, DataError
 
 
 def data() -> ImageSet:

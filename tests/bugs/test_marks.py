@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from explaindebug.bugs.marks import Stripes, Tag
+from explaindebug.core.errors import ConfigError
 from explaindebug.data import ImageSet
-from explaindebug.errors import ConfigError
 
 
 def grey(n: int, side: int) -> ImageSet:

@@ -7,10 +7,10 @@ from lightning_modules import Module, loader, trainer
 
 from explaindebug.callbacks import ReinitCascade
 from explaindebug.cascade import Cascade, Smoothing, cascade
-from explaindebug.comparisons import Comparison
-from explaindebug.errors import ConfigError
-from explaindebug.figures import curve
-from explaindebug.results import Headline, TestResult
+from explaindebug.evaluation.comparison import Comparison
+from explaindebug.core.errors import ConfigError
+from explaindebug.report.figures.effects import curve
+from explaindebug.evaluation.results import Headline, TestResult
 
 
 def validated(path, **options):

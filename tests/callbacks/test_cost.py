@@ -17,7 +17,7 @@ from lightning_modules import Module, loader, trainer
 from explaindebug.callbacks import HeatmapLogger, ReinitCascade
 from explaindebug.callbacks import cost as costs
 from explaindebug.callbacks.cost import Cost, Memory, duration, size, timed
-from explaindebug.errors import ConfigError
+from explaindebug.core.errors import ConfigError
 
 METHODS = ["grad", {"sgrad": {"samples": 2}}]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from explaindebug.app.tables import COLUMNS
+from explaindebug.app.run_tables import COLUMNS
 from explaindebug.callbacks import ReinitCascade
 from explaindebug.callbacks.dashboard import curves, main, workspace
 

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from explaindebug._lightning import PACKAGES
 from explaindebug.callbacks import HeatmapLogger, ReinitCascade
 from explaindebug.callbacks.networks import as_floats, explained, logits
-from explaindebug.errors import AttributionError, DataError, UnsupportedModelError
+from explaindebug.core.errors import AttributionError, DataError, UnsupportedModelError
 
 CPU = torch.device("cpu")
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from explaindebug.callbacks import ReferenceSimilarity, ReinitCascade, SpuriousSimilarity
-from explaindebug.errors import ConfigError
+from explaindebug.core.errors import ConfigError
 
 
 @pytest.mark.parametrize("init", [-1, None, [], {}, 7.5, True, "layer_defualt"])

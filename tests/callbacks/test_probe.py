@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from explaindebug.callbacks.probe import unpack
-from explaindebug.errors import DataError
+from explaindebug.core.errors import DataError
 
 IMAGES = torch.rand(4, 3, 8, 8)
 LABELS = torch.tensor([2, 0, 1, 2])

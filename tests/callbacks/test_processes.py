@@ -14,17 +14,11 @@ from lightning_modules import Module, Network, loader, pictures, trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from explaindebug.callbacks import (
-    AttributionCallback,
-    HeatmapLogger,
-    ReferenceSimilarity,
-    ReinitCascade,
-    SpuriousSimilarity,
-)
+from explaindebug.callbacks import (AttributionCallback, HeatmapLogger, ReferenceSimilarity, ReinitCascade, SpuriousSimilarity,)
 from explaindebug.callbacks.cost import Cost
 from explaindebug.callbacks.ranks import together
-from explaindebug.errors import AttributionError
-from explaindebug.nulls import NULLS
+from explaindebug.core.errors import AttributionError
+from explaindebug.evaluation.nulls import NULLS
 
 METHODS = [{"sgrad": {"samples": 2}}, "gbp"]
 Found = list[dict[str, Any]]  # what each process has found

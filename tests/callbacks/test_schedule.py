@@ -8,7 +8,7 @@ import torch
 from lightning_modules import Module, loader, pictures, trainer
 
 from explaindebug.callbacks import HeatmapLogger, ReinitCascade
-from explaindebug.errors import ConfigError
+from explaindebug.core.errors import ConfigError
 
 
 class Noting(HeatmapLogger):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from explaindebug.callbacks import SpuriousSimilarity
-from explaindebug.postprocessing import PostProcessing
+from explaindebug.evaluation.postprocessing import PostProcessing
 
 
 class Masked(Module):

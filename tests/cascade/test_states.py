@@ -4,11 +4,11 @@ import pytest
 import torch
 from cascade_networks import images, network
 
-from explaindebug.attributions.jobs import jobs_of
-from explaindebug.attributions.plan import Plan
+from explaindebug.attributions._engine.jobs import jobs_of
+from explaindebug.attributions._engine.plan import Plan
+from explaindebug.bugs.reinitialisation import fresh
 from explaindebug.cascade.states import TRAINED, InAllStates, Logits, Smoothing, State
-from explaindebug.errors import ConfigError
-from explaindebug.reinitialisation import fresh
+from explaindebug.core.errors import ConfigError
 
 
 def test_noisy_copies_have_the_asked_spread_and_depend_on_their_input_alone():

@@ -7,13 +7,13 @@ import torch
 from cascade_networks import NETWORKS, images, network
 from torch import Tensor, nn
 
-from explaindebug.attributions.plan import Plan
+from explaindebug.attributions._engine.plan import Plan
+from explaindebug.bugs.reinitialisation import reinitialise
 from explaindebug.cascade import Cascade, Smoothing
 from explaindebug.cascade.states import TRAINED
-from explaindebug.errors import ConfigError
-from explaindebug.layers import layers
-from explaindebug.reinitialisation import reinitialise
-from explaindebug.watching import private_copy
+from explaindebug.core.errors import ConfigError
+from explaindebug.core.isolation import private_copy
+from explaindebug.models.layers import layers
 
 X = images(5)
 TARGETS = torch.tensor([0, 1, 2, 0, 1])

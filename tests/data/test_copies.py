@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from explaindebug.core.errors import DataError, DataWarning
 from explaindebug.data import copies as module
 from explaindebug.data.copies import copies, once
 from explaindebug.data.masks import MaskFile
 from explaindebug.data.photos import Photo, distinct
-from explaindebug.errors import DataError, DataWarning
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from explaindebug.core.errors import ConfigError, DataError, DataWarning
 from explaindebug.data import memory
 from explaindebug.data.idx import idx
 from explaindebug.data.idxfiles import idx_files, load_idx, read_idx
-from explaindebug.errors import ConfigError, DataError, DataWarning
 
 CLASSES = tuple("abc")
 

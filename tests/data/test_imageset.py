@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from explaindebug.core.errors import DataError
 from explaindebug.data import ImageSet, MaskedSample, MaskedView, Sample, collate
-from explaindebug.errors import DataError
 
 
 @pytest.fixture

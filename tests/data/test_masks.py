@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from explaindebug.core.errors import DataError
+from explaindebug.data.image_files import Frame
 from explaindebug.data.masks import CONVENTIONS, binary, read_mask, trimap, votes
-from explaindebug.data.reading import Frame
-from explaindebug.errors import DataError
 
 
 def test_each_convention_reads_its_levels():

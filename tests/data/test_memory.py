@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explaindebug.data import memory, photos, reading
-from explaindebug.errors import DataError
+from explaindebug.core.errors import DataError
+from explaindebug.data import image_files as reading
+from explaindebug.data import memory, photos
 
 
 @pytest.mark.parametrize(("amount", "most"), [(30, 3), (60, 1), (1000, 1)])

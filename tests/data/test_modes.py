@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from explaindebug.core.errors import DataError
+from explaindebug.data.image_files import ORIENTATION, read_picture, turned, unturned
 from explaindebug.data.masks import read_mask
-from explaindebug.data.reading import ORIENTATION, read_picture, turned, unturned
-from explaindebug.errors import DataError
 
 SIDE = 32
 RAMP = np.tile(np.linspace(0, 255, SIDE), (SIDE, 1)).astype(np.uint8)

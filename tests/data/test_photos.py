@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from explaindebug.core.errors import ConfigError, DataError, DataWarning
+from explaindebug.data.image_files import ORIENTATION, turned
 from explaindebug.data.masks import MaskFile
 from explaindebug.data.photos import Photo, photos
-from explaindebug.data.reading import ORIENTATION, turned
-from explaindebug.errors import ConfigError, DataError, DataWarning
 
 
 @pytest.mark.parametrize("size", [16, 40, 64])

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explaindebug.data.reading import ORIENTATION
-from explaindebug.data.scenephotos import FRAME, MANY, PhotoScenes
+from explaindebug.core.errors import ConfigError, DataError, DataWarning
+from explaindebug.data.image_files import ORIENTATION
+from explaindebug.data.photo_scenes import FRAME, MANY, PhotoScenes
 from explaindebug.data.scenes import DrawnScenes, check, scene_source
-from explaindebug.errors import ConfigError, DataError, DataWarning
 
 ROWS = np.arange(200)
 SPLITS = ("train", "val", "test")

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from explaindebug._lightning import pl
-from explaindebug.bugs.labels import LabelFlips
-from explaindebug.bugs.spurious import SpuriousBackground
+from explaindebug.bugs.label_flips import LabelFlips
+from explaindebug.bugs.spurious_background import SpuriousBackground
 from explaindebug.data import ImageSet, MaskedSample, Sample, Splits
 from explaindebug.datamodules import DebugDataModule
 from explaindebug.datamodules.base import balanced
-from explaindebug.errors import ConfigError, DataError
+from explaindebug.core.errors import ConfigError, DataError
 
 
 class Noise(DebugDataModule):

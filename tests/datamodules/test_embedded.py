@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from explaindebug.bugs.labels import LabelFlips
-from explaindebug.bugs.spurious import SpuriousBackground
+from explaindebug.bugs.label_flips import LabelFlips
+from explaindebug.bugs.spurious_background import SpuriousBackground
 from explaindebug.datamodules import Embedded, Figures
-from explaindebug.errors import ConfigError, DataError
+from explaindebug.core.errors import ConfigError, DataError
 
 FEW = {"size": 24, "train": 40, "val": 10, "test": 20}
 

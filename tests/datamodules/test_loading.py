@@ -5,14 +5,7 @@ import pytest
 import torch
 
 from explaindebug.data import ImageSet, Sample
-from explaindebug.datamodules.loading import (
-    Augmented,
-    EpochShuffle,
-    augmented,
-    loader,
-    shifted,
-    turned,
-)
+from explaindebug.datamodules.loading import Augmented, EpochShuffle, augmented, loader, shifted, turned
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torchvision
 
-from explaindebug.bugs.labels import LabelFlips
-from explaindebug.bugs.spurious import SpuriousBackground
+from explaindebug.bugs.label_flips import LabelFlips
+from explaindebug.bugs.spurious_background import SpuriousBackground
 from explaindebug.datamodules import KMNIST, MNIST, FashionMNIST
-from explaindebug.errors import DataError
+from explaindebug.core.errors import DataError
 
 
 def write(folder, fill=200):

@@ -5,10 +5,10 @@ import shutil
 import numpy as np
 import pytest
 
-from explaindebug.bugs.labels import LabelFlips
-from explaindebug.bugs.spurious import SpuriousBackground
+from explaindebug.bugs.label_flips import LabelFlips
+from explaindebug.bugs.spurious_background import SpuriousBackground
 from explaindebug.datamodules import Photos
-from explaindebug.errors import ConfigError, DataError, DataWarning
+from explaindebug.core.errors import ConfigError, DataError, DataWarning
 
 COUNTS = {"train": 12, "val": 4, "test": 4}
 PATTERNS = {

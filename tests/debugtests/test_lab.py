@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from explaindebug.cascade import Cascade
+from explaindebug.core.errors import ConfigError, DataError, UnsupportedModelError
 from explaindebug.debugtests import Labels, Ood, Reinit, SimpleLab, Spurious, run_test
-from explaindebug.errors import ConfigError, DataError, UnsupportedModelError
-from explaindebug.scores import HEADER
+from explaindebug.evaluation.scores import HEADER
 
 SIZE, COUNT = 12, 24
 

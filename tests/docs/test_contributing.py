@@ -15,9 +15,9 @@ BLOCKS = re.findall(r"```python\n# (\S+\.py)\n(.*?)```", PAGE, re.DOTALL)
 # Files found in `added` count as if they lay in the package's own folders.
 ADD = """
 import importlib, sys
-for name in ("attributions", "bugs", "callbacks", "similarities"):
+for name in ("attributions", "bugs", "callbacks", "evaluation.similarities"):
     package = importlib.import_module(f"explaindebug.{name}")
-    package.__path__.append(f"{sys.argv[1]}/explaindebug/{name}")
+    package.__path__.append(f"{sys.argv[1]}/explaindebug/{name.replace('.', '/')}")
 """
 
 TRIES = {
@@ -32,7 +32,7 @@ TRIES = {
     """,
     "similarities": """
         import torch
-        from explaindebug.similarities import SIMILARITIES
+        from explaindebug.evaluation.similarities import SIMILARITIES
         intersection = SIMILARITIES.build("intersection")
         a = torch.tensor([[1.0, 3.0], [1.0, 0.0], [0.0, 0.0]]).view(3, 1, 1, 2)
         b = torch.tensor([[-2.0, 2.0], [0.0, 5.0], [1.0, 1.0]]).view(3, 1, 1, 2)
@@ -102,7 +102,7 @@ def run(*command):
 
 
 def test_there_is_one_example_of_each_kind():
-    kinds = [Path(path).parts[1] for path, _ in BLOCKS if path.startswith("explaindebug")]
+    kinds = [Path(path).parent.name for path, _ in BLOCKS if path.startswith("explaindebug")]
     assert sorted(kinds) == sorted(TRIES)
 
 

@@ -10,10 +10,10 @@ from docs_scripts import script
 from paper_runs import all_alike, folder
 from PIL import Image
 
-from explaindebug.errors import ConfigError, DataError
-from explaindebug.paper.files import MAPS
-from explaindebug.paper.kinds import resolved
-from explaindebug.paper.published import EXPERIMENTS
+from explaindebug.core.errors import ConfigError, DataError
+from explaindebug.studies.adebayo2020.experiments import resolved
+from explaindebug.studies.adebayo2020.published import EXPERIMENTS
+from explaindebug.studies.adebayo2020.write import MAPS
 
 results = script("results")
 COMMAND = (

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from explaindebug.errors import ConfigError
+from explaindebug.core.errors import ConfigError
 from explaindebug.models import BVDCNN
 
 

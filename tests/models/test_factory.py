@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from explaindebug.errors import ConfigError, DataError
+from explaindebug.core.errors import ConfigError, DataError
 from explaindebug.models import BVDCNN, create_model, known_models
 from explaindebug.models.heads import find_head, head_outputs, replace_head
 

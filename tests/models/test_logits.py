@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from explaindebug.errors import UnsupportedModelError
+from explaindebug.core.errors import UnsupportedModelError
 from explaindebug.models import last_activation, logits_only
 
 

@@ -3,10 +3,10 @@ from browser import CHROMIUM, Browser, chromium
 from fake_run import METHODS, fake_run, fake_verdicts
 from run_folders import SETTINGS, write
 
-from explaindebug.across import across
-from explaindebug.merging import merged, several
-from explaindebug.report import write_report
-from explaindebug.runs import read_run
+from explaindebug.evaluation.multirun.comparison import across
+from explaindebug.evaluation.multirun.pooling import merged, several
+from explaindebug.evaluation.runs import read_run
+from explaindebug.report.html.write import write_report
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium on the PATH")
 

@@ -10,15 +10,24 @@ import pytest
 from fake_run import METHODS, fake_run, fake_verdicts
 from PIL import Image
 
-import explaindebug.report as report
-from explaindebug.followup import answers
-from explaindebug.heatmaps import colour
-from explaindebug.merging import Several
-from explaindebug.report import draw, render, write_report
-from explaindebug.report.page import section
-from explaindebug.report.pictures import GAP, LEAST, LEVELS, Album, Fit, album, fit, share
-from explaindebug.results import Gallery, Gate, Headline, RunResult, TestResult
-from explaindebug.scores import Key, Scores
+import explaindebug.report.html.write as report
+from explaindebug.evaluation.follow_up import answers
+from explaindebug.evaluation.multirun.pooling import Several
+from explaindebug.evaluation.results import Gallery, Gate, Headline, RunResult, TestResult
+from explaindebug.evaluation.scores import Key, Scores
+from explaindebug.report.html.page import section
+from explaindebug.report.html.pictures import (
+    GAP,
+    LEAST,
+    LEVELS,
+    Album,
+    Fit,
+    album,
+    fit,
+    share,
+)
+from explaindebug.report.html.write import draw, render, write_report
+from explaindebug.report.maps.colour import colour
 
 VOID = {"wbr", "meta", "link", "img", "br", "col", "input", "hr"}
 RUN = fake_run(inputs=2, size=16)

@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from explaindebug.app.progress import Bar
-from explaindebug.app.workbench import Wanted, Workbench
-from explaindebug.callbacks import (
-    ComparingCallback,
-)
-from explaindebug.checks import whole
-from explaindebug.results import Headline, TestResult
+from explaindebug.app.session import Wanted, Workbench
+from explaindebug.callbacks import ComparingCallback
+from explaindebug.core.validation import whole
+from explaindebug.evaluation.results import Headline, TestResult
 
 CLEAN = Wanted("clean")
 TWIN = Wanted("clean twin", twin=1)

@@ -7,20 +7,18 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from explaindebug.app import detecting
+from explaindebug.app import detection as detecting
 from explaindebug.app.bugtests.base import BATCH, CLEAN, TWIN, BugTest, at_least_none
 from explaindebug.app.progress import Bar
-from explaindebug.app.workbench import Wanted, Workbench
-from explaindebug.bugs.labels import LabelFlips
-from explaindebug.callbacks import (
-    ReferenceSimilarity,
-)
+from explaindebug.app.session import Wanted, Workbench
+from explaindebug.bugs.label_flips import LabelFlips
+from explaindebug.callbacks import ReferenceSimilarity
 from explaindebug.data import ImageSet
 from explaindebug.datamodules.base import balanced
 from explaindebug.datamodules.loading import loader
 from explaindebug.debugtests.labels import HEADLINE
-from explaindebug.detectors import Detector, detectors
-from explaindebug.results import Headline, TestResult
+from explaindebug.evaluation.detection import Detector, detectors
+from explaindebug.evaluation.results import Headline, TestResult
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from explaindebug.app import detecting
+from explaindebug.app import detection as detecting
 from explaindebug.app.bugtests.base import BATCH, CLEAN, TWIN, BugTest, at_least_none
 from explaindebug.app.progress import Bar
-from explaindebug.app.workbench import Wanted, Workbench, check_together
-from explaindebug.callbacks import (
-    ReferenceSimilarity,
-)
+from explaindebug.app.session import Wanted, Workbench, check_together
+from explaindebug.callbacks import ReferenceSimilarity
 from explaindebug.data import ImageSet
 from explaindebug.datamodules.loading import loader
 from explaindebug.debugtests.ood import HEADLINE
-from explaindebug.detectors import Detector, detectors
-from explaindebug.results import TestResult
+from explaindebug.evaluation.detection import Detector, detectors
+from explaindebug.evaluation.results import TestResult
 
 
 @dataclass(frozen=True)

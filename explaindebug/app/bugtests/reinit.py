@@ -9,18 +9,16 @@ from torch import nn
 
 from explaindebug.app.bugtests.base import BATCH, CLEAN, TWIN, BugTest
 from explaindebug.app.progress import Bar
-from explaindebug.app.workbench import Wanted, Workbench
-from explaindebug.callbacks import (
-    ReinitCascade,
-)
+from explaindebug.app.session import Wanted, Workbench
+from explaindebug.bugs.reinitialisation import Stage
+from explaindebug.callbacks import ReinitCascade
 from explaindebug.cascade import Cascaded
-from explaindebug.checks import whole
+from explaindebug.core.errors import ConfigError
+from explaindebug.core.validation import whole
 from explaindebug.datamodules.loading import loader
 from explaindebug.debugtests.reinit import headline
-from explaindebug.errors import ConfigError
-from explaindebug.reinitialisation import Stage
-from explaindebug.results import TestResult
-from explaindebug.scores import Floats
+from explaindebug.evaluation.results import TestResult
+from explaindebug.evaluation.scores import Floats
 
 
 @dataclass(frozen=True)

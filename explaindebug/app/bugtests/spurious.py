@@ -6,22 +6,18 @@ from typing import Any, ClassVar
 
 from explaindebug.app.bugtests.base import BATCH, CLEAN, TWIN, BugTest, at_least_none
 from explaindebug.app.progress import Bar
-from explaindebug.app.workbench import Wanted, Workbench
+from explaindebug.app.session import Wanted, Workbench
 from explaindebug.bugs import BUGS
-from explaindebug.bugs.signal import SpuriousSignal
-from explaindebug.callbacks import (
-    ComparingCallback,
-    ReferenceSimilarity,
-    SpuriousSimilarity,
-)
+from explaindebug.bugs.spurious_signal import SpuriousSignal
+from explaindebug.callbacks import ComparingCallback, ReferenceSimilarity, SpuriousSimilarity
+from explaindebug.core.errors import ConfigError
+from explaindebug.core.registry import nearest
 from explaindebug.data import ImageSet
 from explaindebug.datamodules.loading import loader
 from explaindebug.debugtests.spurious import HEADLINE, SCORE_GATE, UNLEARNED
-from explaindebug.errors import ConfigError
-from explaindebug.followup import questions
-from explaindebug.registry import nearest
-from explaindebug.results import Gate, TestResult
-from explaindebug.spuriousscore import SpuriousScore, spurious_score
+from explaindebug.evaluation.follow_up import questions
+from explaindebug.evaluation.results import Gate, TestResult
+from explaindebug.evaluation.signal_reliance import SpuriousScore, spurious_score
 
 SCENE_GATE = 0.9  # share of scenes that must be classified without any object
 

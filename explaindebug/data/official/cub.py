@@ -11,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from explaindebug.data.fetching import Archive
-from explaindebug.data.files import find
+from explaindebug.core.errors import ConfigError
+from explaindebug.data.download import Archive
+from explaindebug.data.folder_layout import find
 from explaindebug.data.masks import Boxes, Mask, MaskFile, MatMask
 from explaindebug.data.official.source import Found, Source, all_there, table
 from explaindebug.data.photos import Photo
-from explaindebug.errors import ConfigError
 
 Masks = Literal["outlines", "boxes", "none"]
 PAGE = "https://www.vision.caltech.edu/datasets/cub_200_2011/"

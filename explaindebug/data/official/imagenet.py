@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from explaindebug.data.files import PICTURES
+from explaindebug.core.errors import DataError
+from explaindebug.data.folder_layout import PICTURES
+from explaindebug.data.image_files import read_mat
 from explaindebug.data.official.source import Found, listed
 from explaindebug.data.photos import Photo
-from explaindebug.data.reading import read_mat
-from explaindebug.errors import DataError
 
 CLASSES = 1000
 WNID = re.compile(r"n\d{8}")

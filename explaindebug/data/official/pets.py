@@ -6,8 +6,8 @@ Source: Parkhi, Vedaldi, Zisserman, Jawahar: Cats and Dogs, CVPR 2012.
 from pathlib import Path
 from typing import Literal
 
-from explaindebug.data.fetching import Archive
-from explaindebug.data.files import find
+from explaindebug.data.download import Archive
+from explaindebug.data.folder_layout import find
 from explaindebug.data.masks import Mask, MaskFile
 from explaindebug.data.official.source import Found, Source, all_there, table
 from explaindebug.data.photos import Photo

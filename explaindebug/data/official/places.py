@@ -5,11 +5,11 @@ Source: Zhou, Lapedriza, Khosla, Oliva, Torralba: Places, TPAMI 2017.
 
 from pathlib import Path
 
-from explaindebug.data.fetching import Archive
-from explaindebug.data.files import find
+from explaindebug.core.errors import ConfigError, DataError
+from explaindebug.core.registry import nearest
+from explaindebug.data.download import Archive
+from explaindebug.data.folder_layout import find
 from explaindebug.data.official.source import Source, listed, table
-from explaindebug.errors import ConfigError, DataError
-from explaindebug.registry import nearest
 
 TRAINING = ("data_256_standard", "data_256")  # torchvision renames the second
 HOMES = ("places365", "Places365", ".")

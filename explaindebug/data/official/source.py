@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from explaindebug.data.fetching import Archive, Progress, discard_part, fetch, unpack, verify
+from explaindebug.core.errors import DataError
+from explaindebug.core.io import size_in_words
+from explaindebug.data.download import Archive, Progress, discard_part, fetch, unpack, verify
 from explaindebug.data.photos import Photo
-from explaindebug.errors import DataError
-from explaindebug.files import size_in_words
 
 
 class Found(NamedTuple):

@@ -13,11 +13,11 @@ Source: github.com/adebayoj/explaindebug, the code of Adebayo et al. 2020.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from explaindebug.data.fetching import Archive
+from explaindebug.core.errors import DataError
+from explaindebug.data.download import Archive
 from explaindebug.data.official.source import Source, listed, table
 from explaindebug.data.photos import Photo
-from explaindebug.data.splitting import SPLITS
-from explaindebug.errors import DataError
+from explaindebug.data.splits import SPLITS
 
 COMMIT = "98f3b211c97c1bbbaec4d12cc8c102ecbbc1afe7"
 FOLDER = "debuggingtests/data/datapartion"  # spelled so

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from explaindebug.data.fetching import Archive
-from explaindebug.data.files import find
+from explaindebug.core.errors import DataError
+from explaindebug.data.download import Archive
+from explaindebug.data.folder_layout import find
+from explaindebug.data.image_files import Frame, Size, Window, read_mat
 from explaindebug.data.imageset import Bools
 from explaindebug.data.masks import Boxes
 from explaindebug.data.official.source import Found, Source, all_there
 from explaindebug.data.photos import Photo
-from explaindebug.data.reading import Frame, Size, Window, read_mat
-from explaindebug.errors import DataError
 
 ADDRESS = "http://vision.stanford.edu/aditya86/ImageNetDogs"
 

@@ -10,8 +10,8 @@ import official_layouts as make
 import pytest
 from PIL import Image
 
+from explaindebug.core.errors import ConfigError, DataError
 from explaindebug.data.official import Found, cub, pets, stanford_dogs
-from explaindebug.errors import ConfigError, DataError
 
 
 def mask_of(found: Found, size: int = make.SIDE) -> np.ndarray:

@@ -5,8 +5,8 @@ from pathlib import Path
 import official_layouts as make
 import pytest
 
+from explaindebug.core.errors import DataError
 from explaindebug.data.official.imagenet import imagenet
-from explaindebug.errors import DataError
 
 ORDER = sorted(make.wnids())
 SEEN = [ORDER[0], ORDER[7], ORDER[999], ORDER[7]]

@@ -6,9 +6,9 @@ import numpy as np
 import official_layouts as make
 import pytest
 
+from explaindebug.core.errors import ConfigError, DataError
 from explaindebug.data.official.places import PLACES, places
 from explaindebug.data.scenes import scene_source
-from explaindebug.errors import ConfigError, DataError
 
 
 @pytest.mark.parametrize("training", [False, True])

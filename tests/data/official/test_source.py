@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from explaindebug.data.fetching import Archive
+from explaindebug.core.errors import DataError
+from explaindebug.data.download import Archive
 from explaindebug.data.official import Source
-from explaindebug.errors import DataError
 
 
 def packed(path: Path, *names: str) -> Archive:

@@ -5,10 +5,10 @@ from pathlib import Path
 import official_layouts as make
 import pytest
 
+from explaindebug.core.errors import DataError
 from explaindebug.data.official import cub, pets
 from explaindebug.data.official.split_lists import LISTS, SIZES, by_lists, there
 from explaindebug.data.photos import Photo
-from explaindebug.errors import DataError
 
 LABELS = {"birds": 0, "dogs": 1}
 

@@ -1,0 +1,181 @@
+"""Processes of one machine that train networks together, and end when the training does.
+
+Each is a fresh Python that makes its own data and networks from the settings, so nothing is shared
+but the store: neither a fork, whose threads and devices would be broken, nor a second run of the
+script, which would measure and write everything again. The process that started them goes on alone.
+"""
+
+import os
+import signal
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import connection, get_context, parent_process
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+
+from explaindebug.core.errors import ExplainDebugError
+from explaindebug.core.parallel import cores
+
+Work = Callable[[Any], Any]
+LATER = 3.0  # s, in which others may tell a better reason than the process that failed first
+LONG = 60.0  # s, after which a process that has nothing more to do is ended
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a process failed."""
+
+    error: ExplainDebugError | OSError | None  # where it is one for people
+    text: str
+
+
+class Team:
+    """`size` processes; calling it has all of them do one task, and gives what each returns.
+
+    `make(rank)` is called in each of them, and makes what does the tasks. It must be picklable, as
+    tasks and results must be. Lightning finds in the environment which process it is in.
+    """
+
+    def __init__(self, size: int, make: Callable[[int], Work], *, threads: int | None) -> None:
+        context = get_context("spawn")
+        port = _free_port()
+        share = threads or max(1, cores() // size)
+        self._pipes: list[connection.Connection] = []
+        self._processes = []
+        for rank in range(size):
+            ours, theirs = context.Pipe()
+            member = (make, rank, size, port, share, theirs)
+            process = context.Process(target=_member, args=member, name=f"process {rank}")
+            process.start()
+            theirs.close()  # so that its end is seen here
+            self._pipes.append(ours)
+            self._processes.append(process)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        """End them: in peace where all went well, else at once."""
+        if error is None:
+            self._tell(None)
+        for process in self._processes:
+            process.join(LONG if error is None else 0)
+            process.kill()  # a process that waits for one that failed hears nothing else
+            process.join()
+
+    def __call__(self, task: Any) -> list[Any]:
+        """What each process returns, in their order.
+
+        Raises:
+            ExplainDebugError: where one fails, or ends; what the others did is lost.
+        """
+        self._tell(task)
+        results: dict[int, Any] = {}
+        while waiting := [pipe for i, pipe in enumerate(self._pipes) if i not in results]:
+            for ready in connection.wait(waiting):
+                rank = self._pipes.index(ready)  # type: ignore[arg-type]
+                result, failure = self._answer(rank)
+                if failure is not None:
+                    raise self._reason(failure, [pipe for pipe in waiting if pipe is not ready])
+                results[rank] = result
+        return [results[rank] for rank in range(len(self._pipes))]
+
+    def _tell(self, task: Any) -> None:
+        for pipe in self._pipes:
+            with suppress(BrokenPipeError):  # it has ended, which its answer tells
+                pipe.send(task)
+
+    def _answer(self, rank: int) -> tuple[Any, Failure | None]:
+        try:
+            answer: tuple[Any, Failure | None] = self._pipes[rank].recv()
+        except (EOFError, OSError):
+            return None, Failure(ExplainDebugError(self._obituary(rank)), "")
+        return answer
+
+    def _obituary(self, rank: int) -> str:
+        process = self._processes[rank]
+        process.join(LATER)
+        if process.exitcode == -signal.SIGTERM:
+            time.sleep(1)  # Slurm sends it to all processes of a step: ours has its own sentence
+        what = f"{process.name} of the {len(self._processes)} that train together ended"
+        if (process.exitcode or 0) >= 0:
+            return f"{what} before it began, with status {process.exitcode}: see what it printed."
+        return (
+            f"{what} by signal {-(process.exitcode or 0)}. Out of memory? Take fewer "
+            "trainer.devices or a smaller data.batch_size; the same command with the same "
+            "output=... goes on."
+        )
+
+    def _reason(self, first: Failure, silent: list[Any]) -> Exception:
+        """The first error that is one for people, else all of them.
+
+        The others' may be the reason: a process often hears first that another one is gone.
+        """
+        failures, end = [first], time.monotonic() + LATER
+        while failures[-1].error is None and silent and time.monotonic() < end:
+            for ready in connection.wait(silent, end - time.monotonic()):
+                silent.remove(ready)
+                failure = self._answer(self._pipes.index(ready))[1]  # type: ignore[arg-type]
+                failures += [failure] if failure is not None else []
+        ours = [failure.error for failure in failures if failure.error is not None]
+        return ours[0] if ours else RuntimeError("\n".join(f.text for f in failures))
+
+
+def _member(
+    make: Callable[[int], Work],
+    rank: int,
+    size: int,
+    port: int,
+    threads: int,
+    pipe: "connection.Connection[Any, Any]",
+) -> None:
+    """What each process does: tasks, until there are no more."""
+    for name in {"SIGINT", "SIGUSR1"} & set(dir(signal)):  # Windows has only the first
+        signal.signal(getattr(signal, name), signal.SIG_IGN)  # the one that started us hears it too
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    here = {"LOCAL_RANK": rank, "NODE_RANK": 0, "WORLD_SIZE": size, "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in here.items()}, MASTER_ADDR="127.0.0.1")
+    torch.set_num_threads(threads)
+    if rank:
+        _silence()
+    try:
+        work = make(rank)
+        while (task := pipe.recv()) is not None:
+            pipe.send((work(task), None))
+    except BaseException as error:  # Lightning makes a SystemExit of some
+        ours = error if isinstance(error, ExplainDebugError | OSError) else None
+        pipe.send((None, Failure(ours, f"process {rank}:\n{traceback.format_exc()}")))
+        os._exit(1)  # a proper end would wait for processes that wait for this one
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _silence() -> None:
+    """What one process says is enough; errors go another way."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port

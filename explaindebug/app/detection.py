@@ -1,0 +1,62 @@
+"""Detectors of the debugging tests: which examples, and the scores of each."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from explaindebug.app.progress import Bar
+from explaindebug.app.session import Wanted, Workbench
+from explaindebug.attributions._engine.plan import Plan
+from explaindebug.core.errors import UnsupportedModelError
+from explaindebug.core.isolation import watch
+from explaindebug.data import ImageSet
+from explaindebug.evaluation.confidence import confidences, losses, self_influences
+from explaindebug.evaluation.detection import Name
+from explaindebug.evaluation.map_statistics import map_statistics
+
+TOGETHER = 64  # examples whose maps are kept at once
+Scores = Mapping[Name, npt.NDArray[np.float64]]
+
+
+def calls(examples: int) -> int:
+    """How often all methods are run, for the progress bar."""
+    return -(-examples // TOGETHER)
+
+
+def picked(rows: npt.NDArray[np.int64], most: int, seed: int) -> npt.NDArray[np.int64]:
+    """At most so many of the rows, drawn at random, in order."""
+    return np.sort(np.random.default_rng((seed, 3)).permutation(rows)[:most])
+
+
+def of_maps(bench: Workbench, wanted: Wanted, images: Tensor, bar: Bar) -> Scores:
+    """Statistics (n,) of every method's maps of what the network predicts."""
+    s = bench.settings
+    parts: dict[Name, list[Tensor]] = {}
+    with watch(bench.network(wanted), seed=s.seed) as private:
+        private.to(bench.device)
+        plan = Plan(s.attributions).prepare(private, bench.references(wanted.domain))
+        for some in torch.split(images, TOGETHER):
+            maps = plan(private, some, chunk=s.chunk, workers=s.workers, progress=bar)
+            for method, raw in maps.items():
+                for statistic, values in map_statistics(raw).items():
+                    parts.setdefault(Name(method, statistic), []).append(values)
+    return {name: torch.cat(values).cpu().numpy() for name, values in parts.items()}
+
+
+def of_labels(network: nn.Module, told: ImageSet) -> tuple[Scores, list[str]]:
+    """Loss and self-influence of the labels that the network was told, and what can't be had."""
+    images, labels, _ = told.batch(slice(None))
+    scores = {Name("", "loss"): losses(network, images, labels).numpy()}
+    try:
+        scores[Name("", "self-influence")] = self_influences(network, images, labels).numpy()
+    except UnsupportedModelError as error:
+        return scores, [f"no self-influence: {error}"]
+    return scores, []
+
+
+def of_confidence(network: nn.Module, images: Tensor) -> Scores:
+    """How unsure the network is, in two ways."""
+    return {Name("", name): values.numpy() for name, values in confidences(network, images).items()}

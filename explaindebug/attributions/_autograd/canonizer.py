@@ -1,0 +1,176 @@
+"""A network as LRP and the pattern methods want to see it: linear operations, ReLUs, sums."""
+
+import copy
+from collections import Counter
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from explaindebug.attributions._autograd.graph import SHAPE, Graph, Node, foreign, op_of, sources
+from explaindebug.attributions._autograd.ops import SIGNAL, Linear, Op
+from explaindebug.core.errors import UnsupportedModelError
+
+KINDS = frozenset({"conv", "linear", "batch_norm", "relu", "add", "scale", "mean"})
+
+# What is passed by its true gradient, because it moves numbers and does not change them.
+ROUTES = SHAPE | {
+    *("MaxPool1DWithIndices", "MaxPool2DWithIndices", "MaxPool3DWithIndices", "MkldnnMaxPool2D"),
+    *("MaxPool2D", "AdaptiveMaxPool2D", "AdaptiveMaxPool3D", "Max", "Amax"),
+    *("ReflectionPad1D", "ReflectionPad2D", "ReflectionPad3D"),
+    *("ReplicationPad1D", "ReplicationPad2D", "ReplicationPad3D"),
+}
+_BATCH_NORM = {  # the two functions of that name differ in the order of their arguments
+    True: ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps"),
+    False: (
+        "input",
+        "weight",
+        "bias",
+        "running_mean",
+        "running_var",
+        "training",
+        "momentum",
+        "eps",
+    ),
+}
+
+
+def canonise(graph: Graph) -> None:
+    """Merges each BatchNorm into the linear operation before it, and marks and names operations.
+
+    The model is not touched: a merged operation is a second view of what ran, with the weights
+    s W and the bias s (b - mean) + beta, where s = gamma / sqrt(var + eps), and with the output of
+    the BatchNorm. A BatchNorm with anything else before it (a sum, a concatenation, an output
+    that is used twice) stays an operation of its own.
+    """
+    _mark_rectified(graph)
+    _mark_bottlenecks(graph)
+    _name(graph)
+    _merge(graph)  # last, so that the merged operation has the marks and the name
+
+
+def require(graph: Graph, label: str, *, sums: bool = True) -> None:
+    """Checks that every operation between image and score is one that `canonise` knows.
+
+    Raises:
+        UnsupportedModelError: with the operations and modules that are none; with `sums=False`
+            that includes the sum of two activations, and a BatchNorm that could not be merged.
+    """
+
+    def unwanted(node: Node) -> bool:
+        op = op_of(node)
+        return foreign(ROUTES)(node) if op is None else not _is_passable(op, sums)
+
+    if found := graph.where(unwanted):
+        also = "" if sums else ", and neither sums of activations nor a BatchNorm elsewhere"
+        raise UnsupportedModelError(
+            f"{label} has no rule for {', '.join(found)} of {type(graph.model).__name__}. It "
+            "passes convolutions and linear layers with fixed weights, BatchNorm with fixed "
+            f"statistics, ReLU, pooling and reshaping{also}. Leave the method out for this model."
+        )
+
+
+def is_elementwise(op: Op) -> bool:
+    """Whether an operation is a x + b with constants, element by element."""
+    alone = len(op.inputs) == 1 and op.inputs[0].shape == op.output.shape
+    return alone and op.kind in ("add", "scale", "batch_norm")
+
+
+def _is_passable(op: Op, sums: bool) -> bool:
+    if op.kind in ("conv", "linear"):
+        return op.linear
+    if op.kind == "scale":
+        return len(op.inputs) == 1 and not _divides_by_signal(op)
+    if op.kind == "batch_norm":
+        return _is_fixed(op) and (sums or op.absorbed or op.first)
+    return op.kind in KINDS and (sums or op.kind != "add" or len(op.inputs) == 1)
+
+
+def _divides_by_signal(op: Op) -> bool:
+    return op.function.__name__ == "div" and op.call[0][:1] != (SIGNAL,)
+
+
+def _is_fixed(op: Op) -> bool:
+    options = _options(op)
+    fixed = len(op.inputs) == 1 and options["input"] is SIGNAL
+    return fixed and not options["training"] and options["running_mean"] is not None
+
+
+def _options(op: Op) -> dict[str, Any]:
+    defaults = {"weight": None, "bias": None, "training": False, "eps": 1e-5}
+    names = _BATCH_NORM[op.function is F.batch_norm]
+    return defaults | dict(zip(names, op.call[0], strict=False)) | op.call[1]
+
+
+def _merge(graph: Graph) -> None:
+    consumers = Counter(source for node in graph.nodes for source in sources(node))
+    for node in graph.nodes:
+        norm = op_of(node)
+        if norm is None or norm.kind != "batch_norm" or norm.absorbed or not _is_fixed(norm):
+            continue
+        (before,) = sources(node)  # its only one: weights and statistics are fixed
+        linear = op_of(before)
+        alone = consumers[before] == 1
+        if alone and isinstance(linear, Linear) and _has_units_in_dim_1(linear):
+            linear.merged, norm.absorbed = _merged(linear, norm), True
+
+
+def _has_units_in_dim_1(linear: Linear) -> bool:
+    """Whether an output's second dimension, which BatchNorm normalises, is that of its units.
+
+    Behind a linear layer on (n, tokens, features) it is that of the tokens.
+    """
+    return linear.kind == "conv" or linear.output.ndim == 2
+
+
+def per_unit(linear: Linear, values: Tensor) -> Tensor:
+    """Values (out,), shaped to multiply the operation's weights."""
+    return values.reshape(-1, *[1] * (linear.weight.ndim - 1))
+
+
+def _merged(linear: Linear, norm: Op) -> Linear:
+    options = _options(norm)
+    scale = torch.rsqrt(options["running_var"] + options["eps"])
+    if options["weight"] is not None:
+        scale = scale * options["weight"]
+    shift = (
+        -options["running_mean"] if linear.bias is None else linear.bias - options["running_mean"]
+    )
+    both = copy.copy(linear)
+    both.weight = linear.weight * per_unit(linear, scale)
+    both.bias = shift * scale + (0 if options["bias"] is None else options["bias"])
+    both.output = norm.output
+    return both
+
+
+def _mark_rectified(graph: Graph) -> None:
+    behind: dict[Node, bool] = dict.fromkeys(graph.nodes, False)
+    for node in reversed(graph.nodes):
+        op = op_of(node)
+        if op is not None:
+            op.rectified = behind[node]
+        for source in sources(node):
+            behind[source] |= behind[node] or (op is not None and op.kind == "relu")
+
+
+def _mark_bottlenecks(graph: Graph) -> None:
+    place = {node: i for i, node in enumerate(graph.nodes)}
+    farthest = {source: i for node, i in place.items() for source in sources(node)}
+    reach = 0  # how far those edges lead that start before this node
+    for node, i in place.items():
+        if op := op_of(node):
+            op.bottleneck = reach <= i
+        reach = max(reach, farthest.get(node, i))
+
+
+def _name(graph: Graph) -> None:
+    """Names linear operations by their modules; a weight used again gets `#2`, in order of use."""
+    modules = {id(p): n.removesuffix(".weight") for n, p in graph.model.named_parameters()}
+    uses: Counter[str] = Counter()
+    for node in graph.nodes:
+        op = op_of(node)
+        if isinstance(op, Linear):
+            name = modules.get(id(op.weight), op.kind)
+            uses[name] += 1
+            op.name = name if uses[name] == 1 else f"{name}#{uses[name]}"

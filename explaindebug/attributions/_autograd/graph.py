@@ -1,0 +1,178 @@
+"""The autograd graph between a score and the image: what really happened in a forward pass.
+
+However a model calls an operation, here it has one name (`GeluBackward0`), and only what lies
+between the image and the score appears at all.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import BackwardCFunction
+
+from explaindebug.attributions._autograd.ops import Op
+
+Node = Any  # torch.autograd.graph.Node, and the contexts of autograd.Function
+
+# Operations that only move numbers. The image itself counts as one.
+_SHAPE = """
+    AccumulateGrad Alias AsStrided Cat Clone ConstantPadNd Copy Expand Flip Gather Index
+    IndexSelect Permute PixelShuffle PixelUnshuffle Repeat ReshapeAlias Roll Select Slice Split
+    SplitWithSizes Squeeze Stack T ToCopy Transpose Unbind UnsafeSplit UnsafeView Unsqueeze
+    View
+"""
+SHAPE = frozenset(_SHAPE.split())
+FINAL_ACTIVATIONS = frozenset({"Sigmoid", "Softmax", "LogSoftmax", "LogSigmoid"})
+
+
+class Graph:
+    """All operations between the image and a score (n,), those next to the image first.
+
+    Marks each `Op` as `first` or `last` where no linear operation lies before or behind it. `rerun`
+    computes the score once more; it is called only to find out in which modules something happened.
+    """
+
+    def __init__(self, score: Tensor, model: nn.Module, rerun: Callable[[], Tensor]) -> None:
+        self.nodes = nodes_of(score)
+        self.model = model
+        self._rerun = rerun
+        self._mark()
+
+    def where(self, unwanted: Callable[[Node], bool]) -> list[str]:
+        """`["Gelu in act1, act2, act3 and 7 more", ...]` for the operations that are not wanted."""
+        if not any(map(unwanted, self.nodes)):
+            return []
+        with _spans(self.model) as spans:
+            nodes = nodes_of(self._rerun())
+        found: dict[str, dict[str, None]] = {}
+        for node, again in zip(self.nodes, nodes, strict=True):
+            if unwanted(node):
+                found.setdefault(kind(node), {})[_module(again, spans)] = None
+        return [f"{operation} in {_few(list(places))}" for operation, places in found.items()]
+
+    @property
+    def ops(self) -> list[Op]:
+        """The `Op`s between the image and the score, those next to the image first."""
+        return [op for op in map(op_of, self.nodes) if op is not None]
+
+    def has(self, wanted: str) -> bool:
+        """Whether an `Op` of this kind lies between the image and the score."""
+        return any(op.kind == wanted for op in self.ops)
+
+    def _mark(self) -> None:
+        before: dict[Node, bool] = {}  # is there a linear operation at it or before it?
+        behind: dict[Node, bool] = dict.fromkeys(self.nodes, False)
+        for node in self.nodes:
+            earlier = any(before[source] for source in sources(node))
+            before[node] = earlier or _is_linear(node)
+            if op := op_of(node):
+                op.first = not earlier
+        for node in reversed(self.nodes):
+            if op := op_of(node):
+                op.last = not behind[node]
+            for source in sources(node):
+                behind[source] |= behind[node] or _is_linear(node)
+
+
+def op_of(node: Node) -> Op | None:
+    """The `Op` that a node stands for, or None for any other node."""
+    op = getattr(node, "op", None)
+    return op if isinstance(op, Op) else None  # a model's own Function may call something `op`, too
+
+
+def kind(node: Node) -> str:
+    """`Gelu` for a `GeluBackward0`; an `Op`'s kind is written as it is: `relu`."""
+    op = op_of(node)
+    return op.kind if op else re.sub(r"Backward\d*$", "", node.name()).split("::")[-1]
+
+
+def foreign(allowed: Collection[str]) -> Callable[[Node], bool]:
+    """Whether a node is no `Op` and of a kind that is not allowed.
+
+    A model's own `torch.autograd.Function` never is allowed, whatever its name: nobody knows what
+    its backward does.
+    """
+
+    def is_foreign(node: Node) -> bool:
+        own = isinstance(node, BackwardCFunction)
+        return op_of(node) is None and (own or kind(node) not in allowed)
+
+    return is_foreign
+
+
+def final_activation(logits: Tensor) -> str | None:
+    """`Softmax` or the like where a model's outputs come from one, else None."""
+    node = logits.grad_fn
+    while node is not None and kind(node) in SHAPE | {"Clamp", "ClampMin"}:
+        node = next(iter(sources(node)), None)
+    return kind(node) if node is not None and kind(node) in FINAL_ACTIVATIONS else None
+
+
+def sources(node: Node) -> Iterator[Node]:
+    """The nodes that a node's inputs come from."""
+    return (source for source, _ in node.next_functions if source is not None)
+
+
+def _is_linear(node: Node) -> bool:
+    op = op_of(node)
+    return op is not None and op.linear
+
+
+def nodes_of(output: Tensor) -> list[Node]:
+    """All operations that an output comes from, those next to the inputs first."""
+    end = output.grad_fn
+    order: dict[Node, None] = {}
+    stack: list[tuple[Node, bool]] = [] if end is None else [(end, False)]
+    while stack:
+        node, sources_done = stack.pop()
+        if node in order:
+            continue
+        if sources_done:
+            order[node] = None
+        else:
+            stack.append((node, True))
+            stack.extend((source, False) for source in sources(node) if source not in order)
+    return list(order)
+
+
+@contextmanager
+def _spans(model: nn.Module) -> Iterator[list[tuple[int, int, str]]]:
+    """Collects (first node, last node, name) of every module that runs, inner modules first."""
+    spans: list[tuple[int, int, str]] = []
+    started: list[int] = []
+    handles = []
+    for name, module in model.named_modules():
+
+        def enter(*_: Any) -> None:
+            started.append(_now())
+
+        def leave(*_: Any, name: str = name) -> None:
+            spans.append((started.pop(), _now(), name or type(model).__name__))
+
+        handles += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
+    try:
+        yield spans
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _now() -> int:
+    """The number that autograd gives to the next node of this thread, one more for asking."""
+    with torch.enable_grad():
+        node: Node = torch.ones((), requires_grad=True).view(()).grad_fn
+    return int(node._sequence_nr())
+
+
+def _module(node: Node, spans: list[tuple[int, int, str]]) -> str:
+    number = node._sequence_nr()
+    return next((name for start, end, name in spans if start < number < end), "the score")
+
+
+def _few(names: list[str], most: int = 3) -> str:
+    """The first names, and how many more there are."""
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest

@@ -1,0 +1,247 @@
+"""Operations of a forward pass, as a rule sees them when the signal comes back.
+
+An `Op` stands in the autograd graph in place of the operation that a model called, whichever way it
+called it (module, function or method, in place or not). It knows its own gradient (`vjp`); the
+linear ones can also be run, and run backwards, with other weights.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from explaindebug.core.errors import UnsupportedModelError
+
+Call = tuple[tuple[Any, ...], dict[str, Any]]
+SIGNAL = object()  # stands in a call for an argument that depends on the image
+
+
+class Op:
+    """One call of an operation: what went in, what came out, and the gradient between them.
+
+    `inputs` are those of its arguments that depend on the image, detached; `first` says that no
+    linear operation lies between it and the image, `last` that none lies between it and the score.
+    Both are known once the forward pass is over; so is what `canonise` finds out.
+    """
+
+    linear = False  # has a weight
+    first = last = False
+    rectified = False  # a ReLU lies between it and the score
+    bottleneck = False  # all that goes from the image to the score goes through its output
+    absorbed = False  # a BatchNorm that belongs to the linear operation before it
+    name = ""  # of a linear operation's weight: the module that holds it
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+    _graph: tuple[Tensor, tuple[Tensor, ...]]
+    _versions: list[int]
+
+    def __init__(self, kind: str, function: Callable[..., Any], call: Call) -> None:
+        self.kind = kind
+        self.function = function
+        self.call = call
+
+    def run(self, *inputs: Tensor) -> Tensor:
+        """The output for other inputs."""
+        left = iter(inputs)
+        args, kwargs = substitute(self.call, lambda x: next(left) if x is SIGNAL else x)
+        return self.function(*args, **kwargs)  # type: ignore[no-any-return]
+
+    def keep(self, inputs: Iterable[Tensor]) -> None:
+        """Runs the operation and keeps what the way back needs."""
+        with torch.enable_grad():  # a graph of this operation alone
+            leaves = tuple(x.detach().requires_grad_() for x in inputs)
+            end = self.run(*leaves)
+        self._graph = end, leaves
+        self.inputs, self.output = tuple(x.detach() for x in leaves), end.detach()
+
+    def overwrite(self, inputs: Sequence[Tensor]) -> None:
+        """As `keep`, with the output written to the first input."""
+        first = storage(inputs[0])
+        self.keep(x.clone() if storage(x) == first else x for x in inputs)
+        inputs[0].copy_(self.output)
+
+    def vjp(self, signal: Tensor) -> tuple[Tensor, ...]:
+        """The gradient for each input, where `signal` is the gradient for the output."""
+        end, leaves = self._graph
+        return torch.autograd.grad(end, leaves, signal, retain_graph=True)
+
+    @property
+    def kept(self) -> tuple[Tensor, ...]:
+        """What must be on the way back as it was on the way forth."""
+        return (*self.inputs, self.output)
+
+    def seal(self) -> None:
+        """Notes in which state the kept tensors are."""
+        self._versions = [x._version for x in self.kept]
+
+    def check(self) -> None:
+        """Raises UnsupportedModelError where a kept tensor was overwritten since."""
+        if self._versions != [x._version for x in self.kept]:
+            raise UnsupportedModelError(
+                f"the input or output of a {self.kind} operation is overwritten in place later in "
+                "the forward pass. Use an out-of-place operation there (y = y + x, not y[:] = x)."
+            )
+
+    def verify(self) -> None:
+        """Raises UnsupportedModelError where a view of the operation doesn't give its output."""
+
+    def own(self, address: int) -> None:
+        """Takes a copy of what lies in a storage that is about to be overwritten."""
+        self.inputs = tuple(x.clone() if storage(x) == address else x for x in self.inputs)
+        if storage(self.output) == address:
+            self.output = self.output.clone()
+        self.seal()
+
+
+class Relu(Op):
+    """max(x, 0)."""
+
+    def run(self, *inputs: Tensor) -> Tensor:
+        return inputs[0].relu()
+
+    def keep(self, inputs: Iterable[Tensor]) -> None:
+        self.inputs = ()  # what came out says all about what went in
+        self.output = self.run(*inputs)
+
+    def overwrite(self, inputs: Sequence[Tensor]) -> None:
+        self.inputs = ()
+        self.output = inputs[0].relu_().detach()
+
+    def vjp(self, signal: Tensor) -> tuple[Tensor, ...]:
+        return (torch.ops.aten.threshold_backward(signal, self.output, 0),)
+
+
+class Linear(Op):
+    """x W^T + b."""
+
+    linear = True
+    merged: "Linear | None" = None  # this operation and the BatchNorm behind it, as one
+    names: tuple[str, ...] = ("input", "weight", "bias")
+
+    def __init__(self, kind: str, function: Callable[..., Any], call: Call) -> None:
+        super().__init__(kind, function, call)
+        options = dict(zip(self.names, call[0], strict=False)) | call[1]
+        del options["input"]
+        self.weight: Tensor = options.pop("weight")
+        self.bias: Tensor | None = options.pop("bias", None)
+        self.options = options  # stride, padding, dilation, groups
+
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """The output for another input with other weights."""
+        return F.linear(x, weight, bias)
+
+    def adjoint(self, signal: Tensor, weight: Tensor) -> Tensor:
+        """The signal for the input, were these the weights: signal W."""
+        return signal.matmul(weight)
+
+    def correlation(self, signal: Tensor) -> Tensor:
+        """The sum of signal x input over all samples and places: the shape of the weight."""
+        return signal.flatten(0, -2).T @ self.inputs[0].flatten(0, -2)
+
+    def run(self, *inputs: Tensor) -> Tensor:
+        return self.apply(inputs[0], self.weight, self.bias)
+
+    def keep(self, inputs: Iterable[Tensor]) -> None:
+        self.inputs = tuple(x.detach() for x in inputs)
+        self.output = self.run(*self.inputs)
+
+    def vjp(self, signal: Tensor) -> tuple[Tensor, ...]:
+        return (self.adjoint(signal, self.weight),)
+
+    def verify(self) -> None:
+        both = self.merged
+        if both is not None and not agree(both.run(*both.inputs), both.output):
+            raise UnsupportedModelError(
+                f"{self.name} and the BatchNorm behind it, merged into one operation, don't give "
+                f"the output {tuple(both.output.shape)} that the model gave. Leave the method out "
+                "for this model."
+            )
+
+
+class Conv(Linear):
+    """W * x + b, in one to three dimensions."""
+
+    names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        return self.function(x, weight, bias, **self.options)  # type: ignore[no-any-return]
+
+    def adjoint(self, signal: Tensor, weight: Tensor) -> Tensor:
+        """The signal for the input, were these the weights: the transposed convolution."""
+        if isinstance(self.options.get("padding"), str):
+            with torch.enable_grad():  # padding="same" may be uneven, which only the forward knows
+                x = self.inputs[0].detach().requires_grad_()
+                return torch.autograd.grad(self.apply(x, weight), x, signal)[0]
+        return self._backward(signal, weight, [True, False, False])[0]
+
+    def correlation(self, signal: Tensor) -> Tensor:
+        """The sum of signal x input over all samples and places: the shape of the weight."""
+        if isinstance(self.options.get("padding"), str):
+            with torch.enable_grad():
+                weight = self.weight.detach().requires_grad_()
+                return torch.autograd.grad(self.apply(self.inputs[0], weight), weight, signal)[0]
+        return self._backward(signal, self.weight, [False, True, False])[1]
+
+    def _backward(self, signal: Tensor, weight: Tensor, mask: list[bool]) -> tuple[Tensor, ...]:
+        d = weight.ndim - 2
+        stride, padding, dilation = (
+            _per_dimension(self.options.get(k, default), d)
+            for k, default in (("stride", 1), ("padding", 0), ("dilation", 1))
+        )
+        transposed, output_padding, groups = False, [0] * d, self.options.get("groups", 1)
+        return torch.ops.aten.convolution_backward(  # type: ignore[no-any-return]
+            signal, self.inputs[0], weight, None, stride, padding, dilation,
+            transposed, output_padding, groups, mask,
+        )  # fmt: skip
+
+
+def separate(call: Call) -> tuple[Call, list[Tensor]]:
+    """The call with its signals cut out, and the signals: arguments that depend on the image.
+
+    Parameters are frozen, so nothing else needs a gradient.
+    """
+    signals: list[Tensor] = []
+
+    def cut(x: Any) -> Any:
+        if isinstance(x, Tensor) and x.requires_grad:
+            signals.append(x)
+            return SIGNAL
+        return x
+
+    return substitute(call, cut), signals
+
+
+def substitute(call: Call, change: Callable[[Any], Any]) -> Call:
+    """The call with `change` applied to every argument, also inside lists and tuples."""
+    args, kwargs = call
+    changed = tuple(_changed(x, change) for x in args)
+    return changed, {k: _changed(x, change) for k, x in kwargs.items()}
+
+
+def _changed(x: Any, change: Callable[[Any], Any]) -> Any:
+    # A function of the module: one that calls itself from a closure is a cycle, and holds what
+    # `change` has seen, tensors of a whole graph, until the collector looks.
+    if type(x) in (list, tuple):
+        return type(x)(_changed(y, change) for y in x)
+    return change(x)
+
+
+def agree(found: Tensor, expected: Tensor) -> bool:
+    """Whether two ways to compute a tensor have the same result, but for rounding."""
+    if found.shape != expected.shape:
+        return False
+    found, expected = found.detach(), expected.detach()
+    size = max(float(x.nan_to_num(posinf=0, neginf=0).abs().max()) for x in (found, expected))
+    return torch.allclose(found, expected, rtol=0, atol=1e-3 * size, equal_nan=True)
+
+
+def storage(x: Tensor) -> int:
+    """Where a tensor's numbers lie; equal for tensors that share them."""
+    return x.untyped_storage().data_ptr()
+
+
+def _per_dimension(value: Any, d: int) -> list[int]:
+    values = list(value) if isinstance(value, (list, tuple)) else [value]
+    return values * d if len(values) == 1 else values

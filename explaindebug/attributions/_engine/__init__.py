@@ -1,0 +1,1 @@
+"""How methods are asked for, checked, planned and run."""

@@ -1,0 +1,153 @@
+"""What is looked at before anything is computed: the images, the targets, the model."""
+
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from explaindebug.attributions._autograd.graph import final_activation
+from explaindebug.attributions._autograd.wayback import obstacle
+from explaindebug.attributions._engine.independence import check_independent
+from explaindebug.attributions._engine.targets import logits_of, predicted
+from explaindebug.core.errors import (
+    ConfigError,
+    DataError,
+    ExplainDebugError,
+    UnsupportedModelError,
+)
+
+
+class Survey(NamedTuple):
+    """How much memory a network needs, and whether a gradient comes back to the image."""
+
+    bytes: int  # that autograd keeps of one image's forward pass for the way back
+    block: int  # the largest tensor of these
+    weights: int = 0  # parameters and buffers
+    obstacle: str = ""  # why no gradient comes back, as a sentence; empty where one does
+
+
+def check_images(images: Tensor) -> None:
+    """Raises DataError where images are no (n, c, h, w) floats, or a pixel is not finite."""
+    if images.ndim != 4 or not images.is_floating_point():
+        raise DataError(
+            f"images must be floats (n, c, h, w), got {images.dtype} {tuple(images.shape)}. "
+            "Normalise them as in training; one image alone is images[None]."
+        )
+    if bad := (~images.isfinite().flatten(1).all(1)).nonzero().flatten().tolist():
+        raise DataError(
+            f"images {bad[:5]} of {len(images)} hold NaN or infinity. Leave them out, or look at "
+            "how they are read and normalised."
+        )
+
+
+def placed(images: Tensor, model: nn.Module) -> Tensor:
+    """A copy of the images as the model wants them: float32, on its device, in its layout."""
+    device = next((p.device for p in model.parameters()), images.device)
+    layout = torch.channels_last if _has_convolution(model) else torch.contiguous_format
+    return images.detach().to(device, torch.float32, copy=True, memory_format=layout)
+
+
+def checked_targets(targets: Tensor | int, images: Tensor) -> Tensor:
+    """The classes to explain, (n,) int64 on the images' device.
+
+    Raises:
+        ConfigError: for another number of targets than of images.
+    """
+    targets = torch.as_tensor(targets, device=images.device).long()
+    if targets.ndim > 1 or (targets.ndim == 1 and len(targets) != len(images)):
+        raise ConfigError(
+            f"targets {tuple(targets.shape)} for {len(images)} images: give one class for each, "
+            "or one class for all."
+        )
+    return targets.expand(len(images))
+
+
+@torch.no_grad()
+def predictions(model: nn.Module, images: Tensor, chunk: int) -> Tensor:
+    """The class (n,) that the model predicts for each image."""
+    return torch.cat([predicted(logits_of(model, x)) for x in torch.split(images, chunk)])
+
+
+_SURVEYS: WeakKeyDictionary[nn.Module, dict[torch.Size, Survey]] = WeakKeyDictionary()
+
+
+def survey(model: nn.Module, image: Tensor) -> Survey:
+    """Runs one image (1, c, h, w) through the model and back, once for each size of images.
+
+    Raises:
+        UnsupportedModelError: for outputs that are no logits, a final softmax or sigmoid included;
+            for outputs that depend on other images of the batch, or differ from call to call.
+    """
+    known = _SURVEYS.setdefault(model, {})
+    if image.shape not in known:
+        with torch.enable_grad():
+            known[image.shape] = _survey(model, image)
+    return known[image.shape]
+
+
+def _survey(model: nn.Module, image: Tensor) -> Survey:
+    kept: dict[int, int] = {}
+    storages = (x.untyped_storage() for x in (*model.parameters(), *model.buffers()))
+    weights = {storage.data_ptr(): storage.nbytes() for storage in storages}
+
+    def note(x: Tensor) -> Tensor:
+        if (where := x.untyped_storage().data_ptr()) not in weights:
+            kept[where] = x.untyped_storage().nbytes()
+        return x.detach()  # x itself would tie its graph into a cycle that nothing collects
+
+    x, random = image.clone().requires_grad_(), _random_state(image)
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
+        logits = _logits_of_one(model, x)
+    drew = not torch.equal(random, _random_state(image))
+    if name := final_activation(logits):
+        raise UnsupportedModelError(
+            f"{type(model).__name__} ends in {name}: its gradients vanish where the model is sure, "
+            "and a class's map mixes in all others. Explain the logits: leave that last layer out."
+        )
+    check_independent(model, image, logits, drew=drew)
+    block = max(kept.values(), default=0)
+    blocked = obstacle(model, logits, x)
+    return Survey(sum(kept.values()), block, sum(weights.values()), blocked)
+
+
+def _logits_of_one(model: nn.Module, image: Tensor) -> Tensor:
+    try:
+        return logits_of(model, image)
+    except ExplainDebugError:
+        raise
+    except Exception as error:
+        if not _takes(model, torch.cat([image, image])):
+            raise UnsupportedModelError(
+                f"{type(model).__name__} fails on an image {tuple(image.shape)} in float32 and "
+                f"eval mode ({type(error).__name__}: {error}). Give images as in training, and a "
+                "model that takes them alone."
+            ) from error
+        raise UnsupportedModelError(
+            f"{type(model).__name__} takes two images, but not one ({type(error).__name__}: "
+            f"{error}). A map must depend on its image alone: BatchNorm, for one, needs running "
+            "statistics (track_running_stats=True) and eval mode."
+        ) from error
+
+
+def _takes(model: nn.Module, images: Tensor) -> bool:
+    try:
+        logits_of(model, images)
+    except Exception:
+        return False
+    return True
+
+
+def _random_state(like: Tensor) -> Tensor:
+    return torch.cuda.get_rng_state(like.device) if like.is_cuda else torch.get_rng_state()
+
+
+def channels_last(model: nn.Module) -> None:
+    """Lays the weights of convolutions out as the CPU and the GPU like them best."""
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+            module.to(memory_format=torch.channels_last)
+
+
+def _has_convolution(model: nn.Module) -> bool:
+    return any(isinstance(m, (nn.Conv2d, nn.ConvTranspose2d)) for m in model.modules())

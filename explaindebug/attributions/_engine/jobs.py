@@ -1,0 +1,113 @@
+"""The work of a plan, cut into jobs: one group of model passes for one chunk of the images."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from explaindebug.attributions._engine.method import Method, Passes
+from explaindebug.core.errors import AttributionError, ExplainDebugError
+
+Maps = dict[str, Tensor]
+Progress = Callable[[tuple[str, ...], float, float], None]
+Group = dict[Passes, dict[str, Method]]  # passes that run together, and the methods they serve
+SHARE = 4  # chunks of samples in a job: few enough for all workers to have work to the end
+FEW = 8  # images that are not shared out between two jobs: smaller batches cost more
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Called with a model, gives the group's maps for some rows of the images."""
+
+    group: Group
+    images: Tensor
+    targets: Tensor
+    rows: slice
+    batch: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The methods' names."""
+        return tuple(key for methods in self.group.values() for key in methods)
+
+    @property
+    def cost(self) -> float:
+        """Passes, summed over images."""
+        return _cost(self.group) * len(self.images[self.rows])
+
+    def __call__(self, model: nn.Module) -> Maps:
+        try:
+            return self._maps(model, self.images[self.rows], self.targets[self.rows])
+        except ExplainDebugError:
+            raise
+        except Exception as error:
+            raise AttributionError(
+                f"{', '.join(self.names)} failed on {type(model).__name__}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+    def _maps(self, model: nn.Module, images: Tensor, targets: Tensor) -> Maps:
+        passes = list(self.group)
+        results = type(passes[0]).run_together(passes, model, images, targets, self.batch)
+        found: Maps = {}
+        for methods, result in zip(self.group.values(), results, strict=True):
+            for key, method in methods.items():
+                found[key] = _shaped(key, method.reduce(images, result), images)
+        return found
+
+
+class Meter:
+    """Tells `progress` how far the jobs are."""
+
+    def __init__(self, jobs: Sequence[Job], progress: Progress | None) -> None:
+        self._progress = progress
+        self._total = sum(job.cost for job in jobs)
+        self._done = 0.0
+
+    def __call__(self, job: Job) -> None:
+        self._done += job.cost
+        if self._progress:
+            self._progress(job.names, self._done, self._total)
+
+
+def jobs_of(
+    methods: Mapping[str, Method], images: Tensor, targets: Tensor, chunk: int
+) -> Iterator[Job]:
+    """Every group for some images at a time, the longest first, so that workers end together.
+
+    Each group is cut in two at least, and where passes over samples fill a chunk with few images,
+    in more. The number of workers has no say in it, so that the maps don't depend on it.
+    """
+    half = max(FEW, -(-len(images) // 2))
+    for group in sorted(_groups(methods), key=_cost, reverse=True):
+        samples = max(passes.calls[0] for passes in group)
+        most = max(1, min(chunk, half, int(SHARE * chunk / samples)))
+        yield from (Job(group, images, targets, r, chunk) for r in _evenly(len(images), most))
+
+
+def _groups(methods: Mapping[str, Method]) -> list[Group]:
+    groups: dict[object, Group] = {}
+    for key, method in methods.items():
+        passes = method.passes
+        group = groups.setdefault(type(passes) if passes.together else passes, {})
+        group.setdefault(passes, {})[key] = method
+    return list(groups.values())
+
+
+def _evenly(n: int, most: int) -> list[slice]:
+    """Rows 0 to n in as few slices as `most` rows allow, as even as can be."""
+    size = -(-n // -(-n // most))
+    return [slice(start, start + size) for start in range(0, n, size)]
+
+
+def _cost(group: Group) -> float:
+    return sum(passes.cost for passes in group)
+
+
+def _shaped(key: str, maps: Tensor, images: Tensor) -> Tensor:
+    if maps.shape != images.shape:
+        raise AttributionError(
+            f"{key} gives maps {tuple(maps.shape)} for images {tuple(images.shape)}: a map must "
+            "have its image's shape."
+        )
+    return maps

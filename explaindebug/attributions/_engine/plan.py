@@ -1,0 +1,223 @@
+"""Maps of many methods at once: every distinct set of model passes runs once."""
+
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from explaindebug.attributions._engine.batching import division, fitting
+from explaindebug.attributions._engine.inputs import (
+    Survey,
+    channels_last,
+    check_images,
+    checked_targets,
+    placed,
+    predictions,
+    survey,
+)
+from explaindebug.attributions._engine.jobs import Maps, Meter, Progress, jobs_of
+from explaindebug.attributions._engine.method import Method
+from explaindebug.attributions._engine.specs import Specs, chosen
+from explaindebug.attributions._support.options import at_least
+from explaindebug.core.errors import MapWarning, UnsupportedModelError
+from explaindebug.core.isolation import watch
+from explaindebug.core.parallel import intra_op_threads, run_jobs
+
+NAMED = 8  # inputs that a warning names
+
+
+def attribute(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor | int | None = None,
+    methods: Specs = "all",
+    *,
+    references: Tensor | None = None,
+    chunk: int = 32,
+    workers: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Maps:
+    """Raw signed maps (n, c, h, w) of each method for images (n, c, h, w), on the images' device.
+
+        maps = attribute(model, images, methods=["grad", {"sgrad": {"samples": 25}}, "gbp"])
+
+    The model is explained as it is in eval mode and in float32, and left untouched. A map explains
+    the logit of its input's target class, or where no target is given, of the predicted class.
+
+    `methods="all"` means each method whose options all have defaults; those that need `references`
+    (images m, c, h, w of the training distribution) only where these are given. At most `chunk`
+    images go through the model at once, fewer where they need much memory.
+
+    On a CPU chunks and methods are computed side by side by `workers`, each on one core; any number
+    gives the same maps to the last bit. None means all cores, and threads of torch's where there
+    are fewer jobs than cores and the network is not tiny. `seed` is that of the global random
+    states, for foreign code that draws from them: our methods have seeds of their own. `progress`
+    is called with the names of methods, the passes done and the passes in all.
+
+    A map that is not finite, or all zero, is returned as it is, with a warning that names method
+    and inputs; `not_finite` and `all_zero` find it.
+
+    Raises:
+        ConfigError: for an unknown method or option, a target outside the classes.
+        DataError: for images of another shape, or that are not finite.
+        UnsupportedModelError: for a model that ends in softmax or sigmoid, mixes the images of a
+            batch, draws random numbers in eval mode, or has a layer that one of the methods can't
+            pass.
+        AttributionError: where a method fails, or an image has nothing that could be switched off.
+
+    Warns:
+        MapWarning: for maps that are not finite or all zero.
+    """
+    plan = Plan(methods, references=references is not None)
+    check_images(images)
+    with watch(model, seed=seed) as private:
+        if references is not None:
+            plan = plan.prepare(private, references)
+        if refusals := plan.refusals(private, images):
+            raise UnsupportedModelError("\n".join(map(str, refusals.values())))
+        maps = plan(private, images, targets, chunk=chunk, workers=workers, progress=progress)
+    for sentence in _complaints(maps):
+        warnings.warn(sentence, MapWarning, stacklevel=2)
+    return maps
+
+
+def not_finite(maps: Mapping[str, Tensor]) -> dict[str, list[int]]:
+    """The inputs whose maps hold NaN or infinity, for each method that has such a map."""
+    return _where(maps, lambda m: ~m.isfinite().all(1))
+
+
+def all_zero(maps: Mapping[str, Tensor]) -> dict[str, list[int]]:
+    """The inputs whose maps are zero everywhere, for each method that has such a map."""
+    return _where(maps, lambda m: (m == 0).all(1))
+
+
+def _where(maps: Mapping[str, Tensor], fault: Callable[[Tensor], Tensor]) -> dict[str, list[int]]:
+    rows = {key: fault(m.flatten(1)).nonzero().flatten().tolist() for key, m in maps.items()}
+    return {key: found for key, found in rows.items() if found}
+
+
+def _complaints(maps: Mapping[str, Tensor]) -> Iterator[str]:
+    """A sentence for each method and fault of its maps."""
+    remedies = {
+        "hold NaN or infinity": "Look for divisions by zero and overflow in the network.",
+        "are zero everywhere": "They explain nothing, and nothing can be compared with them.",
+    }
+    for fault, found in zip(remedies, (not_finite(maps), all_zero(maps)), strict=True):
+        for method, rows in found.items():
+            named = ", ".join(map(str, rows[:NAMED])) + (", ..." if len(rows) > NAMED else "")
+            yield (
+                f"{method}: {len(rows)} of {len(maps[method])} maps {fault} (inputs {named}). "
+                f"{remedies[fault]}"
+            )
+
+
+class Ready(NamedTuple):
+    """Images as a model wants them, and how many of them it takes at once."""
+
+    images: Tensor  # (n, c, h, w), on the model's device
+    network: Survey
+    chunk: int
+
+    def predictions(self, model: nn.Module) -> Tensor:
+        """The class (n,) that the model predicts for each image."""
+        with intra_op_threads(division(None, 1, self.chunk, self.network, self.images.device)[1]):
+            return predictions(model, self.images, self.chunk)
+
+
+class Plan:
+    """Methods that are computed together, on a private model (see `watch`).
+
+    Prepare it once, then call it for as many images, or states of the model, as you like.
+    """
+
+    def __init__(self, methods: Specs = "all", *, references: bool = True) -> None:
+        self.methods: dict[str, Method] = chosen(methods, references=references)
+
+    def prepare(self, model: nn.Module, references: Tensor) -> Self:
+        """The plan with its methods made ready with images (m, c, h, w) as in training."""
+        check_images(references)
+        references = placed(references, model)
+        return self._with({k: m.prepare(model, references) for k, m in self.methods.items()})
+
+    def without(self, names: Collection[str]) -> Self:
+        """The plan less some methods."""
+        return self._with({k: m for k, m in self.methods.items() if k not in names})
+
+    def refusals(
+        self, model: nn.Module, images: Tensor, references: Tensor | None = None
+    ) -> dict[str, UnsupportedModelError]:
+        """For each method that can't pass the model, the sentence that says why; one image is used.
+
+        A plan that is not prepared needs references here, if one of its methods needs them.
+
+        Raises:
+            UnsupportedModelError: where no method can, as the model's outputs are no logits, or not
+                those of one image alone.
+        """
+        if not len(images):
+            return {}
+        image = placed(images[:1], model)
+        survey(model, image)
+        predicted = predictions(model, image, 1)
+        references = None if references is None else placed(references, model)
+        refused: dict[str, UnsupportedModelError] = {}
+        for key, method in self.methods.items():
+            try:
+                if references is not None:
+                    method = method.prepare(model, references)
+                method.passes.check(model, image, predicted)
+            except UnsupportedModelError as error:
+                refused[key] = error.with_traceback(None)  # whose frames hold the whole graph
+        return refused
+
+    def __call__(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        targets: Tensor | int | None = None,
+        *,
+        chunk: int = 32,
+        workers: int | None = None,
+        progress: Progress | None = None,
+    ) -> Maps:
+        """The maps, as `attribute` gives them."""
+        for name, value in {"chunk": chunk, "workers": workers}.items():
+            if value is not None:
+                at_least(1, name, value, "attribute")
+        maps = {key: torch.zeros_like(images, dtype=torch.float32) for key in self.methods}
+        if not len(images):
+            return maps
+        ready = self.ready(model, images, chunk)
+        x, network, chunk = ready
+        targets = checked_targets(ready.predictions(model) if targets is None else targets, x)
+        jobs = list(jobs_of(self.methods, x, targets, chunk))
+        workers, threads = division(workers, len(jobs), chunk, network, x.device)
+        meter = Meter(jobs, progress)
+
+        def done(i: int, found: Maps) -> None:
+            for key, rows in found.items():
+                maps[key][jobs[i].rows] = rows.to(maps[key])
+            meter(jobs[i])
+
+        with intra_op_threads(threads):
+            run_jobs(model, jobs, workers, done)
+        return maps
+
+    def ready(self, model: nn.Module, images: Tensor, chunk: int) -> Ready:
+        """The images looked at, before any of the methods' passes; the model in the best layout."""
+        with intra_op_threads(1):  # torch's other threads would still stay awake when ours begin
+            check_images(images)
+            x = placed(images, model)
+            for method in self.methods.values():
+                method.passes.check_images(x)
+            channels_last(model)
+            network = survey(model, x[:1])
+        return Ready(x, network, fitting(chunk, network, x.device))
+
+    def _with(self, methods: dict[str, Method]) -> Self:
+        plan = type(self)([])
+        plan.methods = methods
+        return plan

@@ -1,0 +1,74 @@
+"""Which number is explained: the logit of one class."""
+
+import torch
+from torch import Tensor, nn
+
+from explaindebug.attributions._autograd.wayback import detached
+from explaindebug.core.errors import ConfigError, UnsupportedModelError
+
+
+def logits_of(model: nn.Module, images: Tensor) -> Tensor:
+    """The model's outputs (n,) or (n, k) for images (n, c, h, w).
+
+    Raises:
+        UnsupportedModelError: where the model returns something else.
+    """
+    logits = model(images.clone())  # a model may normalise what it is given in place
+    if not isinstance(logits, Tensor):
+        raise UnsupportedModelError(
+            f"{type(model).__name__} returns a {type(logits).__name__}, but a map explains one "
+            "logit. Wrap the model so that it returns a tensor (n, classes)."
+        )
+    if logits.ndim not in (1, 2) or len(logits) != len(images) or not logits.is_floating_point():
+        raise UnsupportedModelError(
+            f"{type(model).__name__} returns {logits.dtype} {tuple(logits.shape)} for "
+            f"{len(images)} images, but a map explains one logit. Wrap the model so that it "
+            f"returns ({len(images)}, classes)."
+        )
+    return logits
+
+
+def explained(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+    """The logit (n,) of each input's target class, with its graph back to the images.
+
+    Raises:
+        UnsupportedModelError: where the outputs don't depend on the images in a differentiable way.
+        ConfigError: for a target outside the classes.
+    """
+    logits = logits_of(model, images)
+    if torch.is_grad_enabled() and images.requires_grad and not logits.requires_grad:
+        raise UnsupportedModelError(detached(type(model).__name__))
+    return score(logits, targets)
+
+
+def predicted(logits: Tensor) -> Tensor:
+    """The class (n,) that the logits (n, k) speak for; one logit means class 1 where positive."""
+    if logits.ndim == 1 or logits.shape[1] == 1:
+        return (logits.reshape(-1) > 0).long()
+    return logits.argmax(1)
+
+
+def score(logits: Tensor, targets: Tensor) -> Tensor:
+    """The logit (n,) of each input's target class.
+
+    A single logit is taken with its sign: +logit for class 1, -logit for class 0, so that a map
+    always speaks *for* its target. (The paper's one-logit network explains +logit for all; Table 1
+    of the protocol: Keras' GBP then starts from a negative value for one of its two classes.)
+
+    Raises:
+        ConfigError: for a target outside the classes.
+    """
+    if logits.ndim == 1 or logits.shape[1] == 1:
+        _check(targets, 2)
+        return torch.where(targets > 0, 1.0, -1.0).to(logits.dtype) * logits.reshape(-1)
+    _check(targets, logits.shape[1])
+    return logits.gather(1, targets[:, None]).squeeze(1)
+
+
+def _check(targets: Tensor, classes: int) -> None:
+    low, high = int(targets.min()), int(targets.max())
+    if low < 0 or high >= classes:
+        raise ConfigError(
+            f"target class {low if low < 0 else high} asked for, but the model has {classes} "
+            f"classes (0 to {classes - 1})."
+        )

@@ -1,0 +1,1 @@
+"""What some methods share: superpixels, coalitions, patterns."""

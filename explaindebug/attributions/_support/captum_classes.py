@@ -1,0 +1,120 @@
+"""Classes of captum.attr: found by name, made for a model, called with what they accept."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import captum.attr
+from torch import Tensor, nn
+
+from explaindebug.attributions._engine.targets import logits_of, score
+from explaindebug.core.errors import ConfigError, UnsupportedModelError
+from explaindebug.core.registry import nearest
+
+_UNFIT = ("Permutation", "LLM", "DataLoader")  # compare inputs of a batch, or want no images
+
+
+class Explained(nn.Module):
+    """The model with the target's logit (n,) as its only output."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor, targets: Tensor) -> Tensor:
+        return score(logits_of(self.model, images), targets)
+
+
+def instance(
+    name: str, model: nn.Module, layer: str | None, of: str, options: Mapping[str, Any]
+) -> Any:
+    """An object of a class of captum that explains the model; `of` is for NoiseTunnel."""
+    kind = class_named(name)
+    accepted = parameters(kind)
+    arguments = {key: value for key, value in options.items() if key in accepted}
+    for network in {"forward_func", "model"} & accepted:
+        arguments[network] = Explained(model)
+    if "layer" in accepted:
+        arguments["layer"] = layer_named(model, layer)
+    if "attribution_method" in accepted:
+        arguments["attribution_method"] = instance(of, model, layer, of, options)
+    return kind(**arguments)
+
+
+def call_options(
+    explainer: Any, options: Mapping[str, Any], images: int, batch: int
+) -> dict[str, Any]:
+    """What the object's `attribute` gets beside images and targets.
+
+    Raises:
+        ConfigError: where it needs something that is not given.
+    """
+    sizes = {
+        "internal_batch_size": max(batch, images),
+        "perturbations_per_eval": max(1, batch // images),
+    }
+    accepted, made_with = parameters(explainer.attribute), parameters(type(explainer))
+    given = {key: value for key, value in sizes.items() if key in accepted}
+    given |= {key: value for key, value in options.items() if key not in made_with}
+    if missing := required(explainer.attribute) - {"inputs", *given}:
+        raise ConfigError(
+            f"captum's {type(explainer).__name__} needs {', '.join(sorted(missing))}: give it as "
+            "an option, or where it is baselines, attribute(..., references=images)."
+        )
+    return given
+
+
+def class_named(name: str) -> type[Any]:
+    """A class of captum.attr; raises ConfigError where there is none that explains images."""
+    classes = {
+        k: v
+        for k, v in vars(captum.attr).items()
+        if inspect.isclass(v) and hasattr(v, "attribute") and not any(u in k for u in _UNFIT)
+    }
+    if name not in classes:
+        hint = nearest(name, list(classes))
+        raise ConfigError(
+            f"captum.attr has no class {name!r} for single images.{hint} "
+            f"Known: {', '.join(sorted(classes))}."
+        )
+    return classes[name]
+
+
+def layer_named(model: nn.Module, name: str | None) -> nn.Module:
+    """A module by its name, or the last convolution.
+
+    Raises:
+        ConfigError: for an unknown name.
+        UnsupportedModelError: where no name is given, and the model has no convolution.
+    """
+    modules: dict[str, nn.Module] = dict(model.named_modules())
+    if name is None:
+        convolutions = [m for m in modules.values() if isinstance(m, nn.Conv2d)]
+        if not convolutions:
+            raise UnsupportedModelError(
+                f"{type(model).__name__} has no nn.Conv2d whose output could be mapped: name a "
+                "layer."
+            )
+        return convolutions[-1]
+    if name not in modules:
+        raise ConfigError(
+            f"{type(model).__name__} has no layer {name!r}.{nearest(name, list(modules))}"
+        )
+    return modules[name]
+
+
+def parameters(function: Any) -> set[str]:
+    """The names of a function's parameters."""
+    return set(inspect.signature(function).parameters)
+
+
+def options_of(kind: type[Any]) -> set[str]:
+    """The names of all that a class or its `attribute` accepts."""
+    return parameters(kind) | parameters(kind.attribute)
+
+
+def required(function: Any) -> set[str]:
+    """The names of the parameters that have no default."""
+    parameters = inspect.signature(function).parameters.values()
+    plain = (p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty)
+    return {p.name for p in plain} - {"self"}

@@ -1,0 +1,113 @@
+"""Guided backpropagation and DeconvNet: other ways back through a ReLU."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from explaindebug.attributions._autograd.backward import Backward, Rule
+from explaindebug.attributions._autograd.graph import SHAPE, Graph, foreign
+from explaindebug.attributions._autograd.ops import Op
+from explaindebug.attributions._engine.method import ATTRIBUTIONS, Method
+from explaindebug.core.errors import UnsupportedModelError
+
+# What is passed by its true gradient. Anything else that is no ReLU may be an activation.
+_PASSED = """
+    Convolution ConvolutionBackward CudnnConvolution Addmm Addmv Addr Baddbmm Bmm Mm Mv Dot Add Sub
+    Rsub Mul Div Neg Sum Mean NativeBatchNorm CudnnBatchNorm MiopenBatchNorm NativeLayerNorm
+    FusedRmsNorm NativeGroupNorm Pow Sqrt Rsqrt Var VarMean Std StdMean LinalgVectorNorm Norm
+    MaxPool1DWithIndices MaxPool2DWithIndices MaxPool3DWithIndices AdaptiveMaxPool2D AvgPool2D
+    AvgPool3D AdaptiveAvgPool2D AdaptiveAvgPool3D MkldnnAdaptiveAvgPool2D Amax Max
+    ReflectionPad1D ReflectionPad2D ReplicationPad1D ReplicationPad2D UpsampleNearest2D
+    UpsampleBilinear2D UpsampleBicubic2D UpsampleNearestExact2D
+"""
+PASSED = SHAPE | frozenset(_PASSED.split())
+
+
+@dataclass(frozen=True)
+class Gate(Rule):
+    """Only positive signals pass a ReLU; `forward_gate` also asks that its input was positive."""
+
+    label: str
+    forward_gate: bool
+    kinds: ClassVar[frozenset[str]] = frozenset({"relu"})
+
+    def propagate(self, op: Op, signal: Tensor) -> tuple[Tensor, ...]:
+        if not self.forward_gate:
+            return (signal.clamp(min=0),)
+        return (op.vjp(signal)[0].clamp_(min=0),)
+
+    def check(self, graph: Graph) -> None:
+        if unknown := graph.where(foreign(PASSED)):
+            raise UnsupportedModelError(
+                f"{self.label} needs ReLU activations; {type(graph.model).__name__} uses "
+                f"{', '.join(unknown)}. Leave the method out for this model, or use ReLU there."
+            )
+        if not graph.has("relu"):
+            raise UnsupportedModelError(
+                f"{self.label} needs ReLU activations, but {type(graph.model).__name__} has none "
+                "between the image and the logit: the map would be the plain gradient."
+            )
+
+
+@ATTRIBUTIONS.register("gbp")
+@dataclass(frozen=True)
+class GuidedBackprop(Method):
+    """The gradient, less all that is negative at a ReLU on the way back. One pass, starting from 1.
+
+        at a ReLU of z: g becomes g * 1[z > 0] * 1[g > 0]
+
+    Layers: ReLU as a module, as a function (`relu`, or `clamp` and `clip` with min=0), in place,
+    used again; whatever is linear, normalises, pools, multiplies or moves numbers, by its true
+    gradient. Any other activation (GELU, SiLU, ReLU6, LeakyReLU, sigmoid, softmax, attention) is
+    refused with its module, and so is a ReLU written in any other way: with where, threshold,
+    maximum or abs, in an autograd.Function of the model's own, as a mask like `x * (x > 0)`, or in
+    disguise, which is found by the numbers of one pass. A network without ReLU is refused, too.
+
+    Checked: captum's GuidedBackprop on the four networks where its hooks work, and zennit's on
+    seven, functional and re-used ReLUs among them (float64, 1e-6); the closed form for fifteen ways
+    to write a ReLU (float64, 1e-7), and the refusal of thirty others.
+    tests/attributions/test_references.py, tests/attributions/test_guided_backprop.py and
+    tests/attributions/test_inspection.py
+
+    Differs: innvestigate starts from the logit, so that a negative one turns the signs and is lost
+    at the first ReLU; captum gives the plain gradient where no nn.ReLU module is seen.
+
+    Source: Springenberg et al. 2015, section 3.4.
+    """
+
+    label = "GBP"
+    source = "Springenberg et al. 2015"
+
+    @property
+    def passes(self) -> Backward:
+        return Backward(Gate("GuidedBackprop", forward_gate=True))
+
+    def reduce(self, images: Tensor, result: Tensor) -> Tensor:
+        return result
+
+
+@ATTRIBUTIONS.register("deconvnet")
+@dataclass(frozen=True)
+class DeconvNet(GuidedBackprop):
+    """The gradient, in which ReLUs look at the signal on the way back alone. One pass, from 1.
+
+        at a ReLU of z: g becomes g * 1[g > 0]
+
+    Max-pooling is routed by the switches of the forward pass. A network can stop every positive
+    signal: on a trained SqueezeNet 1.0 the maps of most classes are zero, captum's and zennit's
+    too.
+
+    Checked: as GBP, with captum's Deconvolution. tests/attributions/test_references.py
+
+    Differs: as GBP.
+
+    Source: Zeiler and Fergus 2014, section 2.1.
+    """
+
+    label = "DConvNet"
+    source = "Zeiler and Fergus 2014"
+
+    @property
+    def passes(self) -> Backward:
+        return Backward(Gate("DeconvNet", forward_gate=False))

@@ -1,0 +1,193 @@
+"""The cascade for anybody with a model and images; no trainer is needed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor, nn
+
+from explaindebug.attributions._engine.inputs import check_images, checked_targets
+from explaindebug.attributions._engine.jobs import Progress
+from explaindebug.attributions._engine.plan import Plan
+from explaindebug.attributions._engine.specs import Specs
+from explaindebug.cascade.config import Cascade
+from explaindebug.cascade.runner import Measurement, Part, Tables
+from explaindebug.core.errors import UnsupportedModelError
+from explaindebug.core.isolation import private_copy, watch
+from explaindebug.evaluation.comparison import Comparison
+from explaindebug.evaluation.heatmaps import display, stretched, to_bytes
+from explaindebug.evaluation.missing import sentences
+from explaindebug.evaluation.results import Gallery
+from explaindebug.evaluation.roles import BUG, Role
+from explaindebug.evaluation.scores import Floats, Scores
+from explaindebug.evaluation.unscored import Unscored
+
+SIMILARITIES = ("ssim", "spearman_signed", "spearman_abs")
+
+
+@dataclass(frozen=True)
+class Cascaded:
+    """What a cascade leaves behind: a column of scores per method, stage, role and similarity.
+
+    Roles: `bug` (and `bug: 2`, ... for further draws), `control` and `null: gaussian`, ...
+    """
+
+    stages: tuple[str, ...]  # conditions, in order
+    scores: Scores  # similarities of maps to the trained network's
+    complexity: Scores = field(default_factory=Scores)  # rise in entropy
+    drift: Scores = field(default_factory=Scores)  # of the logits
+    gallery: Gallery | None = None  # a few inputs' maps at every stage of the first draw
+    warnings: tuple[str, ...] = ()  # what stays as trained, which maps have no score
+
+    @classmethod
+    def of(
+        cls, stages: Sequence[str], scores: Scores, *, test: str = "reinit", **more: Any
+    ) -> "Cascaded":
+        """From the one table that a measurement fills, in which the cascade is called `test`."""
+        alike, complexity, drift = (scores.select(test=name) for name in Tables.of(test))
+        return cls(tuple(stages), alike, complexity, drift, **more)
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods' names."""
+        return self.scores.unique("method")
+
+    def mean_drift(self, measure: str, stage: str) -> float:
+        """The mean over inputs and draws of one measure of drift at a stage."""
+        return float(curve(self.drift, [stage], "logits", measure)[0][0])
+
+    def efficient(self, method: str) -> Floats:
+        """Efficient MPRT's score (n,) of each input: the rise in complexity at the last stage.
+
+        Of several draws it is the mean. It is what was published where the last stage has no
+        trained weight left: not for `independent`, nor with `most`.
+        """
+        last = self.complexity.select(method=method, condition=self.stages[-1])
+        values = [column.values for key, column in last if key.arm == BUG]
+        return np.asarray(np.mean(values, axis=0))
+
+
+def cascade(
+    model: nn.Module,
+    images: Tensor,
+    methods: Specs = "all",
+    targets: Tensor | int | None = None,
+    *,
+    how: Cascade | None = None,
+    comparison: Comparison | None = None,
+    noise: float = 0.01,
+    references: Tensor | None = None,
+    twins: Sequence[nn.Module] = (),
+    pictures: int = 4,
+    captions: Sequence[str] | None = None,
+    picture: Callable[[Tensor], Tensor] = stretched,
+    chunk: int = 32,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Cascaded:
+    """Similarity of each method's maps to the trained network's, while its weights are lost.
+
+        found = cascade(model, images, ["grad", "gbp"], how=Cascade(draws=3))
+        found.scores.to_csv("cascade.csv")
+
+    The model is explained as it is in eval mode and in float32, and left untouched; images are
+    (n, c, h, w), normalised as in training. Maps explain the class in `targets`, else the predicted
+    one. All other arguments are those of `attribute`.
+
+    - `how`: order, layers, initialisation, draws, smoothing, see `Cascade`;
+    - `comparison`: similarities after a post-processing, beside nulls;
+    - `noise`: of the control's inputs, see `Measurement`;
+    - `twins`: the same network trained with other seeds, shown beside (condition `twin`);
+    - `pictures`: of how many inputs, the first ones, maps are kept in the `gallery`, under their
+      `captions`; `picture` makes a normalised image (c, h, w) one in [0, 1].
+
+    Raises:
+        ConfigError, DataError, UnsupportedModelError, AttributionError: as `attribute` does.
+    """
+    check_images(images)
+    how = how or Cascade()
+    plan = Plan(methods, references=references is not None)
+    measure = Measurement(
+        how,
+        plan,
+        comparison or Comparison(SIMILARITIES, seed=how.seed),
+        noise,
+        references=references,
+        chunk=chunk,
+        workers=workers,
+        progress=progress,
+    )
+    if targets is not None:
+        targets = checked_targets(targets, images)
+    scores, said, shown = Scores(), list[str](), _Shown(images[:pictures])
+    missing: list[Unscored] = []
+    stages: list[str] = []
+    with watch(model, seed=how.seed) as private:
+        if refusals := plan.refusals(private, images, references):
+            raise UnsupportedModelError("\n".join(map(str, refusals.values())))
+        beside = [private_copy(twin) for twin in twins]
+        for part in measure(private, images.clone(), np.arange(len(images)), targets, beside):
+            scores += part.scores
+            said += part.warnings
+            stages += part.stages
+            missing += part.missing
+            shown.add(part)
+    names = captions or [f"input {i}" for i in range(len(shown.images))]
+    said += sentences(missing, scores)
+    return Cascaded.of(stages, scores, gallery=shown.gallery(picture, names), warnings=tuple(said))
+
+
+def curve(
+    scores: Scores, stages: Sequence[str], method: str, similarity: str, arm: str = "bug"
+) -> tuple[Floats, Floats]:
+    """Mean and standard deviation (stages,) at each stage; NaN where unknown.
+
+    Both are over inputs and over all networks of the arm: `bug`, `bug: 2`, ... are draws.
+    """
+    means, spreads = np.full((2, len(stages)), np.nan)
+    own = scores.select(method=method, similarity=similarity)
+    for k, stage in enumerate(stages):
+        columns = [c.values for key, c in own.select(condition=stage) if _is_of(key.role, arm)]
+        values = np.concatenate([np.empty(0), *columns])
+        values = values[np.isfinite(values)]
+        means[k] = values.mean() if len(values) else np.nan
+        spreads[k] = values.std(ddof=1) if len(values) > 1 else np.nan
+    return means, spreads
+
+
+def _is_of(role: str, arm: str) -> bool:
+    """Whether a role is the arm's, or that of one of its further networks: "bug: 2"."""
+    return role == arm or Role.of(role)._replace(number=1) == Role.of(arm)
+
+
+class _Shown:
+    """Collects the maps of the first images."""
+
+    def __init__(self, images: Tensor) -> None:
+        self.images = images
+        self._maps: dict[str, dict[str, list[npt.NDArray[np.float32]]]] = {}
+
+    def add(self, part: Part) -> None:
+        """Those of the images that are to be shown."""
+        wanted = (part.places < len(self.images)).nonzero()[0]
+        if part.shown is None or not len(wanted):
+            return
+        name, maps = part.shown
+        for method, raw in maps.items():
+            found = self._maps.setdefault(name, {}).setdefault(method, [])
+            found.append(display(raw[wanted]))
+
+    def gallery(
+        self, picture: Callable[[Tensor], Tensor], captions: Sequence[str]
+    ) -> Gallery | None:
+        """All of them; None for none."""
+        if not len(self.images):
+            return None
+        inputs = np.stack([to_bytes(picture(image)) for image in self.images])
+        maps = {
+            name: {method: np.concatenate(parts) for method, parts in found.items()}
+            for name, found in self._maps.items()
+        }
+        return Gallery(inputs, tuple(captions), maps)

@@ -1,0 +1,1 @@
+"""What everything stands on: errors, files, registries, random numbers, copies of models."""

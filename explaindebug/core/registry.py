@@ -1,0 +1,124 @@
+"""Named things that are found by putting a file into a package."""
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
+
+from explaindebug.core.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def nearest(name: str, known: Iterator[str] | list[str]) -> str:
+    """` Did you mean 'x'?`, or nothing when no known name is close."""
+    letters = {plain(one): one for one in known}
+    close = difflib.get_close_matches(plain(name), list(letters), n=1, cutoff=0.5)
+    return f" Did you mean {letters[close[0]]!r}?" if close else ""
+
+
+def plain(name: str) -> str:
+    """A name in small letters and digits alone, as names that are meant alike are equal."""
+    return "".join(c for c in name.lower() if c.isalnum())
+
+
+def unknown(
+    kind: str, name: str, known: list[str], elsewhere: Mapping[str, str] | None = None
+) -> ConfigError:
+    """The error for a name that is not known, with what it is called here where that is known."""
+    here = (elsewhere or {}).get(plain(name))
+    hint = f" Did you mean {here}?" if here else nearest(name, known)
+    return ConfigError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}.")
+
+
+class Registry(Generic[T]):
+    """Maps short names (those of configs and tables) to the things of one package.
+
+    The package's modules are imported the first time a name is looked up, so that adding a thing
+    means adding one file. Importing a class directly works without the registry.
+    """
+
+    def __init__(self, kind: str, package: str, elsewhere: Mapping[str, str] | None = None) -> None:
+        self.kind = kind
+        self._elsewhere = elsewhere  # common names, in small letters -> as they are written here
+        self._package = package
+        self._entries: dict[str, T] = {}
+        self._discovered = False
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Decorator that enters a thing under `name`; raises KeyError where the name is taken."""
+
+        def enter(thing: T) -> T:
+            if name in self._entries:
+                raise KeyError(f"{self.kind} {name!r} is registered twice")
+            self._entries[name] = thing
+            return thing
+
+        return enter
+
+    def __getitem__(self, name: str) -> T:
+        self._discover()
+        if name not in self._entries:
+            raise unknown(self.kind, name, self.names, self._elsewhere)
+        return self._entries[name]
+
+    def __contains__(self, name: object) -> bool:
+        self._discover()
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    @property
+    def names(self) -> list[str]:
+        """All registered names, in order of registration."""
+        self._discover()
+        return list(self._entries)
+
+    def build(self, spec: Any) -> Any:
+        """The thing that `spec` asks for: `"name"`, `{"name": {option: value}}`, or a thing itself.
+
+        Raises:
+            ConfigError: for an unknown name, or an option that the thing does not have.
+        """
+        if isinstance(spec, str):
+            spec = {spec: {}}
+        if not isinstance(spec, Mapping):
+            return spec
+        if len(spec) != 1:
+            raise ConfigError(
+                f"{self.kind}: one name with its options expected, got {dict(spec)}. "
+                "Write {name: {option: value}}."
+            )
+        ((name, options),) = spec.items()
+        factory: Any = self[str(name)]
+        known = inspect.signature(factory).parameters
+        open_ended = any(p.kind is p.VAR_KEYWORD for p in known.values())
+        for option in options or {}:
+            if str(option) not in known and not open_ended:
+                hint = nearest(str(option), list(known))
+                if isinstance(option, bool):
+                    hint = " YAML takes on, off, yes and no for truth values: put it in quotes."
+                raise ConfigError(
+                    f"{self.kind} {name!r} has no option {option!r}.{hint} "
+                    f"It has: {', '.join(known) or 'none'}."
+                )
+        try:
+            return factory(**{str(k): v for k, v in (options or {}).items()})
+        except TypeError as error:
+            raise ConfigError(f"{self.kind} {name!r}: {error}") from error
+
+    def _discover(self) -> None:
+        if self._discovered:
+            return
+        self._discovered = True  # before the imports, which may look names up themselves
+        try:
+            package = importlib.import_module(self._package)
+            for module in sorted(m.name for m in pkgutil.iter_modules(package.__path__)):
+                if not module.startswith("_"):
+                    importlib.import_module(f"{self._package}.{module}")
+        except BaseException:
+            self._discovered = False
+            raise

@@ -1,0 +1,42 @@
+"""Checks of single options, shared by whatever has options: a wrong value is one sentence."""
+
+import math
+from typing import Any
+
+from explaindebug.core.errors import ConfigError
+
+
+def number(
+    name: str,
+    value: Any,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    hint: str = "",
+) -> None:
+    """Raises ConfigError for a value that is no finite number, or lies outside the bounds."""
+    real = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if (
+        real
+        and (least is None or value >= least)
+        and (above is None or value > above)
+        and (most is None or value <= most)
+    ):
+        return
+    bounds = [("at least", least), ("above", above), ("at most", most)]
+    said = " and ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
+    wanted = f"must be a finite number {said}".rstrip()
+    raise ConfigError(f"{name} {wanted}, got {value!r}.{' ' + hint if hint else ''}")
+
+
+def whole(name: str, value: Any, *, least: int, most: int | None = None, hint: str = "") -> None:
+    """Raises ConfigError for a value that is no whole number, or lies outside the bounds."""
+    fits = isinstance(value, int) and not isinstance(value, bool) and value >= least
+    if fits and (most is None or value <= most):
+        return
+    bound = "" if most is None else f" and at most {most}"
+    raise ConfigError(
+        f"{name} must be a whole number of at least {least}{bound}, got {value!r}."
+        f"{' ' + hint if hint else ''}"
+    )

@@ -1,0 +1,279 @@
+"""Which files belong to a class, and which mask belongs to which picture."""
+
+import glob
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from explaindebug.core.errors import ConfigError, DataError, DataWarning
+from explaindebug.core.registry import nearest
+from explaindebug.data.masks import CONVENTIONS, MaskFile
+
+PICTURES = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
+    *(".ppm", ".pgm", ".pbm", ".pnm"),
+}
+LEFTOVERS = {"thumbs.db", "desktop.ini"}  # of file managers, not worth a word
+
+
+@dataclass(frozen=True)
+class ClassFiles:
+    """Where the pictures and masks of one class are: patterns below the root, `**` for any depth.
+
+    A picture and its mask have the same path below their pattern's fixed part, but for the
+    extension: with `images/**/*.jpg` and `masks/**/*.png`, the mask of `images/a/1.jpg` is
+    `masks/a/1.png`. An extension matches in capitals, too. A part of a pattern that exists as it is
+    written is no wildcard, so a folder may be called `birds [1]`.
+
+    Raises:
+        ConfigError: for an unknown mask convention.
+    """
+
+    images: str
+    masks: str | None = None
+    convention: str = "binary"
+    border: bool = False  # trimaps only: the border belongs to the object
+
+    def __post_init__(self) -> None:
+        if self.convention not in CONVENTIONS:
+            raise ConfigError(
+                f"unknown mask convention {self.convention!r}."
+                f"{nearest(self.convention, list(CONVENTIONS))} Known: {', '.join(CONVENTIONS)}."
+            )
+
+    @classmethod
+    def of(cls, name: str, spec: Any) -> "ClassFiles":
+        """From a mapping of these fields, or from a pattern of pictures alone."""
+        if isinstance(spec, cls):
+            return spec
+        spec = {"images": spec} if isinstance(spec, str) else spec
+        known = [f.name for f in fields(cls)]
+        if not isinstance(spec, Mapping) or "images" not in spec:
+            raise ConfigError(f"class {name!r} needs an `images` pattern, got {spec!r}.")
+        for key in spec:
+            if key not in known:
+                hint = nearest(str(key), known)
+                raise ConfigError(
+                    f"class {name!r}: unknown option {key!r}.{hint} Known: {', '.join(known)}."
+                )
+        return cls(**spec)
+
+    def pairs(self, root: Path, name: str) -> list[tuple[Path, Path | None]]:
+        """Every picture of the class with its mask, in the order of their paths.
+
+        Raises:
+            DataError: where nothing matches a pattern, a picture has no mask or several, or a mask
+                several pictures.
+        """
+        others = (self.masks,) if self.masks else ()
+        images = find(root, self.images, f"pictures of class {name!r}", others)
+        if self.masks is None:
+            return [(path, None) for path in images]
+        found_masks = find(root, self.masks, f"masks of class {name!r}", (self.images,))
+        masks = _keyed(found_masks, root, self.masks, name, "two masks for one picture")
+        _keyed(images, root, self.images, name, "two pictures of one name, for one mask")
+        start = fixed_part(root, self.images)
+        found = [(path, masks.get(_key(path, start))) for path in images]
+        bare = [path for path, mask in found if mask is None]
+        if bare:
+            raise DataError(
+                f"{len(bare)} of {len(images)} pictures of class {name!r} have no mask: "
+                f"{some(bare)}. A mask of {bare[0].name} would be "
+                f"{fixed_part(root, self.masks) / _key(bare[0], start)} with an extension that "
+                f"{self.masks!r} allows. Add the masks, or move the pictures away."
+            )
+        return [(path, mask) for path, mask in found if mask is not None]
+
+    def all_masks(self, root: Path) -> set[Path]:
+        """The masks that are there, with or without a picture."""
+        return set(_scan(root, self.masks).found) if self.masks else set()
+
+    def mask(self, path: Path | None) -> MaskFile | None:
+        """How a mask's file is to be read."""
+        return None if path is None else MaskFile(path, self.convention, self.border)
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """What a pattern finds, and what is near it."""
+
+    found: list[Path]
+    dangling: list[Path]  # links to nothing, where pictures or folders of them should be
+    unreadable: list[Path]  # folders
+    kinds: list[Path]  # match, but are files of other kinds, or none
+    extensions: list[Path]  # pictures that match but for their extension
+
+
+def find(root: Path, pattern: str, what: str, others: Sequence[str] = ()) -> list[Path]:
+    """The picture files that match, in order of their paths, each once; hidden files never do.
+
+    Files that one might expect among them, but that are left out, are said in a DataWarning: those
+    of other kinds, and pictures that the pattern matches but for their extension, unless they match
+    one of the `others`, patterns of what they may be instead.
+
+    Raises:
+        DataError: where the root is no folder, or nothing matches; says what was looked for. For
+            links to nothing, and folders that can't be read.
+    """
+    if not root.is_dir():
+        raise DataError(
+            f"there is no folder {str(root)!r} (that is {root.resolve()}); {what} were looked for "
+            f"in it as {pattern!r}. Set `root` to the folder that holds the data."
+        )
+    scan = _scan(root, pattern)
+    if scan.dangling:
+        raise DataError(
+            f"{len(scan.dangling)} of {len(scan.dangling) + len(scan.found)} {what} are links to "
+            f"something that is not there: {some(scan.dangling)}. Fetch it (with git-annex or "
+            "DataLad: get), or remove the links."
+        )
+    if scan.unreadable:
+        raise DataError(
+            f"{what} may be in folders that can't be read: {some(scan.unreadable)}. Permit it, or "
+            "move them away."
+        )
+    left_out = "; ".join(_left_out(root, scan, others))
+    if not scan.found:
+        raise DataError(
+            f"no {what}: no picture in {root.resolve()} matches {pattern!r}."
+            f"{f' There are {left_out}.' if left_out else ''}{_nearby(root, pattern)}"
+        )
+    if left_out:
+        warnings.warn(
+            f"{what}: {pattern!r} matches {len(scan.found)} in {root}. Left out: {left_out}.",
+            DataWarning,
+            stacklevel=2,
+        )
+    return scan.found
+
+
+def fixed_part(root: Path, pattern: str) -> Path:
+    """The folder that a pattern's first wildcard stands in."""
+    return root.joinpath(*_parts(root, pattern)[0])
+
+
+def folder_there(path: Path) -> bool:
+    """Whether it is a folder.
+
+    Raises:
+        DataError: where it is a link to nothing.
+    """
+    if _dangles(path):
+        raise DataError(
+            f"{path} is a link to {os.readlink(path)}, which is not there. Bring it back, or "
+            "remove the link."
+        )
+    return path.is_dir()
+
+
+def _parts(root: Path, pattern: str) -> tuple[list[str], list[str]]:
+    """The names of folders that a pattern begins with, and the rest of it: one part or more."""
+    parts = list(Path(pattern).parts)
+    fixed: list[str] = []
+    while len(parts) > 1 and (name := _literal(root.joinpath(*fixed), parts[0])) is not None:
+        fixed.append(name)
+        parts.pop(0)
+    return fixed, parts
+
+
+def _literal(folder: Path, part: str) -> str | None:
+    """The name that a part of a pattern stands for, where it is no wildcard."""
+    if not glob.has_magic(part) or os.path.lexists(folder / part):
+        return part
+    plain = part.replace("[*]", "*").replace("[?]", "?").replace("[[]", "[")
+    return plain if glob.escape(plain) == part else None
+
+
+def _scan(root: Path, pattern: str) -> _Scan:
+    fixed, rest = _parts(root, pattern)
+    start = root.joinpath(*fixed)
+    *folders, last = rest if rest[-1] != "**" else [*rest, "*"]
+    if (name := _literal(start.joinpath(*folders), last)) is not None:
+        last = glob.escape(name)
+    scan = _Scan([], [], [], [], [])
+    entries = sorted(set(_below(start, [*folders, "*"])))
+    for path in entries:
+        _sort_in(path, last, "**" in folders, scan)
+    for depth in range(1, 1 + (folders.index("**") if "**" in folders else len(folders))):
+        scan.dangling.extend(path for path in _below(start, folders[:depth]) if _dangles(path))
+    scan.dangling.extend(path for path in (start, *start.parents) if _dangles(path))
+    return scan
+
+
+def _below(start: Path, parts: Sequence[str]) -> Iterator[Path]:
+    pattern = Path(glob.escape(str(start))).joinpath(*parts)
+    return (Path(path) for path in glob.iglob(str(pattern), recursive=True))
+
+
+def _sort_in(path: Path, last: str, recursive: bool, scan: _Scan) -> None:
+    picture = path.suffix.lower() in PICTURES
+    matches = fnmatchcase(_plain(path.name), _plain(last))
+    if path.is_file():
+        if picture and matches:
+            scan.found.append(path)
+        elif picture and fnmatchcase(path.stem, Path(last).stem):
+            scan.extensions.append(path)
+        elif matches and path.name.lower() not in LEFTOVERS:
+            scan.kinds.append(path)
+    elif _dangles(path):
+        if (picture and matches) or (recursive and not path.suffix):
+            scan.dangling.append(path)
+    elif recursive and path.is_dir() and not os.access(path, os.R_OK | os.X_OK):
+        scan.unreadable.append(path)
+    elif picture and matches:
+        scan.kinds.append(path)
+
+
+def _plain(name: str) -> str:
+    """A name or pattern with its extension in lower case."""
+    stem, dot, extension = name.rpartition(".")
+    return f"{stem}{dot}{extension.lower() if dot else extension}"
+
+
+def _dangles(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
+
+
+def _left_out(root: Path, scan: _Scan, others: Sequence[str]) -> Iterator[str]:
+    if scan.kinds:
+        yield f"{len(scan.kinds)} that are no pictures that can be read ({some(scan.kinds)})"
+    elsewhere = {path for other in others if scan.extensions for path in _scan(root, other).found}
+    if extensions := [path for path in scan.extensions if path not in elsewhere]:
+        yield f"{len(extensions)} pictures with another extension ({some(extensions)})"
+
+
+def some(paths: Sequence[Path], most: int = 3) -> str:
+    """The first few paths, for a message."""
+    rest = len(paths) - most
+    return ", ".join(map(str, paths[:most])) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _keyed(paths: list[Path], root: Path, pattern: str, name: str, twice: str) -> dict[str, Path]:
+    start = fixed_part(root, pattern)
+    keyed: dict[str, Path] = {}
+    for path in paths:
+        if (other := keyed.setdefault(_key(path, start), path)) is not path:
+            raise DataError(f"class {name!r} has {twice}: {other} and {path}. Remove one.")
+    return keyed
+
+
+def _key(path: Path, start: Path) -> str:
+    return path.relative_to(start).with_suffix("").as_posix()
+
+
+def _nearby(root: Path, pattern: str) -> str:
+    """What is there instead, as far down the pattern as folders exist."""
+    folder = fixed_part(root, pattern)
+    while not folder.is_dir():
+        folder = folder.parent
+    names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())[:8]
+    where = (
+        f" {folder.resolve()} is empty."
+        if not names
+        else f" In {folder.resolve()} there are: {', '.join(names)}."
+    )
+    return where

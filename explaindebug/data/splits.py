@@ -1,0 +1,162 @@
+"""Which pictures to train on, to choose by, and to measure on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+
+from explaindebug.core.errors import ConfigError, DataError
+from explaindebug.data.imageset import ImageSet, Labels
+
+SPLITS = ("train", "val", "test")
+Amount = int | float | None
+
+
+def counts(
+    amounts: Mapping[str, Amount],
+    labels: Labels,
+    classes: Sequence[str],
+    *,
+    every_class: bool = True,
+) -> list[int]:
+    """How many pictures each split gets.
+
+    A whole number is a count, a number between 0 and 1 a share of all pictures, None takes what
+    the others leave. A whole share, one of all pictures, is written 1.0. With `every_class` no
+    split may be smaller than the number of classes, else it must hold one picture.
+
+    Raises:
+        ConfigError: for a negative amount, a share above 1, or more than one None.
+        DataError: where there are too few pictures.
+    """
+    total = len(labels)
+    asked = {name: _count(name, amount, total) for name, amount in amounts.items()}
+    if sum(n is None for n in asked.values()) > 1:
+        raise ConfigError(f"only one split may take the rest, but {dict(amounts)} has several.")
+    rest = total - sum(n for n in asked.values() if n is not None)
+    here = _census(labels, classes)
+    wanted = ", ".join(f"{name} {'the rest' if n is None else n}" for name, n in asked.items())
+    if rest < 0:
+        raise DataError(
+            f"too few pictures: {total - rest} asked for ({wanted}), but there are {total} "
+            f"({here}). Ask for fewer, or for shares such as train: 0.7."
+        )
+    split = [rest if n is None else n for n in asked.values()]
+    for name, n in zip(asked, split, strict=True):
+        if n < (len(classes) if every_class else 1):
+            raise DataError(
+                f"the {name} split gets {n} of {total} pictures ({here}), fewer than one of each "
+                f"of the {len(classes)} classes. Asked for: {wanted}."
+            )
+    return split
+
+
+def drawn(
+    amounts: Mapping[str, Amount],
+    labels: Labels,
+    classes: Sequence[str],
+    seed: int,
+    *,
+    every_class: bool = True,
+) -> list[Labels]:
+    """Disjoint rows of each split: as many as `counts` says, drawn as `stratified` does.
+
+    With `every_class` a split that misses a class gets a picture of it, in exchange, from one that
+    has several.
+
+    Raises:
+        ConfigError, DataError: as `counts` does; with `every_class` also where there are too few
+            pictures of a class for all splits.
+    """
+    sizes = counts(amounts, labels, classes, every_class=every_class)
+    parts = stratified(labels, sizes, seed)
+    if not every_class:
+        return parts
+    here = np.array([np.bincount(labels[rows], minlength=len(classes)) for rows in parts])
+    for i, k in np.argwhere(here == 0):
+        if not _exchanged(parts, here, labels, i, k):
+            name = list(amounts)[i]
+            raise DataError(
+                f"the {name} split would hold no picture of class {classes[k]!r}, which every "
+                f"split needs; in all there are {_census(labels, classes)}. Add pictures of it, "
+                f"enlarge the {name} split, or leave the class out."
+            )
+    return parts
+
+
+def _exchanged(
+    parts: Sequence[Labels], here: Labels, labels: Labels, short: int, label: int
+) -> bool:
+    """Whether the short split could get a picture of a class for one of which it has several.
+
+    `here` (splits, classes) counts the pictures of each class; it is kept up to date.
+    """
+    giver, other = int(here[:, label].argmax()), int(here[short].argmax())
+    if here[giver, label] < 2 or here[short, other] < 2:
+        return False
+    give = np.flatnonzero(labels[parts[giver]] == label)[-1]
+    take = np.flatnonzero(labels[parts[short]] == other)[-1]
+    parts[giver][give], parts[short][take] = parts[short][take], parts[giver][give]
+    here[giver, [label, other]] += (-1, 1)
+    here[short, [label, other]] += (1, -1)
+    return True
+
+
+def stratified(labels: Labels, sizes: Sequence[int], seed: int) -> list[Labels]:
+    """Disjoint rows of exactly these sizes, each with the classes in the proportion of the whole.
+
+    Every class is shuffled and spread evenly over one line, which is then cut; so any stretch of
+    the line, and any beginning of a split, holds the classes in proportion.
+    """
+    rng = np.random.default_rng([seed, 0])
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        place[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
+    line = np.argsort(place, kind="stable")
+    return np.split(line, np.cumsum(sizes))[: len(sizes)]
+
+
+def cut(together: ImageSet, sizes: Sequence[int]) -> list[ImageSet]:
+    """Consecutive stretches of these sizes; each counts its rows from 0."""
+    parts = [together.subset(slice(a, b)) for a, b in pairwise(np.cumsum([0, *sizes]))]
+    return [replace(part, indices=np.arange(len(part))) for part in parts]
+
+
+def thin(labels: Labels, limit: int | None, balance: bool, seed: int) -> Labels:
+    """The rows kept, in order, when each class may have `limit` pictures, or all equally many.
+
+    Raises:
+        ConfigError: for a limit below 1.
+    """
+    if limit is not None and limit < 1:
+        raise ConfigError(f"limit={limit}: at least one picture of each class is needed.")
+    rng = np.random.default_rng([seed, 1])
+    most = [n for n in (limit, np.bincount(labels).min() if balance else None) if n is not None]
+    if not most:
+        return np.arange(len(labels))
+    classes = (np.flatnonzero(labels == k) for k in np.unique(labels))
+    return np.sort(np.concatenate([rng.permutation(rows)[: min(most)] for rows in classes]))
+
+
+def row_rng(seed: int, split: str, row: int) -> np.random.Generator:
+    """A private generator for one row of one split."""
+    return np.random.default_rng([seed, SPLITS.index(split), int(row)])
+
+
+def _census(labels: Labels, classes: Sequence[str], most: int = 20) -> str:
+    found = [f"{np.sum(labels == k)} {name}" for k, name in enumerate(classes[:most])]
+    return ", ".join(found) + (f", ... of {len(classes)} classes" if len(classes) > most else "")
+
+
+def _count(name: str, amount: Amount, total: int) -> int | None:
+    if amount is None:
+        return None
+    if not amount >= 0 or (isinstance(amount, float) and amount > 1):  # NaN is neither
+        raise ConfigError(
+            f"{name}={amount}: a count of pictures (0 or more) or a share between 0.0 and 1.0."
+        )
+    return (
+        int(amount * total + 1e-9) if isinstance(amount, float) else amount
+    )  # shares never add up to more

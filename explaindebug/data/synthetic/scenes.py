@@ -1,0 +1,46 @@
+"""Scenes without anybody in them, by kind.
+
+Draws of a kind differ in colours, weather, scale and arrangement: a kind is a texture and a palette
+rather than a picture.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+from explaindebug.data.synthetic import landscapes as land
+from explaindebug.data.synthetic import surfaces
+from explaindebug.data.synthetic.brushes import Rng
+from explaindebug.data.synthetic.canvas import Floats, to_bytes
+
+Scene = Callable[[Rng, int], Floats]
+
+SCENES: dict[str, Scene] = {  # append only: a kind's place seeds its draws
+    draw.__name__: draw
+    for draw in (
+        land.sky,
+        surfaces.bamboo,
+        land.meadow,
+        land.sea,
+        land.desert,
+        land.snow,
+        surfaces.bricks,
+        surfaces.leaves,
+        land.night,
+        surfaces.planks,
+        surfaces.cobbles,
+        land.sunset,
+        surfaces.city,
+        land.mountains,
+        surfaces.forest,
+    )
+}
+SOFT = 0.65  # scenes are drawn this much smaller and enlarged: a lens focused on the animal
+
+
+def scenery(kind: str, rng: Rng, size: int) -> Floats:
+    """A scene of a kind, a little out of focus, (size, size, 3) in 0..1."""
+    drawn = Image.fromarray(to_bytes(SCENES[kind](rng, round(size * SOFT))))
+    blurred = drawn.resize((size, size), Image.Resampling.BICUBIC)
+    return np.asarray(blurred, dtype=np.float32) / np.float32(255)

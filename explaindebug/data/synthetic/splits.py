@@ -1,0 +1,123 @@
+"""Pictures that need no download: birds and dogs in front of scenes, and a second, unlike domain.
+
+Picture i of a split depends on the seed, the split and i alone: asking for more pictures adds to
+the end and changes none, and no two splits share a draw. At another size, the same things are drawn
+finer or coarser.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from explaindebug.core.errors import ConfigError
+from explaindebug.core.registry import nearest
+from explaindebug.core.validation import whole
+from explaindebug.data.imageset import ImageSet, Labels, Pixels, Splits
+from explaindebug.data.synthetic.animals import ANIMALS, animal
+from explaindebug.data.synthetic.brushes import Rng
+from explaindebug.data.synthetic.canvas import Floats, to_bytes
+from explaindebug.data.synthetic.figures import FIGURES, figure
+from explaindebug.data.synthetic.scenes import SCENES, scenery
+
+SCENE_KINDS: tuple[str, ...] = tuple(SCENES)
+LARGEST = 4096
+SMALLEST = 16  # pixels; below, nobody can tell a bird from a dog
+ANIMAL, FIGURE, SCENE, LABELS = range(4)  # streams of random numbers that never meet
+
+Draw = Callable[[Rng, int, str], tuple[Floats, Floats, Floats]]  # picture, coverage, scene
+
+
+def animals(
+    *, size: int = 48, train: int = 2000, val: int = 300, test: int = 400, seed: int = 0
+) -> Splits:
+    """Birds and dogs in front of scenes of any kind, with masks and with the scenes alone.
+
+    Poses, breeds, colours, markings, light, places and scenes are drawn alike for both classes, so
+    that only the animal's shape tells them apart. Labels are shuffled and balanced (each pair of
+    pictures 2k, 2k + 1 holds one of each). A mask is true where the animal covers half of a pixel
+    or more; where it covers nothing, picture and scene are equal to the byte.
+
+    Pictures are (n, size, size, 3) bytes, masks (n, size, size).
+
+    Raises:
+        ConfigError: for a size below 16, no pictures in a split, or a negative seed.
+    """
+    counts = {"train": train, "val": val, "test": test}
+    return _splits(animal, tuple(ANIMALS), counts, size=size, seed=seed, stream=ANIMAL)
+
+
+def figures(
+    *, size: int = 48, train: int = 2000, val: int = 300, test: int = 400, seed: int = 0
+) -> Splits:
+    """Five glyphs and five garments on paper: another domain, for out-of-distribution inputs.
+
+    Everything else is as in `animals`; each run of ten pictures holds one of each class.
+
+    Raises:
+        ConfigError: for a size below 16, no pictures in a split, or a negative seed.
+    """
+    counts = {"train": train, "val": val, "test": test}
+    return _splits(figure, tuple(FIGURES), counts, size=size, seed=seed, stream=FIGURE)
+
+
+def draw_scenes(kind: str, count: int, *, size: int, seed: int) -> Pixels:
+    """Scenes of one of `SCENE_KINDS` with nobody in them, (count, size, size, 3) bytes.
+
+    Scene i depends on kind, seed and i alone; it is never one of those behind `animals`.
+
+    Raises:
+        ConfigError: for an unknown kind, a size below 16, a count below 1, or a negative seed.
+    """
+    if kind not in SCENES:
+        hint = nearest(kind, list(SCENES))
+        raise ConfigError(f"unknown scene {kind!r}.{hint} Known: {', '.join(SCENES)}.")
+    check_drawn({"scenes": count}, size, seed)
+    place = SCENE_KINDS.index(kind)
+    pictures = [scenery(kind, _rng(seed, SCENE, place, i), size) for i in range(count)]
+    return np.stack([to_bytes(picture) for picture in pictures])
+
+
+def _splits(
+    draw: Draw,
+    classes: tuple[str, ...],
+    counts: dict[str, int],
+    *,
+    size: int,
+    seed: int,
+    stream: int,
+) -> Splits:
+    check_drawn(counts, size, seed)
+    parts = enumerate(counts.values())
+    return Splits(*(_pictures(draw, classes, n, size, (seed, stream, part)) for part, n in parts))
+
+
+def _pictures(
+    draw: Draw, classes: tuple[str, ...], count: int, size: int, key: tuple[int, int, int]
+) -> ImageSet:
+    labels = _balanced(len(classes), count, key)
+    pixels, scenes = (np.empty((count, size, size, 3), np.uint8) for _ in range(2))
+    masks = np.empty((count, size, size), np.bool_)
+    for i, label in enumerate(labels):
+        picture, cover, scene = draw(_rng(*key, i), size, classes[label])
+        pixels[i], masks[i], scenes[i] = to_bytes(picture), cover >= 0.5, to_bytes(scene)
+    return ImageSet(pixels, labels, classes, masks, scenes)
+
+
+def _balanced(classes: int, count: int, key: tuple[int, int, int]) -> Labels:
+    """Labels in random order; each run of as many pictures as classes holds every class once."""
+    seed, stream, part = key
+    runs = range(-(-count // classes))
+    orders = [_rng(seed, stream + LABELS, part, run).permutation(classes) for run in runs]
+    return np.concatenate(orders)[:count]
+
+
+def _rng(seed: int, stream: int, part: int, i: int) -> Rng:
+    return np.random.default_rng((seed, stream, part, i))
+
+
+def check_drawn(counts: dict[str, int], size: int, seed: int) -> None:
+    """Raises ConfigError for pictures that can't be drawn."""
+    whole("size", size, least=SMALLEST, most=LARGEST, hint="It is in pixels a side.")
+    for name, count in counts.items():
+        whole(name, count, least=1, hint="It is a number of pictures.")
+    whole("seed", seed, least=0)

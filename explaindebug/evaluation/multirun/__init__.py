@@ -1,0 +1,1 @@
+"""Several runs as one result: seeds together, variants side by side, sweeps."""

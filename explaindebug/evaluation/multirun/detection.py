@@ -1,0 +1,111 @@
+"""Detectors of several runs: how well each finds the examples, and how much that differs."""
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from explaindebug.core.io import replacing
+from explaindebug.evaluation.detection import Cut, Detector, Name
+from explaindebug.evaluation.multirun.comparison import Across
+from explaindebug.evaluation.results import counted_runs
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """One detector over the runs of a test: means, and standard deviations between runs.
+
+    NaN where no run has the number; a standard deviation of fewer than two runs is NaN.
+    """
+
+    test: str
+    setting: str  # in what these runs differ from others: "bug.labels.rate=0.2"
+    finds: str
+    method: str
+    statistic: str
+    runs: int  # with a number
+    beyond: int  # of these, whose own p is at most the level
+    auroc: float
+    auroc_sd: float
+    auroc_least: float
+    auroc_most: float
+    rate: float
+    precision: float
+    precision_sd: float
+    fpr95: float
+    fpr95_sd: float
+    cut: Cut
+    trouble: str  # why runs have no number, a sentence
+
+
+def repeated(
+    runs: Sequence[Sequence[Detector]], *, test: str, setting: str = "", level: float = 0.05
+) -> list[Repeated]:
+    """A `Repeated` for each detector that some run has, in the order in which they come."""
+    groups: dict[Name, list[Detector]] = {}
+    for detector in (detector for run in runs for detector in run):
+        groups.setdefault(Name(detector.method, detector.statistic), []).append(detector)
+    return [_repeated(group, test, setting, level) for group in groups.values()]
+
+
+def detectors_across(result: Across) -> list[list[Repeated]]:
+    """For each variant its detectors over the runs that count (see `counted_runs`)."""
+    level = result.runs[0].settings["level"]
+    found = []
+    for variant in result.variants:
+        runs = [test.detectors for test in counted_runs(variant.results)]
+        found.append(repeated(runs, test=variant.test, setting=variant.setting, level=level))
+    return found
+
+
+def best_of_maps(found: Sequence[Repeated]) -> Repeated | None:
+    """Of those that look at maps the one whose mean area is farthest from 0.5; None without any."""
+    maps = [detector for detector in found if detector.method and detector.runs]
+    return max(maps, key=lambda d: abs(d.auroc - 0.5), default=None)
+
+
+def write_detectors_across(found: Sequence[Repeated], path: Path | str) -> None:
+    """Write a line per test, setting and detector as CSV, all or nothing."""
+    with replacing(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([field.name for field in fields(Repeated)])
+        writer.writerows(map(astuple, found))
+
+
+def _repeated(group: Sequence[Detector], test: str, setting: str, level: float) -> Repeated:
+    told = [detector for detector in group if not detector.trouble]
+    areas = [detector.auroc for detector in told]
+    precisions = [detector.precision for detector in told]
+    passed = [detector.fpr95 for detector in told]
+    first = group[0]
+    return Repeated(
+        test=test,
+        setting=setting,
+        finds=first.finds,
+        method=first.method,
+        statistic=first.statistic,
+        runs=len(told),
+        beyond=sum(detector.p <= level for detector in told),
+        auroc=_mean(areas),
+        auroc_sd=_sd(areas),
+        auroc_least=min(areas, default=math.nan),
+        auroc_most=max(areas, default=math.nan),
+        rate=first.rate,
+        precision=_mean(precisions),
+        precision_sd=_sd(precisions),
+        fpr95=_mean(passed),
+        fpr95_sd=_sd(passed),
+        cut=first.cut,
+        trouble=next((detector.trouble for detector in group if detector.trouble), ""),
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else math.nan
+
+
+def _sd(values: Sequence[float]) -> float:
+    return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan

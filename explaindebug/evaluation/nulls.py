@@ -1,0 +1,121 @@
+"""Matched nulls: maps that know nothing of the model, to read a similarity by.
+
+A similarity says little by itself: under some post-processings unrelated maps score 0.9. A null
+goes through the same post-processing as the candidate and meets the same reference, so its score is
+what "no relation" looks like. Raw null maps (n, c, h, w) depend on the seed and on the input's row
+alone, never on batches or ranks. Source: Adebayo et al. 2020, section 3.1 (Gaussian attribution),
+and Adebayo et al. 2018 (edge detector).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from explaindebug.core.errors import ConfigError
+from explaindebug.core.registry import nearest
+
+Rows = npt.NDArray[np.int64]
+
+
+class Inputs(NamedTuple):
+    """What a null map may be made from."""
+
+    candidate: Tensor  # (n, c, h, w) raw attributions
+    rows: Rows  # (n,)
+    images: Tensor | None  # (n, c, h, w)
+    seed: int
+
+
+class Null(NamedTuple):
+    """A way to make maps that have nothing to do with the model."""
+
+    make: Callable[[Inputs], Tensor]
+    of_candidate: bool  # whether it must be made anew for every candidate
+    of_neighbour: bool = False  # whether it takes the candidate of the next row
+    matched: bool = True  # whether it is post-processed as the candidate is
+
+
+def gaussian(inputs: Inputs) -> Tensor:
+    """Independent N(0, 1) values, the same for every method and condition of an input."""
+    shape = inputs.candidate.shape[1:]
+    draws = [
+        np.random.default_rng((inputs.seed, row)).standard_normal(shape) for row in inputs.rows
+    ]
+    return torch.from_numpy(np.stack(draws)).to(inputs.candidate)
+
+
+def shuffled(inputs: Inputs) -> Tensor:
+    """The candidate's own pixels in random order, the channels of a pixel kept together."""
+    flat = inputs.candidate.flatten(2)
+    orders = [
+        np.random.default_rng((inputs.seed, r)).permutation(flat.shape[2]) for r in inputs.rows
+    ]
+    order = torch.from_numpy(np.stack(orders)).to(flat.device)[:, None].expand(flat.shape)
+    return flat.gather(2, order).view_as(inputs.candidate)
+
+
+def other(inputs: Inputs) -> Tensor:
+    """The candidate map of the input with the next higher row; the last input gets the first's.
+
+    It keeps what all maps of a method share, such as weight on the centre. The partner depends on
+    which inputs are there: score a whole probe at once, or in `blocks`.
+    """
+    if len(inputs.rows) < 2:
+        return torch.full_like(inputs.candidate, torch.nan)
+    order = np.argsort(inputs.rows)
+    partner = np.empty_like(order)
+    partner[order] = np.roll(order, -1)
+    return inputs.candidate[torch.from_numpy(partner).to(inputs.candidate.device)]
+
+
+def edges(inputs: Inputs) -> Tensor:
+    """Sobel's edge strength of the input, per channel: what an edge detector would show."""
+    if inputs.images is None:
+        raise ConfigError("the null 'edges' is made from the images: give them, or leave it out.")
+    images = inputs.images.to(inputs.candidate)
+    padded = torch.nn.functional.pad(images, (1, 1, 1, 1), mode="replicate")
+    smooth, slope = torch.tensor([1.0, 2.0, 1.0]), torch.tensor([-1.0, 0.0, 1.0])
+    kernels = torch.stack([torch.outer(smooth, slope), torch.outer(slope, smooth)]).to(images)
+    channels = padded.flatten(0, 1)[:, None]  # (n c, 1, h + 2, w + 2)
+    slopes = torch.nn.functional.conv2d(channels, kernels[:, None])  # (n c, 2, h, w)
+    return slopes.square().sum(1).sqrt().view_as(images)
+
+
+NULLS = {
+    "gaussian": Null(gaussian, of_candidate=False),
+    "shuffled": Null(shuffled, of_candidate=True),
+    "other": Null(other, of_candidate=True, of_neighbour=True),
+    "edges": Null(edges, of_candidate=False),
+    # As the paper calibrated its SSIM: noise that is not normalised, against maps that are.
+    "gaussian_raw": Null(gaussian, of_candidate=False, matched=False),
+}
+MATCHED = tuple(name for name, one in NULLS.items() if one.matched)
+
+
+def null(name: str) -> Null:
+    """The null of that name; raises ConfigError, with the nearest name, for an unknown one."""
+    if name not in NULLS:
+        known = ", ".join(NULLS)
+        raise ConfigError(f"unknown null {name!r}.{nearest(name, list(NULLS))} Known: {known}.")
+    return NULLS[name]
+
+
+def blocks(rows: npt.ArrayLike, count: int) -> list[tuple[Rows, Rows]]:
+    """The places of inputs `rows` (n,) in so many blocks, each with the place that follows it.
+
+    Blocks follow the order of rows, so that what an input has to do with the one of the next row
+    (the last with the first) can be found out from a block and its follower alone. One block of
+    all, and a block without any input, need no follower.
+    """
+    order = np.argsort(np.asarray(rows, np.int64), kind="stable")
+    parts = np.array_split(order, count)
+    ends = np.cumsum([len(part) for part in parts]) % max(1, len(order))
+    alone = count == 1 or len(order) == 1
+    return [
+        (part, order[end : end + (0 if alone or not len(part) else 1)])
+        for part, end in zip(parts, ends, strict=True)
+    ]

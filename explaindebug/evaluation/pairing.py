@@ -1,0 +1,144 @@
+"""The two arms of a debugging test, input by input: what a verdict is reached from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+
+import numpy as np
+
+from explaindebug.core.errors import DataError
+from explaindebug.evaluation.results import Headline, TestResult
+from explaindebug.evaluation.roles import BUG, CONTROL
+from explaindebug.evaluation.scores import Column, Floats, Ints, Key
+
+
+def _none() -> Floats:
+    return np.empty(0)
+
+
+def _nobody() -> Ints:
+    return np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Paired:
+    """Scores of one method under one test, of the inputs that have one in every arm.
+
+    An arm may have several models (roles "bug", "bug: 2", ..., "control", "control: 2", ...). An
+    input's score is the mean over the arm's models.
+    """
+
+    bug: Floats = field(default_factory=_none)  # (n,)
+    control: Floats = field(default_factory=_none)  # (n,)
+    bug_models: Floats = field(default_factory=_none)  # (b,) each model's mean over these inputs
+    control_models: Floats = field(default_factory=_none)  # (j,)
+    rows: Ints = field(default_factory=_nobody)  # (n,) which inputs
+    clusters: Ints = field(default_factory=_nobody)  # (n,) equal where inputs belong together
+    missing: int = 0  # inputs without a number in some arm
+    trouble: str = ""  # why there is nothing to pair, a sentence
+    repeats: Floats = field(default_factory=_none)  # (r,) mean bug - control of each repetition
+
+    @property
+    def models(self) -> tuple[int, int]:
+        """How many models are in the bug's arm, and in the control's."""
+        return len(self.bug_models), len(self.control_models)
+
+
+def pair(result: TestResult, method: str) -> Paired:
+    """The arms of the test's headline for one method.
+
+    Raises:
+        DataError: where some inputs have a cluster and others have none.
+    """
+    headline = result.headline
+    arms = _arms(result, method)
+    if not arms[BUG]:
+        return Paired(trouble=f"{_what(headline)} was not measured.")
+    if not arms[CONTROL]:
+        return Paired(
+            trouble=f"{_what(headline)} has no control: what it is without the bug is not known."
+        )
+    columns = arms[BUG] + arms[CONTROL]
+    rows = reduce(np.intersect1d, [column.rows for column in columns])
+    if not len(rows):
+        return Paired(
+            trouble="bug and control were measured on other inputs, nothing can be paired."
+        )
+    values = np.stack([column.values[np.isin(column.rows, rows)] for column in columns])
+    known = ~np.isnan(values).any(0)
+    bug, control = np.split(values[:, known], [len(arms[BUG])])
+    missing = int((~known).sum())
+    if not known.any():
+        return Paired(missing=missing, trouble=_all_nan(headline, values, len(arms[BUG])))
+    means = bug.mean(0), control.mean(0), bug.mean(1), control.mean(1)
+    return Paired(*means, rows[known], _clusters(result, rows)[known], missing)
+
+
+def repeated(parts: Sequence[Paired]) -> Paired:
+    """Repetitions of one test, with networks of other seeds, on the same inputs, as one.
+
+    Each input's scores are means over the repetitions. Those in which nothing could be paired are
+    left out; where that is all of them, the first one's trouble remains.
+    """
+    good = [part for part in parts if not part.trouble]
+    if len(good) < 2:
+        return (good or list(parts))[0]
+    rows = reduce(np.intersect1d, [part.rows for part in good])
+    if not len(rows):
+        return Paired(trouble="the runs have no input in common, nothing can be paired.")
+    places = [np.isin(part.rows, rows) for part in good]
+    arms = [
+        np.stack([getattr(part, arm)[here] for part, here in zip(good, places, strict=True)])
+        for arm in ("bug", "control")
+    ]
+    missing = max(len(part.rows) + part.missing for part in good) - len(rows)
+    clusters = good[0].clusters[places[0]]
+    bug, control = (arm.mean(0) for arm in arms)
+    return Paired(
+        bug,
+        control,
+        np.concatenate([part.bug_models for part in good]),
+        np.concatenate([part.control_models for part in good]),
+        rows,
+        clusters,
+        missing,
+        repeats=(arms[0] - arms[1]).mean(1),
+    )
+
+
+def _clusters(result: TestResult, rows: Ints) -> Ints:
+    """A number (n,) for each input, shared by those of one cluster."""
+    if not result.clusters:
+        return rows
+    alone = [row for row in rows.tolist() if row not in result.clusters]
+    if alone:
+        raise DataError(
+            f"{result.name}: {len(alone)} of {len(rows)} inputs have no cluster (input {alone[0]}, "
+            "...). Name the cluster of every input, or of none."
+        )
+    names = [result.clusters[row] for row in rows.tolist()]
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+
+def _arms(result: TestResult, method: str) -> dict[str, list[Column]]:
+    """The columns of the headline's numbers, by arm."""
+    where = Key(result.name, method, result.headline.condition, "", result.headline.similarity)
+    arms: dict[str, list[Column]] = {BUG: [], CONTROL: []}
+    for key, column in result.scores:
+        if key._replace(role="") == where and key.arm in arms:
+            arms[key.arm].append(column)
+    return arms
+
+
+def _all_nan(headline: Headline, values: Floats, bugs: int) -> str:
+    empty = [
+        arm
+        for arm, part in (("the bug", values[:bugs]), ("the control", values[bugs:]))
+        if np.isnan(part).all()
+    ]
+    where = " and ".join(empty) or "bug or control"
+    return f"{_what(headline)} is NaN for every input of {where}: maps are constant or not finite."
+
+
+def _what(headline: Headline) -> str:
+    return f"{headline.similarity} ({headline.condition})"

@@ -1,0 +1,207 @@
+"""Scores as one tidy table: a row per test, method, condition, role, similarity and input."""
+
+import csv
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from explaindebug.core.errors import DataError
+from explaindebug.core.io import replacing
+from explaindebug.evaluation.roles import Role
+
+if TYPE_CHECKING:
+    import pandas
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+class Key(NamedTuple):
+    """What a column of scores belongs to."""
+
+    test: str  # "spurious", "labels", "reinit", "ood"
+    method: str  # "grad"
+    condition: str  # "gt1", "top 3", ...: what is compared with what
+    role: str  # "bug", "control", "control: 2" or "null: gaussian": which arm of the comparison
+    similarity: str = ""  # "ssim"
+
+    @property
+    def arm(self) -> str:
+        """Which arm the role belongs to: "bug", "control" or "null"."""
+        return Role.of(self.role).arm
+
+    @property
+    def null(self) -> str:
+        """The null's name; empty in the other arms."""
+        return Role.of(self.role).null
+
+
+class Column(NamedTuple):
+    """The scores of one key, sorted by input."""
+
+    rows: Ints  # (n,) which inputs
+    values: Floats  # (n,) NaN where there is no score
+
+
+HEADER = (*Key._fields, "row", "value")
+
+
+class Scores:
+    """Similarities per input, grouped by `Key`; `rows` name the inputs, so that arms can be paired.
+
+    Iterating gives (key, column) in the order in which keys came; `len` counts keys. A column does
+    not depend on the order in which its inputs were scored, so shards can be added as they come.
+    """
+
+    def __init__(self) -> None:
+        self._columns: dict[Key, Column] = {}
+
+    def add(self, key: Key, rows: npt.ArrayLike, values: npt.ArrayLike) -> None:
+        """Append values (n,) of the inputs `rows` (n,) to the key's column.
+
+        Raises:
+            DataError: where the lengths differ, or an input already has a score under this key.
+        """
+        old = self._columns.get(key, Column(np.empty(0, np.int64), np.empty(0)))
+        new = Column(np.asarray(rows, np.int64).ravel(), np.asarray(values, np.float64).ravel())
+        if len(new.rows) != len(new.values):
+            raise DataError(
+                f"{len(new.rows)} inputs but {len(new.values)} scores for {_name(key)}."
+            )
+        joined = Column(*(np.concatenate(pair) for pair in zip(old, new, strict=True)))
+        order = np.argsort(joined.rows, kind="stable")
+        column = Column(joined.rows[order], joined.values[order])
+        twice = column.rows[1:][np.diff(column.rows) == 0]
+        if len(twice):
+            raise DataError(
+                f"input {twice[0]} is scored twice for {_name(key)}. "
+                "Scores of two runs don't belong in one table: keep one table for each."
+            )
+        self._columns[key] = column
+
+    def __getitem__(self, key: Key) -> Column:
+        return self._columns[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._columns
+
+    def __iter__(self) -> Iterator[tuple[Key, Column]]:
+        return iter(self._columns.items())
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def __iadd__(self, other: "Scores") -> "Scores":
+        for key, column in other:
+            self.add(key, *column)
+        return self
+
+    def __add__(self, other: "Scores") -> "Scores":
+        """Both tables in a new one: other keys, or other inputs of the same keys."""
+        total = Scores()
+        total += self
+        total += other
+        return total
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both hold the same scores, NaN equal to NaN, in whatever order keys came."""
+        if not isinstance(other, Scores) or self._columns.keys() != other._columns.keys():
+            return False
+        return all(
+            np.array_equal(column.rows, other[key].rows)
+            and np.array_equal(column.values, other[key].values, equal_nan=True)
+            for key, column in self
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # it changes while it is filled
+
+    @property
+    def digest(self) -> str:
+        """A short name of the content, whatever the order of the keys: equal scores share it."""
+        found = hashlib.sha256()
+        for key in sorted(self._columns):
+            rows, values = self._columns[key]
+            plain = np.where(np.isnan(values), np.nan, values)  # one NaN of the many that there are
+            found.update("\0".join(key).encode() + b"\0")
+            found.update(rows.astype("<i8").tobytes() + plain.astype("<f8").tobytes())
+        return found.hexdigest()[:32]
+
+    def select(self, **where: str) -> "Scores":
+        """The part whose key fields have the given values: `select(test="ood", role="bug")`."""
+        part = Scores()
+        part._columns = {
+            key: column
+            for key, column in self
+            if all(getattr(key, field) == value for field, value in where.items())
+        }
+        return part
+
+    def of(self, rows: npt.ArrayLike) -> "Scores":
+        """The part that belongs to the inputs `rows` (n,)."""
+        part = Scores()
+        for key, column in self:
+            keep = np.isin(column.rows, np.asarray(rows, np.int64))
+            part._columns[key] = Column(column.rows[keep], column.values[keep])
+        return part
+
+    def unique(self, field: str) -> list[str]:
+        """The values that one key field takes, in order of appearance."""
+        return list(dict.fromkeys(getattr(key, field) for key in self._columns))
+
+    def frame(self) -> "pandas.DataFrame":
+        """One line per score: the columns of `to_csv`, `row` as int64 and `value` as float64."""
+        import pandas  # late: it takes as long to import as all of this module's users
+
+        parts = [
+            pandas.DataFrame({**key._asdict(), "row": rows, "value": values})
+            for key, (rows, values) in self
+        ]
+        if parts:
+            return pandas.concat(parts, ignore_index=True)
+        return pandas.DataFrame({name: [] for name in HEADER})
+
+    def to_csv(self, path: Path | str) -> None:
+        """Write one line per score, exactly (`from_csv` gives equal scores), all or nothing."""
+        with replacing(path) as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(HEADER)
+            for key, (rows, values) in self:
+                pairs = zip(rows.tolist(), values.tolist(), strict=True)
+                writer.writerows((*key, row, repr(value)) for row, value in pairs)
+
+    @classmethod
+    def from_csv(cls, path: Path | str) -> "Scores":
+        """The scores that `to_csv` wrote.
+
+        Raises:
+            DataError: for another file, or a damaged one, with the line.
+        """
+        lines: dict[Key, tuple[list[int], list[float]]] = {}
+        with open(path, newline="", encoding="utf-8") as file:
+            reader = csv.reader(file)
+            header = tuple(next(reader, ()))
+            if header != HEADER:
+                raise DataError(f"{path} is no table of scores: columns {header}, not {HEADER}.")
+            for line in reader:
+                try:
+                    *key, row, value = line
+                    column = Key(*key)
+                    if column not in lines:
+                        Role.of(column.role)  # what is none would belong to no arm
+                    rows, values = lines.setdefault(column, ([], []))
+                    rows.append(int(row))
+                    values.append(float(value))
+                except (DataError, TypeError, ValueError) as error:
+                    raise DataError(f"{path}, line {reader.line_num}: {error}.") from error
+        scores = cls()
+        for name, (rows, values) in lines.items():
+            scores.add(name, rows, values)
+        return scores
+
+
+def _name(key: Key) -> str:
+    return " / ".join(key)

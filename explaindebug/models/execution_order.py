@@ -1,0 +1,71 @@
+"""When a forward pass uses each of a model's tensors, however its modules are written."""
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+
+from explaindebug.core.errors import ConfigError
+from explaindebug.core.isolation import watch
+
+
+def first_uses(model: nn.Module, example: Tensor) -> dict[str, int]:
+    """Full name of each parameter and buffer -> when a forward pass first uses it; 0 for never.
+
+    The example (n, c, h, w) goes through a private copy in eval mode, and the second pass counts: a
+    network that keeps what it computed from its weights does not use them again. A tensor with
+    several names is taken to be used by the first name first, and by the others last: an output
+    layer that shares its weights with the input's embedding stays the output layer.
+
+    Raises:
+        UnsupportedModelError: for a model that can't be copied.
+        ConfigError: where the example does not pass through the model.
+    """
+    with watch(model) as twin:
+        named: list[tuple[str, Tensor]] = [
+            *twin.named_parameters(remove_duplicate=False),
+            *twin.named_buffers(remove_duplicate=False),
+        ]
+        _forward(twin, example, nullcontext())  # a network may keep what it computes at first
+        uses = _Uses(tensor for _, tensor in named)
+        _forward(twin, example, uses)
+        result: dict[str, int] = {}
+        seen: set[int] = set()
+        for name, tensor in named:
+            times = uses.times[id(tensor)] or [0]
+            result[name] = times[-1] if id(tensor) in seen else times[0]
+            seen.add(id(tensor))
+        return result
+
+
+class _Uses(TorchFunctionMode):
+    """Notes the times at which functions make new tensors of the given ones."""
+
+    def __init__(self, tensors: Iterable[Tensor]) -> None:
+        super().__init__()
+        self.times: dict[int, list[int]] = {id(t): [] for t in tensors}
+        self._now = 0
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        self._now += 1
+        if any(isinstance(x, Tensor) for x in tree_leaves(result)):  # `weight.dtype` is no use
+            for x in tree_leaves((args, kwargs)):
+                self.times.get(id(x), []).append(self._now)
+        return result
+
+
+def _forward(model: nn.Module, example: Tensor, uses: AbstractContextManager[Any]) -> None:
+    device = next(model.parameters()).device
+    try:
+        with uses:
+            model(example.detach().clone().to(device))
+    except Exception as error:
+        raise ConfigError(
+            f"{type(model).__name__} can't take an example of shape {tuple(example.shape)}: {error}"
+        ) from error

@@ -1,0 +1,292 @@
+"""A test's scores as a table of its arms, beside numbers that somebody published of it."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from itertools import product
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from explaindebug.evaluation.nulls import NULLS
+from explaindebug.evaluation.results import TestResult
+from explaindebug.evaluation.roles import NULL, Role, null_role
+from explaindebug.evaluation.scores import Key, Scores
+from explaindebug.evaluation.similarities.labels import registered
+from explaindebug.evaluation.summary import Summary, summarise
+
+SIMILARITIES = {"ssim": "SSIM", "spearman": "Rank correlation"}  # those of the paper
+ONLY = {"spurious": ("ssim",)}  # tests of which the paper has fewer
+CONDITIONS = {"gt1": "GT-1", "gt2": "GT-2"}
+CAPTIONS = {
+    "spurious": "As Table 2 of the paper: SSIM of maps to the background (GT-1), and to the part "
+    "of the scene's own map that lies on the background (GT-2)",
+    "ood": "As Table 3 of the paper: similarity of maps to those of the inputs' own network",
+    "reinit": "As Figure 7 of the paper: similarity of maps to those of the trained network, when "
+    "its layers lose their weights, stage by stage",
+}
+PAPER, OURS, BUG, CONTROL = "Paper", "Ours", "Bug", "Control"
+SHOWN = {"gaussian": "Null: noise", "shuffled": "Null: shuffled"}  # these, or the first there is
+
+
+Comparison = tuple[str, str]  # condition and similarity, as in scores
+
+
+class Published(Protocol):
+    """What somebody printed of a table that a test makes again."""
+
+    @property
+    def test(self) -> str:
+        """The test's name."""
+
+    @property
+    def methods(self) -> Sequence[str]:
+        """Their methods, in their order."""
+
+    @property
+    def numbers(self) -> Mapping[Comparison, Mapping[str, tuple[float, float | None]]]:
+        """Mean and standard error by method; no error where the print has lost it."""
+
+    @property
+    def ranges(self) -> Mapping[Comparison, tuple[float, float]]:
+        """The lowest and highest mean of all methods, where only these are printed."""
+
+    @property
+    def words(self) -> Mapping[str, str]:
+        """What is said of a method in words."""
+
+
+class Number(NamedTuple):
+    """A mean over inputs; NaN where something of it is not known."""
+
+    mean: float
+    sem: float = math.nan
+    low: float = math.nan  # 95 % interval
+    high: float = math.nan
+    n: int = 0
+    missing: int = 0  # inputs without a score
+
+    @classmethod
+    def of(cls, summary: Summary) -> "Number":
+        """What a table needs of a summary."""
+        return cls(*(getattr(summary, name) for name in cls._fields))
+
+
+class Column(NamedTuple):
+    """A column of a table: which comparison, and which arm of it."""
+
+    name: str  # "GT-1, SSIM"
+    arm: str  # "Paper", "Ours", "Control", "Null: noise"
+    comparison: Comparison  # condition and similarity
+    first: bool  # of its comparison
+
+    @property
+    def beside(self) -> bool:
+        """Whether it only helps to read the others."""
+        return self.arm not in (PAPER, OURS, BUG)
+
+
+@dataclass(frozen=True)
+class ArmTable:
+    """Means ± standard errors: a line per method, for each comparison the arms side by side."""
+
+    caption: str
+    columns: Sequence[Column]
+    rows: Mapping[str, Sequence[Number | None]]  # by method, a cell per column
+    printed: Mapping[Column, tuple[float, float]] = field(default_factory=dict)  # ranges of paper
+    words: Mapping[str, str] = field(default_factory=dict)  # method -> what the paper says of it
+
+    @property
+    def comparisons(self) -> Mapping[str, int]:
+        """Each comparison's name, and how many columns it has."""
+        counts: dict[str, int] = defaultdict(int)
+        for column in self.columns:
+            counts[column.name] += 1
+        return counts
+
+    @property
+    def arms(self) -> Sequence[str]:
+        """The arm of each column."""
+        return [column.arm for column in self.columns]
+
+    @property
+    def ranges(self) -> list[tuple[float, float] | None]:
+        """The lowest and the highest mean of all methods, a pair per column."""
+        return [self._range(k, column) for k, column in enumerate(self.columns)]
+
+    def _range(self, k: int, column: Column) -> tuple[float, float] | None:
+        if column in self.printed:
+            return self.printed[column]
+        means = [row[k].mean for row in self.rows.values() if row[k] is not None]  # type: ignore[union-attr]
+        means = [mean for mean in means if not math.isnan(mean)]
+        return (min(means), max(means)) if means else None
+
+    def column(self, arm: str, comparison: Comparison) -> dict[str, Number]:
+        """One arm of one comparison, by method; empty where it is not there."""
+        places = [
+            k for k, c in enumerate(self.columns) if (c.arm, c.comparison) == (arm, comparison)
+        ]
+        return {m: row[k] for k in places for m, row in self.rows.items() if row[k] is not None}  # type: ignore[misc]
+
+
+def arm_table(
+    test: TestResult, names: Mapping[str, str], published: Published | None = None
+) -> ArmTable | None:
+    """The test's table, beside the numbers of an published of the paper where one is given.
+
+    None where nothing of it was measured. Several networks of one arm are averaged input by input.
+    """
+    compared = staged(test) | comparisons(test)
+    if not compared:
+        return None
+    wanted = Scores()
+    for key, column in pooled(test.scores.select(test=test.name)):
+        if (key.condition, key.similarity) in compared:
+            wanted.add(key, *column)
+    found = {Key(*line[:5]): Number.of(line) for line in summarise(wanted)}
+    roles = _roles(wanted, OURS if published else BUG)
+    columns, cells = list(_columns(compared, roles, published, test.stages)), {}
+    for method in _order(wanted, names, published):
+        own = names[method]
+        cells[method] = [
+            _printed(published, column.comparison, own)
+            if column.arm == PAPER
+            else found.get(_key(test, method, column, roles))
+            for column in columns
+        ]
+    ranges = published.ranges if published else {}
+    words = published.words if published else {}
+    return ArmTable(
+        CAPTIONS.get(test.kind, "Similarity of maps as in the paper's tables"),
+        columns,
+        cells,
+        {
+            column: ranges[_plain(column.comparison)]
+            for column in columns
+            if column.arm == PAPER and _plain(column.comparison) in ranges
+        },
+        {method: words.get(names[method], "") for method in cells} if words else {},
+    )
+
+
+def comparisons(test: TestResult) -> dict[Comparison, str]:
+    """(condition, similarity) -> its name in the table: the paper's, but for a cascade's stages."""
+    wanted = ONLY.get(test.kind, tuple(SIMILARITIES))
+    own = test.scores.select(test=test.name, role="bug")
+    keys = [key for key, _ in own if key.condition not in test.stages]
+    conditions = list(dict.fromkeys(key.condition for key in keys))
+    found = {}
+    for condition, name in product(conditions, wanted):
+        for key in keys:
+            if (key.condition, registered(key.similarity)) == (condition, name):
+                label = SIMILARITIES[name] + key.similarity.removeprefix(name)
+                several = len(conditions) > 1 or bool(test.stages)
+                where = f"{CONDITIONS.get(condition, condition)}, " * several
+                found[condition, key.similarity] = where + label
+    return found
+
+
+def staged(test: TestResult) -> dict[Comparison, str]:
+    """The same of a cascade: at its first stage, where half of the layers are lost, and all."""
+    stages = list(test.stages)
+    if not stages:
+        return {}
+    marks = dict.fromkeys((stages[0], half(stages), stages[-1]))
+    similarities = dict.fromkeys(
+        key.similarity
+        for name in SIMILARITIES
+        for key, _ in test.scores.select(test=test.name, role="bug")
+        if key.condition in marks and registered(key.similarity).partition("_")[0] == name
+    )
+    return {
+        (stage, similarity): f"{_similarity(similarity)}, {stages.index(stage) + 1} of "
+        f"{len(stages)} stages lost"
+        for similarity in similarities
+        for stage in marks
+    }
+
+
+def half(stages: Sequence[str]) -> str:
+    """The stage at which half of the layers are lost: the higher ones, from the top down."""
+    return stages[(len(stages) + 1) // 2 - 1]
+
+
+def pooled(scores: Scores) -> Scores:
+    """Each arm's models as one ("control" and "control: 2"): the mean of an input's scores."""
+    models = defaultdict(list)
+    for key, column in scores:
+        role = key.role if key.arm == NULL else key.arm
+        models[key._replace(role=role)].append(column)
+    whole = Scores()
+    for key, columns in models.items():
+        rows = reduce(np.intersect1d, [column.rows for column in columns])
+        values = [column.values[np.isin(column.rows, rows)] for column in columns]
+        whole.add(key, rows, np.mean(values, axis=0))
+    return whole
+
+
+def _similarity(name: str) -> str:
+    plain = next(s for s in SIMILARITIES if name.startswith(s))
+    return SIMILARITIES[plain] + name.removeprefix(plain).replace("_", " ")
+
+
+def _roles(scores: Scores, bug: str) -> dict[str, str]:
+    """Role in scores -> arm in tables."""
+    roles = [Role.of(role) for role in scores.unique("role")]
+    kinds = [role.null for role in roles if role.arm == NULL]
+    known = [kind for kind in SHOWN if kind in kinds]
+    known = known or [k for k in kinds if k not in NULLS or NULLS[k].matched][:1]
+    shown = {null_role(kind): SHOWN.get(kind, f"Null: {kind}") for kind in known}
+    return {"bug": bug, "control": CONTROL} | shown
+
+
+def _columns(
+    compared: Mapping[Comparison, str],
+    roles: Mapping[str, str],
+    published: Published | None,
+    stages: Sequence[str],
+) -> Iterator[Column]:
+    """Of a cascade control and nulls stand once for each similarity, where half is lost."""
+    for comparison, name in compared.items():
+        apart = comparison[0] in stages and comparison[0] != half(stages)
+        own = list(roles.values())[: 1 if apart else None]
+        arms = [PAPER] * _prints(published, comparison) + own
+        for k, arm in enumerate(arms):
+            yield Column(name, arm, comparison, first=k == 0)
+
+
+def _order(scores: Scores, names: Mapping[str, str], published: Published | None) -> list[str]:
+    """The methods as the paper has them, and those that it has not behind; else as they come."""
+    own = [m for m in names if m in scores.unique("method")]
+    if published is None:
+        return own
+    theirs = list(published.methods)
+    return sorted(own, key=lambda m: theirs.index(names[m]) if names[m] in theirs else len(theirs))
+
+
+def _key(test: TestResult, method: str, column: Column, roles: Mapping[str, str]) -> Key:
+    role = next(role for role, arm in roles.items() if arm == column.arm)
+    condition, similarity = column.comparison
+    return Key(test.name, method, condition, role, similarity)
+
+
+def _printed(published: Published | None, comparison: Comparison, label: str) -> Number | None:
+    numbers = published.numbers.get(_plain(comparison), {}) if published else {}
+    if label not in numbers:
+        return None
+    mean, sem = numbers[label]
+    return Number(mean, math.nan if sem is None else sem)
+
+
+def _prints(published: Published | None, comparison: Comparison) -> bool:
+    """Whether the paper has numbers, or a range, of a comparison."""
+    plain = _plain(comparison)
+    return published is not None and (plain in published.numbers or plain in published.ranges)
+
+
+def _plain(comparison: Comparison) -> Comparison:
+    """Without the similarity's options, of which the paper says nothing."""
+    condition, similarity = comparison
+    return condition, registered(similarity)

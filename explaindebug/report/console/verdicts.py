@@ -1,0 +1,98 @@
+"""The answer as a table in a terminal: methods × bugs, in words, signs and colours."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from explaindebug.core import wording
+from explaindebug.evaluation.results import Gate, RunResult, TestResult, Verdict
+from explaindebug.report import phrases
+
+STYLES = {"shows": "bold green", "doesn't": "yellow", "can't tell": "dim"}
+SIGNS = {"shows": "●", "doesn't": "○", "can't tell": "?"}
+METHOD, CELL = 14, 22  # columns of text that a method's name and a cell in one line take
+ASCII = str.maketrans({"●": "+", "○": "-", "−": "-", "–": "-", "≥": ">=", "\u00a0": " "})
+
+
+def print_table(
+    result: RunResult, verdicts: Sequence[Verdict], console: Console | None = None
+) -> None:
+    """Print the answer, the table, what its numbers mean, the gates and the warnings.
+
+    A cell takes two lines where one is too wide for the terminal (80 columns, or piped, where no
+    width is known). A terminal that can't show the signs gets plain ones.
+    """
+    console = console or Console()
+    if console.encoding.startswith("utf"):
+        return _print(result, verdicts, console)
+    with console.capture() as printed:
+        _print(result, verdicts, console)
+    text = printed.get().translate(ASCII)
+    console.file.write(text.encode(console.encoding, "replace").decode(console.encoding))
+
+
+def _print(result: RunResult, verdicts: Sequence[Verdict], console: Console) -> None:
+    narrow = console.width < METHOD + CELL * len(result.tests)
+    margin = wording.num(max((v.margin for v in verdicts), default=0.1))
+    console.print(Text(f"\n{phrases.answer(result, verdicts)}\n", style="bold"))
+    console.print(_table(result, phrases.by_cell(verdicts), narrow))
+    console.print(
+        Text(),
+        _key("shows", f"the bug moves the maps, surely by more than {margin}."),
+        _key("doesn't", f"it moves them, surely by less than {margin}."),
+        _key("can't tell", "too little is known for either, or the test is void."),
+        Text("Numbers are effects: bug minus control on the same inputs; 1 is the whole scale.\n"),
+        _notes(result),
+        sep="\n",
+    )
+
+
+def _table(result: RunResult, cells: phrases.Table, narrow: bool) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, show_footer=True)
+    table.add_column("Method", "shown by", no_wrap=True, footer_style="dim")
+    for test in result.tests:
+        own = [v for v in cells.values() if v.test == test.name]
+        shown = sum(v.answer == "shows" for v in own)
+        void = test.void
+        title = Text.assemble(test.title, (" (void)" if void else "", "red"))
+        count = "–" if void else f"{shown} of {len(own)}"
+        table.add_column(title, count, footer_style="dim", overflow="fold")
+    for method, name in result.methods.items():
+        table.add_row(
+            Text(name), *(_cell(cells.get((t.name, method)), narrow) for t in result.tests)
+        )
+    return table
+
+
+def _cell(verdict: Verdict | None, narrow: bool) -> Text:
+    if verdict is None:
+        return Text("–", style="dim")
+    word = f"{SIGNS[verdict.answer]} {verdict.answer}"
+    word = f"{word}\n  " if narrow else f"{word:<13}"
+    return Text.assemble((word, STYLES[verdict.answer]), wording.signed(verdict.effect))
+
+
+def _key(answer: str, meaning: str) -> Text:
+    return Text.assemble((f"{SIGNS[answer]} {answer}", STYLES[answer]), f": {meaning}")
+
+
+def _notes(result: RunResult) -> Table:
+    """Gates and warnings, each after a word that says which of both it is."""
+    notes = Table.grid(padding=(0, 2))
+    for test in result.tests:
+        for gate in test.gates:
+            notes.add_row(*_gate(test, gate))
+    for sentence in [*(w for test in result.tests for w in test.warnings), *result.warnings]:
+        notes.add_row(Text("warning", style="yellow"), Text(sentence))
+    return notes
+
+
+def _gate(test: TestResult, gate: Gate) -> tuple[Text, Text]:
+    numbers = f"{test.title}: {gate.said}"
+    if gate.passed:
+        return Text("gate passed", style="green"), Text(numbers)
+    why = f"{numbers}. {wording.sentence(gate.meaning)} The test is void."
+    return Text("GATE FAILED", style="bold red"), Text(why)

@@ -1,0 +1,1 @@
+"""Figures, as they stand in the report and in papers."""

@@ -1,0 +1,121 @@
+"""Grids of heat maps as figures for papers: what the bug does to every method's map."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from explaindebug.evaluation.heatmaps import Pixels
+from explaindebug.evaluation.results import Gallery
+from explaindebug.report.figures.style import INK, MUTED, RULE, STYLE, settle
+from explaindebug.report.maps.colour import colour
+from explaindebug.report.maps.contact_sheet import signs
+from explaindebug.report.maps.palettes import diverging, sequential
+
+WIDTH = 7.0  # inches: a page's text width
+ACROSS = 9  # methods in a line; more go below
+NAMES, HEAD, KEY = 0.88, 0.22, 0.26  # inches for names of models, of methods, and the colour scales
+GAP, APART = 0.035, 0.13  # inches between maps, and between inputs
+
+
+def map_grid(
+    gallery: Gallery, names: Mapping[str, str], *, inputs: Sequence[int] | None = None
+) -> Figure:
+    """Maps of a few inputs: a column per method, a row per model, inputs one below the other.
+
+    `inputs` picks them; where not given, the first of each caption, three at most. Sixteen methods
+    stand in two blocks, so that maps are large enough to be seen in print.
+    """
+    chosen = different(gallery) if inputs is None else list(inputs)
+    signed = signs(gallery)
+    methods = [name for name in names if name in signed]
+    blocks = -(-len(methods) // ACROSS)
+    across = -(-len(methods) // blocks)
+    width = (WIDTH - NAMES) / (across + 1)
+    h, w = gallery.inputs.shape[1:3]
+    height = width * h / w
+    tall = len(chosen) * (len(gallery.maps) * height + APART) + HEAD
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, blocks * tall + KEY))
+        axes = canvas(figure)
+        y = blocks * tall + KEY
+        for start in range(0, len(methods), across):
+            part = methods[start : start + across]
+            _heads(axes, y - HEAD, ["Input", *(names[m] for m in part)], width)
+            y -= HEAD
+            for i in chosen:
+                for row, maps in gallery.maps.items():
+                    y -= height
+                    axes.text(NAMES - 0.06, y + height / 2, row, ha="right", va="center", size=6.5)
+                    for k, m in enumerate(part):
+                        if m in maps:
+                            one = colour(maps[m][i], signed=signed[m])
+                            place(axes, one, NAMES + (k + 1) * width, y, width, height)
+                top = y + (len(gallery.maps) - 1) * height
+                place(axes, gallery.inputs[i], NAMES, top, width, height, smooth=True)
+                if len(gallery.maps) > 1:
+                    _caption(axes, NAMES + width / 2, top - 0.05, gallery.captions[i])
+                y -= APART
+        scales(axes, NAMES, any(signed[m] for m in methods), not all(signed[m] for m in methods))
+        return settle(figure)
+
+
+def different(gallery: Gallery, most: int = 3) -> list[int]:
+    """The first input of each caption: one bird, one dog, ... rather than three birds."""
+    return [gallery.captions.index(c) for c in dict.fromkeys(gallery.captions)][:most]
+
+
+def canvas(figure: Figure) -> Axes:
+    """Axes over the whole figure, in inches."""
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set(xlim=(0, figure.get_figwidth()), ylim=(0, figure.get_figheight()), autoscale_on=False)
+    return axes
+
+
+def _heads(axes: Axes, y: float, labels: Sequence[str], width: float) -> None:
+    for k, label in enumerate(labels):
+        x = NAMES + (k + 0.5) * width
+        axes.text(x, y + 0.06, label, ha="center", va="bottom", size=7, color=INK)
+
+
+def _caption(axes: Axes, x: float, y: float, text: str) -> None:
+    """Below the input, where the maps of further models leave room."""
+    lines = "\n".join(textwrap.wrap(text, 14))
+    axes.text(x, y, lines, ha="center", va="top", size=6, color=MUTED, linespacing=1.25)
+
+
+def place(
+    axes: Axes,
+    picture: Pixels,
+    x: float,
+    y: float,
+    width: float,
+    height: float,
+    *,
+    smooth: bool = False,
+) -> None:
+    """Draws a picture with a thin frame into a field of the canvas, in inches."""
+    extent = (x + GAP / 2, x + width - GAP / 2, y + GAP / 2, y + height - GAP / 2)
+    how = "bicubic" if smooth else "nearest"
+    axes.imshow(picture, extent=extent, aspect="auto", interpolation=how, zorder=1)
+    left, right, low, high = extent
+    axes.plot(
+        [left, right, right, left, left], [low, low, high, high, low], color=RULE, linewidth=0.4
+    )
+
+
+def scales(axes: Axes, x: float, some: bool, others: bool) -> None:
+    """The colour scales in words, at the bottom from x on: for `some` maps signed, for `others`."""
+    words = [(diverging(), "against", "for the explained class")] * some
+    words += [(sequential(), "0", "strong")] * others
+    for table, low, high in words:
+        bar = x + 0.05 + 0.052 * len(low)
+        axes.text(bar - 0.04, 0.12, low, ha="right", va="center", size=6.5, color=MUTED)
+        stops = table[np.linspace(0, len(table) - 1, 128).round().astype(int)]
+        place(axes, stops[None], bar, 0.06, 1.1, 0.12)
+        axes.text(bar + 1.14, 0.12, high, va="center", size=6.5, color=MUTED)
+        x = bar + 1.5 + 0.052 * len(high)

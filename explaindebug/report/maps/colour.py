@@ -1,0 +1,42 @@
+"""Maps as pictures in colour, alone or over their images."""
+
+import numpy as np
+import numpy.typing as npt
+
+from explaindebug.evaluation.heatmaps import Pixels
+from explaindebug.report.maps.palettes import NOT_A_NUMBER, STEPS, diverging, sequential
+
+
+def is_signed(maps: npt.NDArray[np.floating]) -> bool:
+    """Whether any of the maps has a negative pixel, so that it needs a colour for "against"."""
+    return bool((maps < 0).any())
+
+
+def colour(maps: npt.NDArray[np.floating], *, signed: bool | None = None) -> Pixels:
+    """Pictures (..., h, w, 3) of maps (..., h, w) within [-1, 1]; NaN is a green of its own.
+
+    Signed maps: white at zero, red for and blue against the target. Others: white to near black.
+    Pass `signed` where several pictures must share one scale; else the maps' values decide.
+    """
+    signed = is_signed(maps) if signed is None else signed
+    finite = np.isfinite(maps)
+    low, table = (-1, diverging()) if signed else (0, sequential())
+    number = np.where(finite, maps, 0).clip(low, 1) - low
+    pictures: Pixels = table[np.rint(number * STEPS).astype(np.int16)]
+    pictures[~finite] = NOT_A_NUMBER
+    return pictures
+
+
+def overlay(
+    images: Pixels, maps: npt.NDArray[np.floating], *, signed: bool | None = None
+) -> Pixels:
+    """The maps' colours (..., h, w, 3) laid over pale grey pictures, denser where stronger.
+
+    `images` (..., h, w, 3) and `maps` (..., h, w) must have the same height and width.
+    """
+    grey = images.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    pale = 128 + grey[..., None] / 2
+    density = np.nan_to_num(np.abs(maps), nan=1.0).clip(0, 1)[..., None]
+    mixed = (1 - density) * pale + density * colour(maps, signed=signed)
+    pixels: Pixels = np.rint(mixed).astype(np.uint8)
+    return pixels

@@ -1,0 +1,145 @@
+"""The claim of section 4: which methods are invariant to higher layers."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from explaindebug.core import wording
+from explaindebug.evaluation.inference import bootstrap_interval
+from explaindebug.evaluation.nulls import MATCHED
+from explaindebug.evaluation.roles import BUG, CONTROL, null_role
+from explaindebug.evaluation.scores import Key
+from explaindebug.report.beside import Number, half, pooled
+from explaindebug.studies.adebayo2020.claims.claim import Claim, Said
+from explaindebug.studies.adebayo2020.entry import TOP_DOWN, Entry
+from explaindebug.studies.adebayo2020.judging import (
+    FAILS,
+    HOLDS,
+    UNKNOWN,
+    Answer,
+    at_least,
+    counted,
+    every,
+    number,
+)
+from explaindebug.studies.adebayo2020.published import INVARIANT, NOT_INVARIANT, RANK
+
+KEPT = 0.5  # of the way from unrelated maps to those of the trained network
+ROOM = 0.1  # between control and null; with less there is no way to keep a part of
+CHANGED = 0.5  # share of inputs whose class is still the same
+
+
+def invariance(entry: Entry) -> Said:
+    """Six methods keep more than half where half of the layers are lost, six others don't."""
+    stages = entry.test.stages
+    if not stages or entry.order != TOP_DOWN:
+        return Said(UNKNOWN, f"The run lost its weights in another order ({entry.order}).")
+    found = {entry.names[m]: kept(entry, m) for m in entry.test.scores.unique("method")}
+    more = {m: _more(found[m]) for m in INVARIANT if m in found}
+    less: dict[str, Answer] = {m: _less(found[m]) for m in NOT_INVARIANT if m in found}
+    absent = [m for m in (*INVARIANT, *NOT_INVARIANT) if m not in found]
+    here: list[Answer] = [UNKNOWN] * bool(absent)
+    lost = f"{stages.index(half(stages)) + 1} of {len(stages)} stages"
+    without = f" Not measured: {wording.listed(absent, 12)}." if absent else ""
+    return Said(
+        every([*more.values(), *less.values(), *here]),
+        f"With {lost} lost (down to {half(stages)}), rank correlation keeps "
+        f"{_listed(found, more)}: more than half by {counted(more)}. Of gradients and LRP-EPS it "
+        f"keeps {_listed(found, less)}: less than half by {counted(less)}.{without}",
+    )
+
+
+def network_is_lost(entry: Entry) -> Said:
+    """The network itself no longer says what it said, so that a map that stays tells nothing."""
+    stage = entry.test.headline.condition
+    share = entry.test.agreement.get(stage, np.nan)
+    if np.isnan(share):
+        return Said(UNKNOWN, f"The run did not note how many predictions stay. {_frozen(entry)}")
+    answer: Answer = HOLDS if share < CHANGED else FAILS
+    return Said(
+        answer,
+        f"At {stage} already, {number(share)} of the network's predictions are what they were. "
+        f"{_frozen(entry)}",
+    )
+
+
+def kept(entry: Entry, method: str) -> Number:
+    """(similarity - null) / (control - null) of a method's maps where half of the layers are lost.
+
+    The interval is that of the mean of similarity - null - (control - null) / 2 over inputs, moved
+    and scaled as the ratio of the means is: it lies above a half where the method surely keeps more
+    than half. NaN where control and null are hardly apart.
+    """
+    columns = _columns(entry, method)
+    if len(columns) < 3:
+        return Number(np.nan)
+    bug, control, null = columns
+    room = float((control - null).mean()) if len(control) else 0.0
+    if room < ROOM:
+        return Number(np.nan, n=len(bug))
+    low, high = bootstrap_interval(bug - null - KEPT * (control - null))
+    least, most = (KEPT + float(end) / room for end in (low, high))
+    return Number(float((bug - null).mean()) / room, np.nan, least, most, len(bug))
+
+
+def _columns(entry: Entry, method: str) -> Sequence[np.ndarray[tuple[int], np.dtype[np.float64]]]:
+    """Similarities (n,) of bug, control and null, of the inputs that have all three."""
+    own = pooled(entry.test.scores.select(method=method, condition=half(entry.test.stages)))
+    ranks = sorted({k.similarity for k, _ in own if k.similarity.startswith(RANK)}, key=len)
+    nulls = [role for role in map(null_role, MATCHED) if role in own.unique("role")]
+    if not ranks or not nulls:
+        return []
+    where = Key(entry.test.name, method, half(entry.test.stages), "", ranks[0])
+    keys = [where._replace(role=role) for role in (BUG, CONTROL, nulls[0])]
+    if any(key not in own for key in keys):
+        return []
+    values = np.stack([own[key].values for key in keys])
+    return list(values[:, ~np.isnan(values).any(0)])
+
+
+def _more(x: Number) -> Answer:
+    return at_least(KEPT)(x)
+
+
+def _less(x: Number) -> Answer:
+    turned: dict[Answer, Answer] = {HOLDS: FAILS, FAILS: HOLDS, UNKNOWN: UNKNOWN}
+    return turned[at_least(KEPT)(x)]
+
+
+def _listed(found: dict[str, Number], which: dict[str, Answer]) -> str:
+    return ", ".join(f"{m} {number(found[m].mean)}" for m in which) or wording.NOTHING
+
+
+def _frozen(entry: Entry) -> str:
+    """That patterns of the trained network may stay by construction."""
+    own = [entry.names[m] for m in ("pnet", "pattribution") if m in entry.names]
+    if not own:
+        return ""
+    return (
+        f"{wording.listed(own)} keep the trained network's patterns in `preset=paper2020`, so that "
+        "theirs is partly by construction."
+    )
+
+
+LAYERS = Claim(
+    4,
+    "GBP, DConvNet, DeepTaylor, PatternNet, PatternAttribution and LRP-SPAF are invariant to "
+    "higher layers; gradients and LRP-EPS are not.",
+    "*Higher layers*: the half that is lost first, from the logits down. *Invariant*: of the rank "
+    "correlation between null (noise) and control (the trained network's own maps under noise that "
+    f"nobody sees), surely more than {KEPT} is kept: (similarity − null) / (control − null). "
+    f"*Not*: surely less. *Gradients*: {', '.join(NOT_INVARIANT[:-1])}; SGradSQ and VGrad, which "
+    "lose the sign, are in the table only.",
+    f"Stands where the network itself is lost: less than {CHANGED} of its predictions stay.",
+    "figure7",
+    invariance,
+    network_is_lost,
+    "A method that the paper calls invariant and that changes here: of another architecture, "
+    "half of the layers is another part of the network (VGG-16's first three lost are two thirds "
+    "of its weights), which `bug.reinit.order=independent` shows layer by layer; and scale "
+    "matters, as `bug.reinit.init=permute_weights` keeps every layer's weights but for their "
+    "places. A gradient that stays: where the input multiplies it, it stays by the picture's own "
+    "structure (Kokhlikyan et al. 2021), which the null *other* tells. PatternNet and "
+    "PatternAttribution: `preset=robust` fits their patterns again at every stage.",
+)
+ALL = (LAYERS,)
