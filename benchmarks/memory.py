@@ -122,7 +122,9 @@ def main() -> None:
     for name in all_names(references=True):
 
         def call(name: str = name) -> None:
-            attribute(model, images, 0, spec(name), references=references, workers=1)
+            attribute(
+                model, images, targets=0, methods=spec(name), references=references, workers=1
+            )
 
         row(name, f"{n} calls of attribute, {name}", lambda call=call: called(call, n))
     few: dict[str, Any] = {"methods": ["grad", "gbp"], "pictures": 0, "how": Cascade(most=1)}

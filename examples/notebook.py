@@ -59,7 +59,7 @@ print(f"accuracy {accuracy:.2f}")
 
 # %%
 methods = ["grad", "inputgrad", {"sgrad": {"samples": 8}}, {"intgrad": {"steps": 16}}, "gbp"]
-maps = attribute(model, images, labels, methods)
+maps = attribute(model, images, targets=labels, methods=methods)
 assert not not_finite(maps)
 print({name: tuple(raw.shape) for name, raw in maps.items()})
 
@@ -82,7 +82,7 @@ Image.fromarray(grid(panels, ["input", *maps], names)).save("maps.png")
 # fresh network are no more like those of the trained one than noise is (the null).
 
 # %%
-lost = attribute(fresh, images, labels, methods)
+lost = attribute(fresh, images, targets=labels, methods=methods)
 spearman = SIMILARITIES.build("spearman")
 found = {}
 print(f"{'method':<10} {'trained and fresh':>18} {'noise':>8}")

@@ -71,7 +71,7 @@ REFERENCES, _ = pictures(6, seed=1)
 
 
 def explain(model: nn.Module, methods: Any, **how: Any) -> None:
-    attribute(model, IMAGES, 0, methods, references=REFERENCES, **how)
+    attribute(model, IMAGES, targets=0, methods=methods, references=REFERENCES, **how)
 
 
 def fail(model: nn.Module, methods: Any, **how: Any) -> None:
@@ -125,7 +125,7 @@ def test_cascades_leave_nothing(workers: int) -> None:
     model = network()
 
     def call() -> None:
-        cascade(model, IMAGES, ["grad", "gbp"], workers=workers, pictures=1, chunk=2)
+        cascade(model, IMAGES, methods=["grad", "gbp"], workers=workers, pictures=1, chunk=2)
 
     assert not risen(call, CASCADES, model)
     assert left(call) == 0
@@ -136,7 +136,7 @@ def test_cascades_that_fail_leave_nothing() -> None:
 
     def call() -> None:
         with suppress(AttributionError):
-            cascade(model, IMAGES, ["grad"], 0, workers=2, chunk=2)
+            cascade(model, IMAGES, methods=["grad"], targets=0, workers=2, chunk=2)
             pytest.fail("nothing went wrong")
 
     assert not risen(call, CASCADES, model)

@@ -72,9 +72,9 @@ class Cascaded:
 def cascade(
     model: nn.Module,
     images: Tensor,
+    *,
     methods: Specs = "all",
     targets: Tensor | int | None = None,
-    *,
     how: Cascade | None = None,
     comparison: Comparison | None = None,
     noise: float = 0.01,
@@ -89,7 +89,7 @@ def cascade(
 ) -> Cascaded:
     """Similarity of each method's maps to the trained network's, while its weights are lost.
 
-        found = cascade(model, images, ["grad", "gbp"], how=Cascade(draws=3))
+        found = cascade(model, images, methods=["grad", "gbp"], how=Cascade(draws=3))
         found.scores.to_csv("cascade.csv")
 
     The model is explained as it is in eval mode and in float32, and left untouched; images are

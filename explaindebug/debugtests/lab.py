@@ -146,8 +146,8 @@ class Found:
 def run_test(
     test: DebugTest,
     lab: SimpleLab,
-    methods: Specs = "all",
     *,
+    methods: Specs = "all",
     similarities: Sequence[Any] = ("ssim", "spearman"),
     postprocessing: PostProcessing = ROBUST,
     nulls: Sequence[str] = ("gaussian",),

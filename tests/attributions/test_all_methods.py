@@ -58,7 +58,9 @@ def test_what_is_refused(
 
 def maps_of(spec: Any, model: nn.Module, images: Tensor, references: Tensor, **how: Any) -> Tensor:
     targets = torch.arange(len(images)) % 2
-    (maps,) = attribute(model, images, targets, spec, references=references, **how).values()
+    (maps,) = attribute(
+        model, images, targets=targets, methods=spec, references=references, **how
+    ).values()
     return maps
 
 
@@ -202,7 +204,11 @@ def test_a_class_has_another_map_than_its_rival(
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(400, 2))
     a, b = (
-        next(iter(attribute(network, images, k, spec, references=references).values()))
+        next(
+            iter(
+                attribute(network, images, targets=k, methods=spec, references=references).values()
+            )
+        )
         for k in (0, 1)
     )
     assert not torch.allclose(a, b, rtol=1e-2, atol=0)

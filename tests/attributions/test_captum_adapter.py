@@ -32,7 +32,9 @@ def model() -> nn.Module:
 
 
 def maps_of(model: nn.Module, images: Tensor, options: dict[str, Any], **how: Any) -> Tensor:
-    return attribute(model, images, TARGETS[: len(images)], {"captum": options}, **how)["captum"]
+    return attribute(
+        model, images, targets=TARGETS[: len(images)], methods={"captum": options}, **how
+    )["captum"]
 
 
 def test_grad_cam_is_enlarged_to_the_image(model: nn.Module, images: Tensor) -> None:
@@ -111,9 +113,11 @@ def test_a_subclass_has_a_name_of_its_own(
             super().__init__("LayerGradCam", **options)
 
     assert "gradcam" in Plan("all").methods
-    maps = attribute(model, images, 0, ["gradcam", {"gradcam": {"layer": "0"}}])
+    maps = attribute(model, images, targets=0, methods=["gradcam", {"gradcam": {"layer": "0"}}])
     assert list(maps) == ["gradcam", "gradcam(layer=0)"]
-    plain = attribute(model, images, 0, {"captum": {"name": "LayerGradCam"}})["captum"]
+    plain = attribute(model, images, targets=0, methods={"captum": {"name": "LayerGradCam"}})[
+        "captum"
+    ]
     assert torch.equal(maps["gradcam"], plain)
 
 
@@ -121,7 +125,7 @@ def test_one_logit_speaks_for_its_class(images: Tensor) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(432, 1))
     options = {"captum": {"name": "Saliency", "abs": False}}
-    maps = attribute(model, images[:2], torch.tensor([1, 0]), options)["captum"]
+    maps = attribute(model, images[:2], targets=torch.tensor([1, 0]), methods=options)["captum"]
     torch.testing.assert_close(maps[0], -maps[1])
 
 

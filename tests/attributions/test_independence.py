@@ -79,14 +79,14 @@ CHANGING = {
 def test_a_network_that_mixes_the_images_of_a_batch_is_refused(make, words, images) -> None:
     for method in ("grad", LIME):
         with pytest.raises(UnsupportedModelError, match=rf"{words}.*alone"):
-            attribute(Net(make()), images, 0, method)
+            attribute(Net(make()), images, targets=0, methods=method)
 
 
 @pytest.mark.parametrize(("make", "words"), CHANGING.values(), ids=CHANGING)
 def test_a_network_that_changes_from_call_to_call_is_refused(make, words, images) -> None:
     for method in ("grad", LIME):
         with pytest.raises(UnsupportedModelError, match=rf"{words}.*each time"):
-            attribute(Net(make()), images, 0, method)
+            attribute(Net(make()), images, targets=0, methods=method)
 
 
 def test_a_network_that_takes_no_single_image_is_refused(images: Tensor) -> None:
@@ -94,12 +94,12 @@ def test_a_network_that_takes_no_single_image_is_refused(images: Tensor) -> None
         nn.Flatten(), nn.BatchNorm1d(432, track_running_stats=False), nn.Linear(432, 2)
     )
     with pytest.raises(UnsupportedModelError, match="takes two images, but not one"):
-        attribute(model, images, 0, "grad")
+        attribute(model, images, targets=0, methods="grad")
 
 
 def test_an_error_of_the_network_itself_is_in_the_sentence(images: Tensor) -> None:
     with pytest.raises(UnsupportedModelError, match="shapes cannot be multiplied"):
-        attribute(Net(), images[..., :9], 0, "grad")
+        attribute(Net(), images[..., :9], targets=0, methods="grad")
 
 
 @pytest.mark.parametrize(
@@ -108,11 +108,13 @@ def test_an_error_of_the_network_itself_is_in_the_sentence(images: Tensor) -> No
     ids=lambda m: type(m).__name__,
 )
 def test_what_works_on_each_image_is_passed(module: nn.Module, images: Tensor) -> None:
-    assert attribute(Net(module), images, 0, "grad")["grad"].any()
+    assert attribute(Net(module), images, targets=0, methods="grad")["grad"].any()
 
 
 def test_a_batch_norm_in_training_mode_is_explained_in_eval_mode(images: Tensor) -> None:
-    assert attribute(Net(nn.BatchNorm2d(4)).train(), images, 0, "grad")["grad"].any()
+    assert attribute(Net(nn.BatchNorm2d(4)).train(), images, targets=0, methods="grad")[
+        "grad"
+    ].any()
 
 
 class Ordering(nn.Module):
@@ -136,4 +138,4 @@ def test_rounding_is_no_dependence(images: Tensor) -> None:
 def test_a_small_dependence_is_no_rounding(images: Tensor) -> None:
     model = Net(Between(lambda x: x + 1e-3 * x.mean(0)))
     with pytest.raises(UnsupportedModelError, match="mixes"):
-        attribute(model, images, 0, "grad")
+        attribute(model, images, targets=0, methods="grad")

@@ -76,7 +76,7 @@ SMOOTH: dict[str, Activation] = {  # LRP refuses these by their names
 def test_a_gate_is_refused_with_its_module(activation: Activation, images: Tensor) -> None:
     for method in ("gbp", "lrp_eps"):
         with pytest.raises(UnsupportedModelError, match=r"gate .* in 3\."):
-            attribute(network(activation), images, 0, method)
+            attribute(network(activation), images, targets=0, methods=method)
 
 
 @pytest.mark.parametrize("activation", SMOOTH.values(), ids=SMOOTH)
@@ -84,22 +84,23 @@ def test_a_gate_of_smooth_operations_is_refused_with_its_module(
     activation: Activation, images: Tensor
 ) -> None:
     with pytest.raises(UnsupportedModelError, match=r"gate .* in 3\."):
-        attribute(network(activation), images, 0, "gbp")
+        attribute(network(activation), images, targets=0, methods="gbp")
     with pytest.raises(UnsupportedModelError, match="has no rule for"):
-        attribute(network(activation), images, 0, "lrp_eps")
+        attribute(network(activation), images, targets=0, methods="lrp_eps")
 
 
 @pytest.mark.parametrize("method", RULES)
 def test_every_method_with_a_rule_refuses_a_mask(method: str, images: Tensor) -> None:
     with pytest.raises(UnsupportedModelError, match=r"gate .* in 3\."):
-        attribute(network(lambda z: z * (z > 0)), images, 0, method)
+        attribute(network(lambda z: z * (z > 0)), images, targets=0, methods=method)
 
 
 def test_a_mask_changes_nothing_for_methods_without_rules(images: Tensor) -> None:
     masked, plain = network(lambda z: z * (z > 0)), network(F.relu)
     for method in ("grad", {"sgrad": {"samples": 2}}):
         (found,), (expected,) = (
-            attribute(model, images, 0, method).values() for model in (masked, plain)
+            attribute(model, images, targets=0, methods=method).values()
+            for model in (masked, plain)
         )
         torch.testing.assert_close(found, expected)
 
@@ -128,7 +129,7 @@ def test_a_function_of_the_models_own_is_refused_whatever_its_name(
 ) -> None:
     for method in ("gbp", "lrp_eps"):
         with pytest.raises(UnsupportedModelError, match=rf"{function.__name__} in 3\b"):
-            attribute(network(function.apply), images, 0, method)
+            attribute(network(function.apply), images, targets=0, methods=method)
 
 
 def excited(z: Tensor) -> Tensor:
@@ -151,7 +152,7 @@ FINE: dict[str, Activation] = {
 
 @pytest.mark.parametrize("activation", FINE.values(), ids=FINE)
 def test_what_is_no_hidden_gate_is_passed(activation: Activation, images: Tensor) -> None:
-    assert attribute(network(activation), images, 0, "gbp")["gbp"].any()
+    assert attribute(network(activation), images, targets=0, methods="gbp")["gbp"].any()
 
 
 CLAMPS: dict[str, Activation] = {
@@ -165,7 +166,9 @@ CLAMPS: dict[str, Activation] = {
 @pytest.mark.parametrize("activation", CLAMPS.values(), ids=CLAMPS)
 def test_further_ways_to_call_a_relu_are_seen(activation: Activation, images: Tensor) -> None:
     methods = ["gbp", "deconvnet", "lrp_spaf"]
-    found, expected = (attribute(network(one), images, 0, methods) for one in (activation, F.relu))
+    found, expected = (
+        attribute(network(one), images, targets=0, methods=methods) for one in (activation, F.relu)
+    )
     for method in methods:
         assert torch.equal(found[method], expected[method])
 
@@ -175,7 +178,9 @@ def test_a_relu_in_place_by_position_counts_although_its_result_is_dropped(image
         F.relu(z, True)
         return z
 
-    found, expected = (attribute(network(f), images, 0, "gbp")["gbp"] for f in (dropped, F.relu))
+    found, expected = (
+        attribute(network(f), images, targets=0, methods="gbp")["gbp"] for f in (dropped, F.relu)
+    )
     assert torch.equal(found, expected)
 
 
@@ -190,4 +195,4 @@ def test_an_operation_that_only_shares_its_name_is_refused(
     activation: Activation, name: str, images: Tensor
 ) -> None:
     with pytest.raises(UnsupportedModelError, match=rf"{name} in 3\b"):
-        attribute(network(activation), images, 0, "lrp_eps")
+        attribute(network(activation), images, targets=0, methods="lrp_eps")

@@ -301,10 +301,12 @@ def test_an_option_that_yaml_has_turned_into_false_is_told_how_to_be_written() -
 def test_superpixels_of_one_pixel_have_no_mean_colour_to_take(name: str) -> None:
     net, images = Net().eval(), blobs().float()[:, :, :8, :8]  # fifty superpixels asked for
     with pytest.raises(AttributionError, match=r"input 0 .*8 x 8 px.*off=zeros"):
-        attribute(net, images, TARGETS, {name: {"samples": 300}})
+        attribute(net, images, targets=TARGETS, methods={name: {"samples": 300}})
     zeros, larger = {"off": "zeros"}, {"segmenter": {"grid": {"rows": 4, "columns": 4}}}
     for options in (zeros, larger):
-        assert attribute(net, images, TARGETS, {name: options | {"samples": 300}})[name].any()
+        assert attribute(net, images, targets=TARGETS, methods={name: options | {"samples": 300}})[
+            name
+        ].any()
 
 
 @pytest.mark.parametrize("name", ["lime", "kernelshap"])
@@ -313,7 +315,7 @@ def test_a_picture_of_one_colour_has_a_map_of_exact_zeros_and_is_named(name: str
     images[1] = 0.3
     spec = {name: {"samples": 60, "segmenter": {"grid": {"rows": 3, "columns": 3}}}}
     with pytest.warns(MapWarning, match=rf"{name}: 1 of 3 maps are zero .*\(inputs 1\)"):
-        maps = attribute(Net().eval(), images, TARGETS, spec)[name]
+        maps = attribute(Net().eval(), images, targets=TARGETS, methods=spec)[name]
     assert not maps[1].any()
     assert maps[[0, 2]].flatten(1).any(1).all()
 

@@ -124,9 +124,9 @@ def test_a_logit_that_is_never_positive_has_the_pattern_over_all_samples():
     found = patterns_of(model, images).tensors["3"]
     torch.testing.assert_close(found[0], expected)
     assert not torch.allclose(found[1], expected)
-    assert attribute(model.float(), images.float(), 0, "pnet", references=images.float())[
-        "pnet"
-    ].any()
+    assert attribute(
+        model.float(), images.float(), targets=0, methods="pnet", references=images.float()
+    )["pnet"].any()
 
 
 def test_chunks_loaders_and_their_order_change_nothing():

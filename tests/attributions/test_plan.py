@@ -117,7 +117,7 @@ def test_a_large_network_gets_smaller_chunks(
 
 def test_the_predicted_class_is_explained_by_default(network: nn.Module, images: Tensor) -> None:
     default = attribute(network, images, methods="grad")["grad"]
-    given = attribute(network, images, predicted(network(images)), "grad")["grad"]
+    given = attribute(network, images, targets=predicted(network(images)), methods="grad")["grad"]
     assert torch.equal(default, given)
 
 
@@ -129,32 +129,36 @@ def test_a_model_may_normalise_its_input_in_place(images: Tensor) -> None:
 
     before = images.clone()
     for name in ("grad", "intgrad", "sgrad"):
-        maps = attribute(Normalising(), images, 1, name)[name]
+        maps = attribute(Normalising(), images, targets=1, methods=name)[name]
         torch.testing.assert_close(maps.sum((2, 3))[:, 1] != 0, torch.ones(5).bool())
     assert torch.equal(images, before)
 
 
 def test_one_target_serves_all_images(network: nn.Module, images: Tensor) -> None:
-    one = attribute(network, images, 1, "grad")["grad"]
-    assert torch.equal(one, attribute(network, images, torch.ones(5), "grad")["grad"])
+    one = attribute(network, images, targets=1, methods="grad")["grad"]
+    assert torch.equal(
+        one, attribute(network, images, targets=torch.ones(5), methods="grad")["grad"]
+    )
 
 
 def test_it_works_without_gradients_and_in_inference_mode(
     network: nn.Module, images: Tensor
 ) -> None:
-    expected = attribute(network, images, 0, FAMILY)
+    expected = attribute(network, images, targets=0, methods=FAMILY)
     for mode in (torch.no_grad, torch.inference_mode):
         with mode():
-            found = attribute(network, images.clone(), 0, FAMILY)
+            found = attribute(network, images.clone(), targets=0, methods=FAMILY)
         assert all(torch.equal(found[name], expected[name]) for name in FAMILY)
 
 
 def test_half_precision_is_explained_in_single_precision(
     network: nn.Module, images: Tensor
 ) -> None:
-    maps = attribute(network.half(), images.half(), 0, "grad")["grad"]
+    maps = attribute(network.half(), images.half(), targets=0, methods="grad")["grad"]
     assert maps.dtype == torch.float32
-    assert torch.equal(maps, attribute(network.float(), images.half().float(), 0, "grad")["grad"])
+    assert torch.equal(
+        maps, attribute(network.float(), images.half().float(), targets=0, methods="grad")["grad"]
+    )
 
 
 def test_no_images_give_no_maps(network: nn.Module, images: Tensor) -> None:
@@ -167,8 +171,8 @@ def test_progress_grows_to_the_end(images: Tensor) -> None:
     attribute(
         Counting(),
         images,
-        0,
-        ["grad", "gbp", {"sgrad": {"samples": 3}}],
+        targets=0,
+        methods=["grad", "gbp", {"sgrad": {"samples": 3}}],
         chunk=2,
         progress=lambda *news: told.append(news),
     )
@@ -198,7 +202,7 @@ def test_a_map_that_is_not_finite_is_named(images: Tensor) -> None:
             return (y.abs() - y.abs()[:, :1]).sqrt() if len(x) else y
 
     with pytest.warns(MapWarning, match="5 of 5 maps hold NaN or infinity") as said:
-        maps = attribute(Odd(), images, 0, ["grad", {"sgrad": {"samples": 2}}])
+        maps = attribute(Odd(), images, targets=0, methods=["grad", {"sgrad": {"samples": 2}}])
     assert [str(one.message).partition(":")[0] for one in said] == ["grad", "sgrad"]
     assert not_finite(maps) == {"grad": [0, 1, 2, 3, 4], "sgrad": [0, 1, 2, 3, 4]}
     maps["grad"][[0, 2, 3]] = 0
@@ -221,7 +225,7 @@ def test_a_map_of_zeros_is_named(images: Tensor) -> None:
     images[[0, 3]] += 1
     images[[1, 2, 4]] -= 1
     with pytest.warns(MapWarning, match=r"3 of 5 maps are zero .*\(inputs 1, 2, 4\)") as said:
-        maps = attribute(Half(), images, 0, ["grad", "inputgrad"])
+        maps = attribute(Half(), images, targets=0, methods=["grad", "inputgrad"])
     assert len(said) == 2
     assert said[0].filename == __file__
     assert all_zero(maps) == {"grad": [1, 2, 4], "inputgrad": [1, 2, 4]}
@@ -356,7 +360,7 @@ def test_a_map_of_another_shape_is_an_error(images: Tensor) -> None:
             return result.sum(1, keepdim=True)
 
     with pytest.raises(AttributionError, match=r"Grad gives maps \(5, 1, 12, 12\)"):
-        attribute(Counting(), images, 0, Grey())
+        attribute(Counting(), images, targets=0, methods=Grey())
 
 
 def test_what_fails_inside_is_told_with_the_methods_name(images: Tensor) -> None:
@@ -365,7 +369,7 @@ def test_what_fails_inside_is_told_with_the_methods_name(images: Tensor) -> None
             raise ZeroDivisionError("by nothing")
 
     with pytest.raises(AttributionError, match="Grad failed on Counting: ZeroDivisionError: by"):
-        attribute(Counting(), images, 0, [Broken()], workers=2, chunk=1)
+        attribute(Counting(), images, targets=0, methods=[Broken()], workers=2, chunk=1)
 
 
 def test_methods_are_frozen_and_documented() -> None:

@@ -110,7 +110,13 @@ def test_the_three_share_one_set_of_passes(images: Tensor) -> None:
 
     def passes(methods: list[str]) -> int:
         Counting.seen = 0
-        attribute(Counting(), images, 0, [{name: {"samples": 6}} for name in methods], workers=1)
+        attribute(
+            Counting(),
+            images,
+            targets=0,
+            methods=[{name: {"samples": 6}} for name in methods],
+            workers=1,
+        )
         return Counting.seen
 
     assert passes(["sgrad", "sgradsq", "vgrad"]) < passes(["sgrad"]) + 10

@@ -46,11 +46,13 @@ def test_a_reentrant_checkpoint_is_refused_by_all_that_need_a_gradient(images: T
     assert list(refusals) == methods
     for error in refusals.values():
         assert "use_reentrant=False" in str(error)
-    assert attribute(Saving(True), images, 0, LIME)["lime"].any()
+    assert attribute(Saving(True), images, targets=0, methods=LIME)["lime"].any()
 
 
 def test_a_checkpoint_without_reentrance_has_its_gradient(images: Tensor) -> None:
-    found, expected = (attribute(Saving(how), images, 0, "grad")["grad"] for how in (False, None))
+    found, expected = (
+        attribute(Saving(how), images, targets=0, methods="grad")["grad"] for how in (False, None)
+    )
     torch.testing.assert_close(found, expected)
 
 
@@ -58,13 +60,15 @@ def test_a_checkpointed_network_is_refused_or_has_the_right_map(images: Tensor) 
     saving, plain = dense(memory_efficient=True), dense()
     picture = F.interpolate(images[:2], 32)
     torch.testing.assert_close(
-        attribute(saving, picture, 0, "grad")["grad"], attribute(plain, picture, 0, "grad")["grad"]
+        attribute(saving, picture, targets=0, methods="grad")["grad"],
+        attribute(plain, picture, targets=0, methods="grad")["grad"],
     )
     with pytest.raises(UnsupportedModelError, match=r"checkpoint.*memory_efficient=False"):
-        attribute(saving, picture, 0, "gbp")
+        attribute(saving, picture, targets=0, methods="gbp")
     # LRP keeps all that it needs: nothing is computed again.
     torch.testing.assert_close(
-        attribute(saving, picture, 0, "lrp_eps"), attribute(plain, picture, 0, "lrp_eps")
+        attribute(saving, picture, targets=0, methods="lrp_eps"),
+        attribute(plain, picture, targets=0, methods="lrp_eps"),
     )
 
 
@@ -72,7 +76,7 @@ def test_a_cascade_of_a_checkpointed_network_is_that_of_the_plain_one(images: Te
     found, expected = (
         {str(key): torch.from_numpy(column.values) for key, column in cascaded.scores}
         for how in (False, None)
-        for cascaded in [cascade(Saving(how), images[:2], ["grad"], workers=1)]
+        for cascaded in [cascade(Saving(how), images[:2], methods=["grad"], workers=1)]
     )
     assert found.keys() == expected.keys()
     for key, values in found.items():
@@ -86,7 +90,7 @@ def test_quantised_layers_let_no_gradient_through(images: Tensor) -> None:
     quantised = torch.ao.quantization.quantize_dynamic(network, {nn.Linear}, torch.qint8)
     for method in ("grad", "sgrad", "gbp"):
         with pytest.raises(UnsupportedModelError, match=r"no gradient leads|mixes the images"):
-            attribute(quantised, images, 0, method)
+            attribute(quantised, images, targets=0, methods=method)
 
 
 def test_an_operation_whose_backward_fails_is_told_before_anything_is_computed(
@@ -106,4 +110,4 @@ def test_an_operation_whose_backward_fails_is_told_before_anything_is_computed(
             return OneWay.apply(x).mean((2, 3))
 
     with pytest.raises(UnsupportedModelError, match="NotImplementedError: no way back"):
-        attribute(Net(), images, 0, "intgrad")
+        attribute(Net(), images, targets=0, methods="intgrad")

@@ -38,7 +38,7 @@ def validated(path, **options):
 )
 def test_options_are_the_librarys(tmp_path, options, how):
     callback, network, images, _ = validated(tmp_path, **options)
-    expected = cascade(network, images, ["grad"], how=how, comparison=Comparison())
+    expected = cascade(network, images, methods=["grad"], how=how, comparison=Comparison())
     found = callback.cascaded
     assert found.stages == expected.stages
     for mine, theirs in (

@@ -31,7 +31,7 @@ def lost(k, draw=0):
 
 @pytest.fixture(scope="module")
 def found():
-    return cascade(MODEL, X, ["grad", "gbp"], how=Cascade(draws=2))
+    return cascade(MODEL, X, methods=["grad", "gbp"], how=Cascade(draws=2))
 
 
 @pytest.mark.parametrize(("draw", "role"), [(0, "bug"), (1, "bug: 2")])
@@ -101,7 +101,7 @@ def test_a_random_maps_role_is_no_further_draw():
 def test_a_twin_is_compared_too():
     torch.manual_seed(3)
     other = type(MODEL)(4, 16).eval()
-    found = cascade(MODEL, X, ["grad"], how=Cascade(most=1), twins=[other, MODEL])
+    found = cascade(MODEL, X, methods=["grad"], how=Cascade(most=1), twins=[other, MODEL])
     first = found.scores[Key("reinit", "grad", "twin", "control", "spearman_signed")]
     same = found.scores[Key("reinit", "grad", "twin", "control: 2", "spearman_signed")]
     assert np.allclose(same.values, 1)
@@ -112,7 +112,7 @@ def test_one_input_at_a_time_gives_the_same_scores(found, monkeypatch):
     import explaindebug.cascade.runner as measure
 
     monkeypatch.setattr(measure, "MEMORY", 1)
-    again = cascade(MODEL, X, ["grad", "gbp"], how=Cascade(draws=2))
+    again = cascade(MODEL, X, methods=["grad", "gbp"], how=Cascade(draws=2))
     for key, column in found.scores:
         np.testing.assert_allclose(again.scores[key].values, column.values, atol=1e-3)
     for stage in STAGES:
@@ -124,7 +124,7 @@ def test_a_null_of_neighbours_sees_the_next_input_whatever_the_memory(monkeypatc
 
     def values():
         comparison = Comparison(["spearman"], nulls=["other"])
-        found = cascade(MODEL, X, ["grad"], how=Cascade(most=1), comparison=comparison)
+        found = cascade(MODEL, X, methods=["grad"], how=Cascade(most=1), comparison=comparison)
         return found.scores[Key("reinit", "grad", "fc3", "null: other", "spearman")].values
 
     whole = values()
@@ -141,8 +141,10 @@ def test_the_gallery_has_the_trained_network_and_every_stage(found):
 
 def test_smooth_scores_are_of_smooth_maps():
     how = Cascade(most=1, smoothing=Smoothing(4, 0.15))
-    smooth = cascade(MODEL, X, ["grad"], how=how)
-    sgrad = cascade(MODEL, X, [{"sgrad": {"samples": 4, "noise": 0.15}}], how=Cascade(most=1))
+    smooth = cascade(MODEL, X, methods=["grad"], how=how)
+    sgrad = cascade(
+        MODEL, X, methods=[{"sgrad": {"samples": 4, "noise": 0.15}}], how=Cascade(most=1)
+    )
     for role in ("bug", "control"):
         a = smooth.scores[Key("reinit", "grad", "fc3", role, "spearman_signed")].values
         b = sgrad.scores[Key("reinit", "sgrad", "fc3", role, "spearman_signed")].values
@@ -150,7 +152,7 @@ def test_smooth_scores_are_of_smooth_maps():
 
 
 def test_without_stages_two_draws_of_noise_are_compared():
-    found = cascade(MODEL, X, ["grad"], how=Cascade(most=0))
+    found = cascade(MODEL, X, methods=["grad"], how=Cascade(most=0))
     arms = [found.scores.select(condition="none", role=role) for role in ("bug", "control")]
     assert [len(arm) for arm in arms] == [3, 3]
     assert arms[0] != arms[1]
@@ -169,7 +171,7 @@ def test_the_model_and_the_random_state_are_left_alone():
     model = network("residual").train().requires_grad_(True)
     before = {k: v.clone() for k, v in model.state_dict().items()}
     rng = torch.get_rng_state()
-    cascade(model, X, ["grad"], how=Cascade(most=2))
+    cascade(model, X, methods=["grad"], how=Cascade(most=2))
     assert model.training
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
@@ -178,7 +180,9 @@ def test_the_model_and_the_random_state_are_left_alone():
 
 def test_progress_counts_every_state_of_all_inputs():
     told = []
-    cascade(MODEL, X, ["grad"], how=Cascade(most=2), progress=lambda *said: told.append(said))
+    cascade(
+        MODEL, X, methods=["grad"], how=Cascade(most=2), progress=lambda *said: told.append(said)
+    )
     assert sum(done >= total for _, done, total in told) == 1 + 2 + 1  # trained, stages, control
 
 
@@ -189,4 +193,4 @@ def test_misuse_is_a_sentence():
     with pytest.raises(ConfigError, match=r"bins must be .* at least 2"):
         Measurement(how, plan, comparison, bins=1)
     with pytest.raises(UnsupportedModelError, match="ReLU"):
-        cascade(nn.Sequential(nn.Conv2d(3, 2, 3), nn.GELU(), nn.Flatten()), X, ["gbp"])
+        cascade(nn.Sequential(nn.Conv2d(3, 2, 3), nn.GELU(), nn.Flatten()), X, methods=["gbp"])

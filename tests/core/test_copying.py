@@ -34,7 +34,9 @@ def images() -> Tensor:
 def maps(model: nn.Module) -> Tensor:
     """By two workers, each with a twin of the private copy."""
     targets = torch.tensor([0, 1, 2])
-    return attribute(model, images(), targets, ["grad", "sgrad"], workers=2, chunk=1)["sgrad"]
+    return attribute(
+        model, images(), targets=targets, methods=["grad", "sgrad"], workers=2, chunk=1
+    )["sgrad"]
 
 
 class Around(nn.Module):
@@ -247,7 +249,9 @@ class TestWhatHangsOnAModule:
         model.eval()(images())
         x = images().requires_grad_()
         (expected,) = torch.autograd.grad(model(x).diag().sum(), x)
-        found = attribute(model, images(), torch.tensor([0, 1, 2]), ["grad"])["grad"]
+        found = attribute(model, images(), targets=torch.tensor([0, 1, 2]), methods=["grad"])[
+            "grad"
+        ]
         torch.testing.assert_close(found, expected)
 
     def test_shared_weights_stay_shared_and_gradients_are_left_out(self) -> None:

@@ -224,7 +224,7 @@ QUICK = {"pictures": 0, "workers": 1, "comparison": Comparison(["spearman"], nul
 
 @pytest.mark.parametrize("kind", ["weight norm", "weight norm, hook", "spectral norm"])
 def test_a_cascade_of_parametrised_layers_loses_something_at_each_stage(kind):
-    found = cascade(Whole(network(kind)), pictures(), ["grad"], **QUICK)
+    found = cascade(Whole(network(kind)), pictures(), methods=["grad"], **QUICK)
     assert found.stages == ("body.3", "body.2", "body.0")
     for stage in found.stages:
         assert found.mean_drift("l2", stage) > 0.01
@@ -246,37 +246,39 @@ def test_a_stage_that_can_lose_nothing_is_an_error(order):
     model = Whole(nn.Sequential(nn.Linear(8, 8), nn.ReLU(), Kernel()))
     how = Cascade(order)
     with pytest.raises(ConfigError, match=r"body\.2 would lose nothing.*body\.2\.kernel.*permute"):
-        cascade(model, pictures(), ["grad"], how=how, **QUICK)
+        cascade(model, pictures(), methods=["grad"], how=how, **QUICK)
     joined = Cascade(order, groups={"all": ["body"]})
-    assert cascade(model, pictures(), ["grad"], how=joined, **QUICK).stages == ("all",)
+    assert cascade(model, pictures(), methods=["grad"], how=joined, **QUICK).stages == ("all",)
     permuted = Cascade(order, init="permute_weights")
-    found = cascade(model, pictures(), ["grad"], how=permuted, **QUICK)
+    found = cascade(model, pictures(), methods=["grad"], how=permuted, **QUICK)
     assert found.mean_drift("l2", "body.2") > 0.01
 
 
 def test_a_layer_that_is_as_new_is_no_stage_and_that_is_said():
     body = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
     model = Whole(body.eval())
-    found = cascade(model, pictures(), ["grad"], how=Cascade("independent"), **QUICK)
+    found = cascade(model, pictures(), methods=["grad"], how=Cascade("independent"), **QUICK)
     assert found.stages == ("body.3", "body.0")
     assert any("body.1: no stage" in sentence for sentence in found.warnings)
-    nested = cascade(model, pictures(), ["grad"], **QUICK)  # there other layers are lost, too
+    nested = cascade(
+        model, pictures(), methods=["grad"], **QUICK
+    )  # there other layers are lost, too
     assert nested.stages == ("body.3", "body.1", "body.0")
     body[1].running_mean += 0.1
-    found = cascade(model, pictures(), ["grad"], how=Cascade("independent"), **QUICK)
+    found = cascade(model, pictures(), methods=["grad"], how=Cascade("independent"), **QUICK)
     assert found.stages == ("body.3", "body.1", "body.0")
 
 
 def test_a_network_that_is_as_new_has_nothing_to_lose():
     model = Whole(nn.Sequential(nn.BatchNorm1d(8), nn.Flatten()).eval())
     with pytest.raises(ConfigError, match="no stage would lose anything"):
-        cascade(model, pictures(), ["grad"], **QUICK)
+        cascade(model, pictures(), methods=["grad"], **QUICK)
 
 
 def test_weights_without_effect_are_lost_all_the_same():
     model = Whole(nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3)))
     nn.init.zeros_(model.body[2].weight)
-    found = cascade(model, pictures(), ["grad"], how=Cascade("independent"), **QUICK)
+    found = cascade(model, pictures(), methods=["grad"], how=Cascade("independent"), **QUICK)
     assert found.stages == ("body.2", "body.0")
     assert found.mean_drift("l2", "body.0") == 0  # as it is
 
@@ -294,7 +296,7 @@ class Caching(nn.Linear):
 
 def test_weights_that_are_read_only_once_are_named():
     model = Whole(nn.Sequential(Caching(8, 8), nn.ReLU(), nn.Linear(8, 3)))
-    found = cascade(model, pictures(), ["grad"], **QUICK)
+    found = cascade(model, pictures(), methods=["grad"], **QUICK)
     (said,) = (sentence for sentence in found.warnings if "body.0.weight" in sentence)
     assert "no forward pass reads" in said
     assert "body.0.bias" not in said

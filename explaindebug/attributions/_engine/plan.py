@@ -31,9 +31,9 @@ NAMED = 8  # inputs that a warning names
 def attribute(
     model: nn.Module,
     images: Tensor,
-    targets: Tensor | int | None = None,
-    methods: Specs = "all",
     *,
+    methods: Specs = "all",
+    targets: Tensor | int | None = None,
     references: Tensor | None = None,
     chunk: int = 32,
     workers: int | None = None,

@@ -14,7 +14,7 @@ NAMES = {"grad": "Grad", "gbp": "GBP", "sgrad": "SGrad"}
 
 @pytest.fixture(scope="module")
 def found():
-    return cascade(network("plain"), images(4), ["grad", "gbp"], how=Cascade(draws=2))
+    return cascade(network("plain"), images(4), methods=["grad", "gbp"], how=Cascade(draws=2))
 
 
 def test_maps_stand_above_their_curves(found):
@@ -43,7 +43,7 @@ def test_of_many_stages_some_have_no_maps_but_all_have_a_point(found):
 
 
 def test_every_draw_has_a_line_of_its_own(found):
-    one = cascade(network("plain"), images(4), ["grad"])
+    one = cascade(network("plain"), images(4), methods=["grad"])
     thin = [
         sum(line.get_linewidth() == 0.4 for line in figure7(f, NAMES).axes[1].lines)
         for f in (found, one)
@@ -59,6 +59,6 @@ def test_it_is_written_for_papers(found, tmp_path):
 
 
 def test_without_maps_there_is_no_figure():
-    bare = cascade(network("plain"), images(2), ["grad"], pictures=0, how=Cascade(most=1))
+    bare = cascade(network("plain"), images(2), methods=["grad"], pictures=0, how=Cascade(most=1))
     with pytest.raises(DataError, match="pictures of 1 input or more"):
         figure7(bare, NAMES)
