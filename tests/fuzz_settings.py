@@ -8,6 +8,7 @@ A value is checked as a run checks it, up to the point where data would be read.
 
 import copy
 import os
+import re
 import sys
 import tempfile
 from collections import Counter
@@ -130,7 +131,7 @@ def attempts(wanted: Iterable[tuple[str, ...]] | None = None) -> Iterator[Attemp
             group = key.rpartition(".")[0]
             target = OmegaConf.select(OmegaConf.create(config), f"{group}._target_")
             mark = (key, str(target), str(type(value)))
-            if mark in seen:
+            if mark in seen or not re.fullmatch(r"[\w.-]+", key):  # nobody can type it
                 continue
             seen.add(mark)
             for kind, typed in KINDS.items():
@@ -152,8 +153,9 @@ def outcome(one: Attempt) -> Outcome:
         with open_dict(config):
             OmegaConf.update(config, key_of(parsed), parsed.value(), force_add=True)
         bench, _ = checked_run(config, Path("out"))
-        if one.key.startswith("model"):
-            bench.architecture("data").build(PICTURES)
+        for group, domain in {"model": "data", "foreign_model": "foreign"}.items():
+            if one.key.partition(".")[0] == group:
+                bench.architecture(domain).build(PICTURES)
     except Exception as error:
         said = sentence(error)
         if said is None:

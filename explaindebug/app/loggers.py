@@ -78,8 +78,11 @@ def wandb_logger(
     `group` is given.
 
     Raises:
-        ConfigError: for an unknown mode.
+        ConfigError: for an unknown mode, or an empty project or group.
     """
+    for key, text in {"project": project, "group": group}.items():
+        if text is not None and not str(text).strip():
+            raise ConfigError(f"logger.wandb.{key} is empty. Give a name, or leave it out.")
     if mode is not None and mode not in get_args(Mode):
         raise ConfigError(f"logger.wandb.mode is {mode!r}, not one of online, offline, disabled.")
     # Pictures inside tables would else lie outside the run's folder, and be lost when it is moved.

@@ -18,26 +18,39 @@ from explaindebug.attributions._engine.jobs import Progress
 from explaindebug.attributions._engine.plan import Plan
 from explaindebug.attributions._engine.targets import predicted
 from explaindebug.callbacks.cost import Cost, Forecast, Memory, duration, timed
-from explaindebug.report.maps.strips import model_strip
 from explaindebug.callbacks.keys import distinct, log_key
-from explaindebug.callbacks.sinks import Sinks
-from explaindebug.callbacks.networks import (as_attached, as_floats, chosen_output, explained, logits, name_of,)
+from explaindebug.callbacks.networks import (
+    as_attached,
+    as_floats,
+    chosen_output,
+    explained,
+    logits,
+    name_of,
+)
 from explaindebug.callbacks.probe import Collector, Share, Unpack, joined, length, unpack
 from explaindebug.callbacks.ranks import equalise, gathered, processes, together
 from explaindebug.callbacks.schedule import LOOPS, due, obstacle
+from explaindebug.callbacks.sinks import Sinks
+from explaindebug.core.errors import (
+    AttributionError,
+    ConfigError,
+    DataError,
+    MeasurementWarning,
+    UnsupportedModelError,
+)
+from explaindebug.core.isolation import private_copy, undisturbed
 from explaindebug.core.validation import number, whole
 from explaindebug.debugtests.explain import Explain, Measured, merged
 from explaindebug.debugtests.panels import captions, gallery, panels, shown
 from explaindebug.debugtests.probe import Probe
-from explaindebug.core.errors import (AttributionError, ConfigError, DataError, MeasurementWarning, UnsupportedModelError,)
 from explaindebug.evaluation.heatmaps import stretched
 from explaindebug.evaluation.missing import sentences
-from explaindebug.evaluation.unscored import Unscored, restricted
 from explaindebug.evaluation.nulls import blocks
 from explaindebug.evaluation.results import Gallery
 from explaindebug.evaluation.roles import BUG, NULL
 from explaindebug.evaluation.scores import Key, Scores
-from explaindebug.core.isolation import private_copy, undisturbed
+from explaindebug.evaluation.unscored import Unscored, restricted
+from explaindebug.report.maps.strips import model_strip
 
 REFUSED_STRATEGIES = ("fsdp", "deepspeed", "modelparallel")
 
@@ -55,8 +68,9 @@ class AttributionCallback(Callback):
     loggers that take them. With no logger they go to files. Each input's scores stay in `scores`.
 
     In `fit` it prints once what a measurement will take, from timing a few inputs, and once what it
-    took and which output was explained (`explains`). `plan` holds the methods that are computed: those asked for, less those that the network
-    refused, each with a warning; every `fit`, `validate` and `test` starts from all of them again.
+    took and which output was explained (`explains`). `plan` holds the methods that are computed:
+    those asked for, less those that the network refused, each with a warning; every `fit`,
+    `validate` and `test` starts from all of them again.
 
     Args:
         attributions: methods by name, as `{name: {option: value}}` or as objects; "all" for all.
@@ -376,8 +390,8 @@ class AttributionCallback(Callback):
             probe = joined(shares).select(slice(self._inputs))
             if self.target == "label" and bool((probe.label < 0).any()):
                 raise DataError(
-                    "target='label' explains classes, but some labels are none (of a regression, of "
-                    "several classes at once). Use target='predicted', or give classes by unpack=."
+                    "target='label' explains classes, but some labels are none (of a regression, "
+                    "of several classes at once). Use target='predicted', or give classes by unpack=."
                 )
             self._probe = probe._replace(image=as_floats(network, probe.image, device))
             self._collector.clear()
@@ -490,9 +504,7 @@ class AttributionCallback(Callback):
 
     # Where it goes
 
-    def _show(
-        self, name: str, probe: Probe, images: Tensor, maps: Any, arm: str = ""
-    ) -> Measured:
+    def _show(self, name: str, probe: Probe, images: Tensor, maps: Any, arm: str = "") -> Measured:
         """The heat maps of a network, to be drawn as the row `name`; of an `arm`, where of one."""
         return shown(name, panels(probe, images, maps, self.drawn_rows, self.picture), arm)
 

@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from explaindebug.bugs.initialisers import Initialiser
 from explaindebug.callbacks.comparing import ComparingCallback, Others, copies
 from explaindebug.callbacks.sinks import Sinks
 from explaindebug.cascade import Cascade, Cascaded, Smoothing
 from explaindebug.cascade.runner import Tables
+from explaindebug.core.errors import ConfigError
 from explaindebug.core.validation import number, whole
 from explaindebug.debugtests.base import Arms
 from explaindebug.debugtests.explain import Explain, Measured
 from explaindebug.debugtests.probe import Probe
 from explaindebug.debugtests.reinit import Reinit
-from explaindebug.core.errors import ConfigError
-from explaindebug.bugs.initialisers import Initialiser
 from explaindebug.evaluation.roles import BUG
 from explaindebug.evaluation.scores import Scores
 

@@ -9,15 +9,16 @@ from torch import nn
 
 from explaindebug.callbacks.base import AttributionCallback
 from explaindebug.callbacks.sinks import Sinks
-from explaindebug.evaluation.comparison import Comparison
+from explaindebug.core.errors import ConfigError
+from explaindebug.core.isolation import private_copy
 from explaindebug.debugtests.explain import Explain, Maps, Measured
 from explaindebug.debugtests.measure import Measure, References, compared
 from explaindebug.debugtests.probe import Probe
-from explaindebug.core.errors import ConfigError
+from explaindebug.evaluation.comparison import Comparison
 from explaindebug.evaluation.nulls import null
 from explaindebug.evaluation.postprocessing import ROBUST, PostProcessing
 from explaindebug.evaluation.scores import Key
-from explaindebug.core.isolation import private_copy
+
 
 class ComparingCallback(AttributionCallback):
     """An `AttributionCallback` whose maps are compared with references, method by method.

@@ -41,9 +41,7 @@ def workspace(
         raise ConfigError('a dashboard needs: pip install "explaindebug[dashboard]"') from error
     panels = {"results": [_table(log_key("debug", name)) for name in TABLES]}
     panels |= {f"debug: {test}": _panels(test, similarities) for test in tests}
-    sections = [
-        workspaces.Section(name, panels=own, is_open=True) for name, own in panels.items()
-    ]
+    sections = [workspaces.Section(name, panels=own, is_open=True) for name, own in panels.items()]
     return workspaces.Workspace(
         entity=entity, project=project, name="explaindebug", sections=sections
     )

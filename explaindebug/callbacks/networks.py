@@ -9,11 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from explaindebug._lightning import MODULES
-from explaindebug.core.errors import (ConfigError, DataError, ExplainDebugError, UnsupportedModelError,)
-from explaindebug.models.weights import load_weights, own_part, read_weights
-from explaindebug.core.registry import nearest
+from explaindebug.core.errors import (
+    ConfigError,
+    DataError,
+    ExplainDebugError,
+    UnsupportedModelError,
+)
 from explaindebug.core.isolation import private_copy
-
+from explaindebug.core.registry import nearest
+from explaindebug.models.weights import load_weights, own_part, read_weights
 
 UNDEFINED_FORWARDS = (nn.Module.forward, *(module.forward for module in MODULES))
 
@@ -70,8 +74,8 @@ def _only_child(module: nn.Module) -> nn.Module:
     found = {n: child for n, child in module.named_children() if [*child.parameters()]}
     if len(found) != 1:
         raise UnsupportedModelError(
-            f"{type(module).__name__} has no forward. Name the submodule that maps images to logits "
-            f"with forward=; it has: {', '.join(found) or 'none with parameters'}."
+            f"{type(module).__name__} has no forward. Name the submodule that maps images to "
+            f"logits with forward=; it has: {', '.join(found) or 'none with parameters'}."
         )
     return next(iter(found.values()))
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from explaindebug.debugtests.probe import Probe
 from explaindebug.core.errors import DataError
+from explaindebug.debugtests.probe import Probe
 
 IMAGE_KEYS = ("image", "images", "img", "imgs", "pixel_values", "x", "input", "inputs")
 LABEL_KEYS = ("label", "labels", "y", "target", "targets", "class", "classes", "category")
@@ -101,8 +101,8 @@ def checked(
         raise DataError(f"only images (n, c, h, w) can be explained, got {found}. {REMEDY}")
     if image.shape[3] <= CHANNELS < min(image.shape[1:3]):
         raise DataError(
-            f"images {tuple(image.shape)} have their channels last, but a map is (c, h, w). Give the "
-            "callback unpack= for (n, c, h, w), and with forward= the submodule that takes these."
+            f"images {tuple(image.shape)} have their channels last, but a map is (c, h, w). Give "
+            "the callback unpack= for (n, c, h, w), and with forward= the submodule that takes these."
         )
     if not isinstance(label, Tensor) or label.shape[:1] != image.shape[:1]:
         raise DataError(f"{len(image)} images need as many labels, got {label!r:.80}. {REMEDY}")

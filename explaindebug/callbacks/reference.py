@@ -10,13 +10,12 @@ from torch import nn
 from explaindebug._lightning import pl
 from explaindebug.callbacks.comparing import ComparingCallback, Others, copies
 from explaindebug.callbacks.networks import explained, from_checkpoint
+from explaindebug.core.errors import ConfigError
+from explaindebug.core.isolation import private_copy
 from explaindebug.debugtests.base import Arms
 from explaindebug.debugtests.explain import Explain, Measured
 from explaindebug.debugtests.probe import Probe
 from explaindebug.debugtests.reference import HEADLINE, AgainstReference
-from explaindebug.core.errors import ConfigError
-from explaindebug.evaluation.roles import BUG, CONTROL
-from explaindebug.core.isolation import private_copy
 
 
 class ReferenceSimilarity(ComparingCallback):

@@ -19,10 +19,10 @@ from typing import Any
 
 from PIL import Image
 
+from explaindebug.callbacks.keys import distinct, log_key, plain
 from explaindebug.core.errors import LoggerWarning
 from explaindebug.core.io import write_atomically
 from explaindebug.evaluation.heatmaps import Pixels
-from explaindebug.callbacks.keys import distinct, log_key, plain
 from explaindebug.report.maps.strips import lines
 
 Rows = Sequence[Sequence[Any]]

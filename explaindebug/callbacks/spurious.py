@@ -6,12 +6,11 @@ from typing import Any
 from torch import nn
 
 from explaindebug.callbacks.comparing import ComparingCallback, Others, copies
+from explaindebug.core.errors import DataError
 from explaindebug.debugtests.base import Arms
 from explaindebug.debugtests.explain import Explain, Measured
 from explaindebug.debugtests.probe import Probe
 from explaindebug.debugtests.spurious import Spurious
-from explaindebug.core.errors import DataError
-from explaindebug.evaluation.roles import BUG, CONTROL, Role
 
 
 class SpuriousSimilarity(ComparingCallback):

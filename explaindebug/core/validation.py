@@ -1,6 +1,7 @@
 """Checks of single options, shared by whatever has options: a wrong value is one sentence."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 from explaindebug.core.errors import ConfigError
@@ -40,3 +41,19 @@ def whole(name: str, value: Any, *, least: int, most: int | None = None, hint: s
         f"{name} must be a whole number of at least {least}{bound}, got {value!r}."
         f"{' ' + hint if hint else ''}"
     )
+
+
+def folder(name: str, value: Any) -> Path:
+    """The path, `~` expanded.
+
+    Raises ConfigError for an empty one, which would be the current folder.
+    """
+    if not isinstance(value, str | Path) or not str(value).strip():
+        raise ConfigError(f"{name} must be a folder, got {value!r}. Write . for the current one.")
+    return Path(value).expanduser()
+
+
+def at_most(name: str, value: Any) -> None:
+    """Raises ConfigError for a limit that is neither None nor a whole number of at least 1."""
+    if value is not None:
+        whole(name, value, least=1, hint="null is for no limit.")

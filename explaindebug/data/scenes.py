@@ -52,6 +52,22 @@ class DrawnScenes:
         return made
 
 
+def check_specs(scenes: Any) -> None:
+    """Refuse what can't say which scenes the classes have, before any file is looked for.
+
+    Raises:
+        ConfigError: for what is no mapping, or holds what `scene_source` can't take.
+    """
+    if not isinstance(scenes, Mapping):
+        raise ConfigError(f"scenes: a source of pictures for each class is needed, got {scenes!r}.")
+    for name, spec in scenes.items():
+        if isinstance(spec, str) and spec.startswith("drawn:"):
+            DrawnScenes(spec.removeprefix("drawn:"))
+        named = isinstance(spec, Mapping) and bool({"images", "places"} & set(spec))
+        if not named and not (isinstance(spec, str) and spec.strip()):
+            raise _no_source(name, spec)
+
+
 def scene_source(spec: Any, root: Path, name: str) -> SceneSource:
     """What `spec` asks for.
 
@@ -73,11 +89,15 @@ def scene_source(spec: Any, root: Path, name: str) -> SceneSource:
         return PhotoScenes(tuple(once(found, f"scenes of class {name!r}")))
     pattern = options.pop("images", None)
     if not isinstance(pattern, str) or set(options) - {"region"}:
-        raise ConfigError(
-            f"scenes of class {name!r}: a pattern of pictures, `drawn:KIND`, `places:CATEGORY`, or "
-            f"images and region are needed, got {spec!r}."
-        )
+        raise _no_source(name, spec)
     return PhotoScenes.found(root, pattern, name, **options)
+
+
+def _no_source(name: str, spec: Any) -> ConfigError:
+    return ConfigError(
+        f"scenes of class {name!r}: a pattern of pictures, `drawn:KIND`, `places:CATEGORY`, or "
+        f"images and region are needed, got {spec!r}."
+    )
 
 
 def check(scenes: Scenes, classes: Sequence[str]) -> None:

@@ -27,13 +27,12 @@ def counts(
     split may be smaller than the number of classes, else it must hold one picture.
 
     Raises:
-        ConfigError: for a negative amount, a share above 1, or more than one None.
+        ConfigError: as `check_amounts` does.
         DataError: where there are too few pictures.
     """
+    check_amounts(amounts)
     total = len(labels)
-    asked = {name: _count(name, amount, total) for name, amount in amounts.items()}
-    if sum(n is None for n in asked.values()) > 1:
-        raise ConfigError(f"only one split may take the rest, but {dict(amounts)} has several.")
+    asked = {name: _count(amount, total) for name, amount in amounts.items()}
     rest = total - sum(n for n in asked.values() if n is not None)
     here = _census(labels, classes)
     wanted = ", ".join(f"{name} {'the rest' if n is None else n}" for name, n in asked.items())
@@ -50,6 +49,24 @@ def counts(
                 f"of the {len(classes)} classes. Asked for: {wanted}."
             )
     return split
+
+
+def check_amounts(amounts: Mapping[str, Amount]) -> None:
+    """Refuse, before any picture is read, amounts by which no pictures could be divided.
+
+    Raises:
+        ConfigError: for what is no count, share or None, for none at all, or more than one None.
+    """
+    for name, amount in amounts.items():
+        share = isinstance(amount, float) and 0 < amount <= 1
+        count = isinstance(amount, int) and not isinstance(amount, bool) and amount >= 1
+        if not (amount is None or share or count):
+            raise ConfigError(
+                f"{name}={amount!r}: a count of pictures (1 or more), a share above 0.0 and up to "
+                "1.0, or None for the rest."
+            )
+    if sum(amount is None for amount in amounts.values()) > 1:
+        raise ConfigError(f"only one split may take the rest, but {dict(amounts)} has several.")
 
 
 def drawn(
@@ -150,13 +167,6 @@ def _census(labels: Labels, classes: Sequence[str], most: int = 20) -> str:
     return ", ".join(found) + (f", ... of {len(classes)} classes" if len(classes) > most else "")
 
 
-def _count(name: str, amount: Amount, total: int) -> int | None:
-    if amount is None:
-        return None
-    if not amount >= 0 or (isinstance(amount, float) and amount > 1):  # NaN is neither
-        raise ConfigError(
-            f"{name}={amount}: a count of pictures (0 or more) or a share between 0.0 and 1.0."
-        )
-    return (
-        int(amount * total + 1e-9) if isinstance(amount, float) else amount
-    )  # shares never add up to more
+def _count(amount: Amount, total: int) -> int | None:
+    # Rounded down, so that shares never add up to more than there is.
+    return int(amount * total + 1e-9) if isinstance(amount, float) else amount

@@ -6,11 +6,11 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from explaindebug.core.errors import ConfigError
 from explaindebug.data.official import Found, Source, cub, pets, split_lists, stanford_dogs
 from explaindebug.data.photos import Photo, distinct
 from explaindebug.data.splits import Amount, drawn
 from explaindebug.datamodules.official import Official
-from explaindebug.core.errors import ConfigError
 
 Birds = Literal["cub_200_2011", "cub_200"]
 Dogs = Literal["pets", "stanford"]

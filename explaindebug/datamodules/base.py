@@ -11,13 +11,13 @@ from torch.utils.data import DataLoader
 
 from explaindebug._lightning import LightningDataModule
 from explaindebug.bugs.base import DataBug
+from explaindebug.core.errors import ConfigError, DataError
 from explaindebug.core.validation import whole
 from explaindebug.data.imageset import ImageSet, Labels, MaskedView, Splits
 from explaindebug.data.scenes import Scenes, check
 from explaindebug.data.splits import SPLITS
 from explaindebug.datamodules.loading import Augment, augmented, loader
 from explaindebug.datamodules.normalising import normalisation, normalised
-from explaindebug.core.errors import ConfigError, DataError
 
 
 class DebugDataModule(LightningDataModule, ABC):

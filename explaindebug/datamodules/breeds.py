@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
+from explaindebug.core.errors import ConfigError
+from explaindebug.core.registry import nearest
 from explaindebug.data.official import Found, Source, pets, stanford_dogs
-from explaindebug.data.photos import Photo
 from explaindebug.data.splits import Amount
 from explaindebug.datamodules.animals import one_of
 from explaindebug.datamodules.official import Official
-from explaindebug.core.errors import ConfigError
-from explaindebug.core.registry import nearest
 
 STUDY = (
     *("beagle", "boxer", "chihuahua", "great pyrenees", "newfoundland"),
@@ -64,7 +63,7 @@ class DogBreeds(Official):
         super().__init__(train=train, val=val, test=test, split="random", **options)
         one_of("dogs", dogs, get_args(Dogs))
         self.dogs, self.border = dogs, border
-        self.breeds = tuple(_plain(breed) for breed in breeds or STUDY)
+        self.breeds = tuple(_plain(breed) for breed in (STUDY if breeds is None else breeds))
         if len({_pets(breed) for breed in self.breeds}) < max(2, len(self.breeds)):
             raise ConfigError(f"breeds: two or more that differ, got {', '.join(self.breeds)}.")
 

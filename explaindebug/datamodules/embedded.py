@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from explaindebug.data.synthetic.splits import animals, check_drawn, figures
 from explaindebug.data.imageset import Splits
 from explaindebug.data.scenes import DrawnScenes, Scenes
+from explaindebug.data.synthetic.splits import animals, check_drawn, figures
 from explaindebug.datamodules.base import DebugDataModule
 
 

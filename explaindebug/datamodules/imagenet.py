@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from explaindebug.core.errors import DataError
 from explaindebug.data.imageset import ImageSet
 from explaindebug.data.official import Found, Source
 from explaindebug.data.official.imagenet import imagenet
 from explaindebug.data.photos import Photo, distinct, shuffled
 from explaindebug.data.splits import Amount
 from explaindebug.datamodules.official import Official
-from explaindebug.core.errors import DataError
 
 
 class ImageNet(Official):

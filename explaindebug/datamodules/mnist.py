@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from explaindebug.core.validation import whole
-from explaindebug.data.synthetic.splits import SCENE_KINDS
+from explaindebug.core.errors import ConfigError, DataError
+from explaindebug.core.validation import folder, whole
 from explaindebug.data.download import Archive, Progress, discard_part, fetch
 from explaindebug.data.idx import idx
 from explaindebug.data.idxfiles import idx_files
 from explaindebug.data.imageset import Splits
 from explaindebug.data.scenes import DrawnScenes, Scenes
-from explaindebug.data.splits import Amount
+from explaindebug.data.splits import Amount, check_amounts
+from explaindebug.data.synthetic.splits import SCENE_KINDS
 from explaindebug.datamodules.base import DebugDataModule
-from explaindebug.core.errors import DataError
 
 
 class MNIST(DebugDataModule):
@@ -58,9 +58,13 @@ class MNIST(DebugDataModule):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.root = Path(root).expanduser()
+        self.root = folder("root", root)
         self.download = download
         self.amounts: dict[str, Amount] = {"train": train, "val": val, "test": test}
+        check_amounts({"train": train, "val": val})
+        check_amounts({"test": test})
+        if channels not in (1, 3):
+            raise ConfigError(f"channels={channels!r}: 1, or 3 equal ones.")
         whole("size", size, least=1, most=4096, hint="It is in pixels a side.")
         self.size = size
         self.channels = channels

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from explaindebug.data.imageset import Splits
 from explaindebug.core.errors import ConfigError
+from explaindebug.data.imageset import Splits
 
 
 @dataclass(frozen=True)

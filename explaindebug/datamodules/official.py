@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from explaindebug.core.validation import whole
+from explaindebug.core.errors import ConfigError, DataError
+from explaindebug.core.validation import at_most, folder, whole
 from explaindebug.data.imageset import Splits
 from explaindebug.data.official import Found, Source, check_there
 from explaindebug.data.official.places import PLACES
 from explaindebug.data.photos import Photo, Progress, decoded, distinct, shuffled
-from explaindebug.data.scenes import Scenes, scene_source
-from explaindebug.data.splits import Amount
+from explaindebug.data.scenes import Scenes, check_specs, scene_source
+from explaindebug.data.splits import Amount, check_amounts
 from explaindebug.datamodules.base import DebugDataModule
-from explaindebug.core.errors import ConfigError, DataError
 
 Split = Literal["official", "random"]
 
@@ -67,15 +67,20 @@ class Official(DebugDataModule):
             raise ConfigError(f"unknown split {split!r}. Known: {', '.join(get_args(Split))}.")
         if crop is not None and not 0 < crop <= 1:
             raise ConfigError(f"crop={crop}: a share of the shorter side above 0, 1 at most.")
-        self.root = Path(root).expanduser()
+        self.root = folder("root", root)
         self.download = download
         whole("size", size, least=1, most=4096, hint="It is in pixels a side.")
         self.size = size
         self.amounts: dict[str, Amount] = {"train": train, "val": val, "test": test}
+        apart = ("train", "val") if split == "official" else tuple(self.amounts)
+        check_amounts({name: self.amounts[name] for name in apart})
+        check_amounts({"test": test})
         self.split = split
+        at_most("limit", limit)
         self.limit = limit
         self.balance = balance
         self.crop = crop
+        check_specs({} if scenes is None else scenes)
         self.scene_layout = dict(scenes or {})
 
     @property

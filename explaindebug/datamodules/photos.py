@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from explaindebug.core.validation import whole
+from explaindebug.core.errors import ConfigError, DataError, DataWarning
+from explaindebug.core.validation import at_most, folder, whole
 from explaindebug.data.folder_layout import folder_there, some
 from explaindebug.data.imageset import Splits
 from explaindebug.data.photos import Progress, photos
-from explaindebug.data.scenes import Scenes, scene_source
-from explaindebug.data.splits import Amount
+from explaindebug.data.scenes import Scenes, check_specs, scene_source
+from explaindebug.data.splits import Amount, check_amounts
 from explaindebug.datamodules.base import DebugDataModule
-from explaindebug.core.errors import ConfigError, DataError, DataWarning
 
 
 class Photos(DebugDataModule):
@@ -58,12 +58,17 @@ class Photos(DebugDataModule):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.root = Path(root).expanduser()
+        self.root = folder("root", root)
+        _check_classes(classes)
+        if scenes is not None:
+            check_specs(scenes)
         self.layout = classes
         self.scene_layout = scenes
         whole("size", size, least=1, most=4096, hint="It is in pixels a side.")
         self.size = size
         self.amounts = {"train": train, "val": val, "test": test}
+        check_amounts(self.amounts)
+        at_most("limit", limit)
         self.limit = limit
         self.balance = balance
 
@@ -126,3 +131,20 @@ class Photos(DebugDataModule):
                 stacklevel=2,
             )
         return found
+
+
+def _check_classes(classes: Any) -> None:
+    """Raises ConfigError for fewer than two classes, or no patterns for one of them."""
+    if classes is None:
+        return
+    listed = isinstance(classes, Sequence) and not isinstance(classes, str)
+    if not (listed or isinstance(classes, Mapping)) or len(classes) < 2:
+        raise ConfigError(
+            f"classes: two or more names are needed, or patterns by name, got {classes!r}."
+        )
+    if isinstance(classes, Mapping):
+        for name, files in classes.items():
+            if not isinstance(files, Mapping) or "images" not in files:
+                raise ConfigError(
+                    f"classes: {name!r} needs `images`, a pattern below the root, got {files!r}."
+                )

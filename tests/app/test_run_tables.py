@@ -11,6 +11,7 @@ from fake_run import fake_run, fake_verdicts
 
 from explaindebug.app.loggers import wandb_logger
 from explaindebug.app.run_tables import COLUMNS, log_tables
+from explaindebug.core.errors import ConfigError
 from explaindebug.evaluation.follow_up import answers
 from explaindebug.evaluation.scores import Scores
 from explaindebug.evaluation.summary import summarise
@@ -54,3 +55,9 @@ def test_without_loggers_they_are_files_and_there_are_none_without_lines(tmp_pat
     with open(tmp_path / "debug" / "detectors.csv", newline="") as file:
         lines = list(csv.DictReader(file))
     assert [line["statistic"] for line in lines] == [d.statistic for d in FOUND["detectors"]]
+
+
+@pytest.mark.parametrize("key", ["project", "group"])
+def test_an_empty_name_is_refused(key: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=rf"logger\.wandb\.{key}"):
+        wandb_logger(str(tmp_path), "a run", mode="offline", **{key: " "})

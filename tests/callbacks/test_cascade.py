@@ -7,10 +7,10 @@ from lightning_modules import Module, loader, trainer
 
 from explaindebug.callbacks import ReinitCascade
 from explaindebug.cascade import Cascade, Smoothing, cascade
-from explaindebug.evaluation.comparison import Comparison
 from explaindebug.core.errors import ConfigError
-from explaindebug.report.figures.effects import curve
+from explaindebug.evaluation.comparison import Comparison
 from explaindebug.evaluation.results import Headline, TestResult
+from explaindebug.report.figures.effects import curve
 
 
 def validated(path, **options):

@@ -17,9 +17,20 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from explaindebug import _lightning
 from explaindebug._lightning import PACKAGES
-from explaindebug.callbacks import (AttributionCallback, HeatmapLogger, ReferenceSimilarity, ReinitCascade, SpuriousSimilarity,)
+from explaindebug.callbacks import (
+    AttributionCallback,
+    HeatmapLogger,
+    ReferenceSimilarity,
+    ReinitCascade,
+    SpuriousSimilarity,
+)
 from explaindebug.callbacks.probe import unpack
-from explaindebug.core.errors import (AttributionError, ConfigError, DataError, UnsupportedModelError,)
+from explaindebug.core.errors import (
+    AttributionError,
+    ConfigError,
+    DataError,
+    UnsupportedModelError,
+)
 from explaindebug.evaluation.heatmaps import to_bytes
 
 METHODS = ["grad", {"sgrad": {"samples": 3}}, "gbp"]

@@ -39,7 +39,7 @@ class TestWithoutForward:
     def test_several_are_named(self) -> None:
         module = pl.LightningModule()
         module.encoder, module.head = nn.Linear(2, 2), nn.Linear(2, 2)
-        with pytest.raises(UnsupportedModelError, match="forward=.*encoder, head"):
+        with pytest.raises(UnsupportedModelError, match=r"forward=.*encoder, head"):
             explained(module, None, None)
 
     def test_one_that_an_instance_has_counts(self) -> None:

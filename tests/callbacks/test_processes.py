@@ -14,7 +14,13 @@ from lightning_modules import Module, Network, loader, pictures, trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from explaindebug.callbacks import (AttributionCallback, HeatmapLogger, ReferenceSimilarity, ReinitCascade, SpuriousSimilarity,)
+from explaindebug.callbacks import (
+    AttributionCallback,
+    HeatmapLogger,
+    ReferenceSimilarity,
+    ReinitCascade,
+    SpuriousSimilarity,
+)
 from explaindebug.callbacks.cost import Cost
 from explaindebug.callbacks.ranks import together
 from explaindebug.core.errors import AttributionError

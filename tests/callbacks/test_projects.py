@@ -1,6 +1,6 @@
 """Every kind of project is measured or refused with its remedy, and trains as without us.
 
-The table of docs/callbacks.md is made of what happens here: `python tests/callbacks/test_projects.py`.
+What happens here makes the table of docs/callbacks.md: `python tests/callbacks/test_projects.py`.
 """
 
 import re

@@ -1,10 +1,12 @@
 """Splits: exact sizes, disjoint, every class in proportion, and sentences where it can't be."""
 
+import math
+
 import numpy as np
 import pytest
 
 from explaindebug.core.errors import ConfigError, DataError
-from explaindebug.data.splits import counts, drawn, stratified, thin
+from explaindebug.data.splits import check_amounts, counts, drawn, stratified, thin
 
 CLASSES = ("bird", "dog")
 LABELS = np.repeat([0, 1], [223, 157])
@@ -98,3 +100,15 @@ def test_a_limit_below_one_and_no_number_are_refused():
         thin(LABELS, 0, False, 0)
     with pytest.raises(ConfigError, match="val=nan"):
         counts({"val": float("nan")}, LABELS, CLASSES)
+
+
+@pytest.mark.parametrize("amount", [-1, 0, 0.0, 1.5, math.nan, math.inf, True, "5", [5]])
+def test_what_no_number_of_pictures_could_be_is_refused_before_any_is_read(amount: object) -> None:
+    with pytest.raises(ConfigError, match="val="):
+        check_amounts({"train": 0.5, "val": amount, "test": None})  # type: ignore[dict-item]
+
+
+def test_one_split_may_take_the_rest() -> None:
+    check_amounts({"train": 1, "val": 1.0, "test": None})
+    with pytest.raises(ConfigError, match="only one"):
+        check_amounts({"train": None, "val": None})

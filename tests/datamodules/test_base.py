@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +12,18 @@ import torch
 from explaindebug._lightning import pl
 from explaindebug.bugs.label_flips import LabelFlips
 from explaindebug.bugs.spurious_background import SpuriousBackground
-from explaindebug.data import ImageSet, MaskedSample, Sample, Splits
-from explaindebug.datamodules import DebugDataModule
-from explaindebug.datamodules.base import balanced
 from explaindebug.core.errors import ConfigError, DataError
+from explaindebug.data import ImageSet, MaskedSample, Sample, Splits
+from explaindebug.datamodules import (
+    MNIST,
+    BirdsDogs,
+    DebugDataModule,
+    DogBreeds,
+    ImageNet,
+    OxfordPets,
+    Photos,
+)
+from explaindebug.datamodules.base import balanced
 
 
 class Noise(DebugDataModule):
@@ -228,3 +237,38 @@ def test_two_processes_share_every_epoch_shuffled(tmp_path):
         assert sorted(a + b) == list(range(40))
         assert a != sorted(a)
     assert first[0] != first[1]
+
+
+REFUSED = {
+    "val=-1": {"val": -1},
+    "test=0": {"test": 0},
+    "train=1000000000.0": {"train": 1e9},
+    "root": {"root": " "},
+}
+
+
+@pytest.mark.parametrize("kind", [MNIST, Photos, OxfordPets, ImageNet, BirdsDogs, DogBreeds])
+@pytest.mark.parametrize("key", REFUSED)
+def test_what_can_not_be_is_refused_before_any_file_is_looked_for(kind: Any, key: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{key}"):
+        kind(**{"root": "nowhere"} | REFUSED[key])
+
+
+@pytest.mark.parametrize("kind", [Photos, OxfordPets, ImageNet])
+@pytest.mark.parametrize("limit", [0, -1, 1.5, True])
+def test_a_limit_is_a_number_of_pictures(kind: Any, limit: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^limit"):
+        kind(root="nowhere", limit=limit)
+
+
+@pytest.mark.parametrize("kind", [Photos, OxfordPets])
+@pytest.mark.parametrize("spec", [7, "", None, {}, {"a": 7}, ["x"], "drawn:skyx"])
+def test_what_can_not_say_where_scenes_are_is_refused(kind: Any, spec: Any) -> None:
+    with pytest.raises(ConfigError, match="scene"):
+        kind(root="nowhere", scenes={"cat": spec})
+
+
+@pytest.mark.parametrize("classes", [[], ["one"], "bird", {}, {"a": 7, "b": 7}])
+def test_photos_need_two_classes(classes: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^classes"):
+        Photos(root="nowhere", classes=classes)

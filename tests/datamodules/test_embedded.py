@@ -5,8 +5,8 @@ import pytest
 
 from explaindebug.bugs.label_flips import LabelFlips
 from explaindebug.bugs.spurious_background import SpuriousBackground
-from explaindebug.datamodules import Embedded, Figures
 from explaindebug.core.errors import ConfigError, DataError
+from explaindebug.datamodules import Embedded, Figures
 
 FEW = {"size": 24, "train": 40, "val": 10, "test": 20}
 

@@ -5,7 +5,14 @@ import pytest
 import torch
 
 from explaindebug.data import ImageSet, Sample
-from explaindebug.datamodules.loading import Augmented, EpochShuffle, augmented, loader, shifted, turned
+from explaindebug.datamodules.loading import (
+    Augmented,
+    EpochShuffle,
+    augmented,
+    loader,
+    shifted,
+    turned,
+)
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import torchvision
 
 from explaindebug.bugs.label_flips import LabelFlips
 from explaindebug.bugs.spurious_background import SpuriousBackground
-from explaindebug.datamodules import KMNIST, MNIST, FashionMNIST
 from explaindebug.core.errors import DataError
+from explaindebug.datamodules import KMNIST, MNIST, FashionMNIST
 
 
 def write(folder, fill=200):

@@ -5,9 +5,9 @@ import torch
 
 from explaindebug.app.session import check_together, true_colours
 from explaindebug.bugs.spurious_background import SpuriousBackground
+from explaindebug.core.errors import ConfigError
 from explaindebug.datamodules import Embedded, Photos
 from explaindebug.datamodules.normalising import KNOWN, normalisation
-from explaindebug.core.errors import ConfigError
 
 FEW = {"size": 16, "train": 8, "val": 4, "test": 4}
 

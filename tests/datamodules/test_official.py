@@ -12,9 +12,16 @@ from PIL import Image
 
 from explaindebug.bugs.label_flips import LabelFlips
 from explaindebug.bugs.spurious_background import SpuriousBackground
-from explaindebug.datamodules import (CUB200, BirdsDogs, DogBreeds, ImageNet, OxfordPets, StanfordDogs,)
-from explaindebug.datamodules.imagenet import spread
 from explaindebug.core.errors import ConfigError, DataError, DataWarning
+from explaindebug.datamodules import (
+    CUB200,
+    BirdsDogs,
+    DogBreeds,
+    ImageNet,
+    OxfordPets,
+    StanfordDogs,
+)
+from explaindebug.datamodules.imagenet import spread
 
 SCENES = {"bird": "places:sky", "dog": "places:bamboo_forest"}
 FEW = {"train": 8, "val": 4, "test": 4, "size": 16}

@@ -7,8 +7,8 @@ import pytest
 
 from explaindebug.bugs.label_flips import LabelFlips
 from explaindebug.bugs.spurious_background import SpuriousBackground
-from explaindebug.datamodules import Photos
 from explaindebug.core.errors import ConfigError, DataError, DataWarning
+from explaindebug.datamodules import Photos
 
 COUNTS = {"train": 12, "val": 4, "test": 4}
 PATTERNS = {
@@ -74,9 +74,10 @@ def test_a_wrong_root_says_what_was_looked_for(photo_root):
 def test_a_class_may_have_any_name(photo_root, name):
     (photo_root / "bird").rename(photo_root / name)
     (photo_root / "bird1").mkdir()  # what "bird [1]" would match as a pattern, and "b*rd"
+    module = Photos(root=photo_root, size=16, **COUNTS)
     with pytest.warns(DataWarning, match=r"Left out, as they have no folder `images`: .*bird1"):
-        module = Photos(root=photo_root, size=16, **COUNTS)
-        assert set(module.classes) == {name, "dog"}
+        module.check()
+    assert set(module.classes) == {name, "dog"}
     assert module.clean.train.masks is not None
     assert set(module.scenes) == {name, "dog"}
     assert Photos(root=photo_root, classes=[name, "dog"], size=16, **COUNTS).clean.train.masks.any()
