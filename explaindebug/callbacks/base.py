@@ -391,7 +391,8 @@ class AttributionCallback(Callback):
             if self.target == "label" and bool((probe.label < 0).any()):
                 raise DataError(
                     "target='label' explains classes, but some labels are none (of a regression, "
-                    "of several classes at once). Use target='predicted', or give classes by unpack=."
+                    "of several classes at once). Use target='predicted', or give classes by "
+                    "unpack=."
                 )
             self._probe = probe._replace(image=as_floats(network, probe.image, device))
             self._collector.clear()

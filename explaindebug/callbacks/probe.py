@@ -102,7 +102,8 @@ def checked(
     if image.shape[3] <= CHANNELS < min(image.shape[1:3]):
         raise DataError(
             f"images {tuple(image.shape)} have their channels last, but a map is (c, h, w). Give "
-            "the callback unpack= for (n, c, h, w), and with forward= the submodule that takes these."
+            "the callback unpack= for (n, c, h, w), and with forward= the submodule that takes "
+            "these."
         )
     if not isinstance(label, Tensor) or label.shape[:1] != image.shape[:1]:
         raise DataError(f"{len(image)} images need as many labels, got {label!r:.80}. {REMEDY}")
