@@ -145,7 +145,8 @@ def test_it_works_without_gradients_and_in_inference_mode(
     expected = attribute(network, images, 0, FAMILY)
     for mode in (torch.no_grad, torch.inference_mode):
         with mode():
-            found = attribute(network, images.clone(), 0, FAMILY)
+            labels = torch.zeros(5, dtype=torch.long)
+            found = attribute(network, images.clone(), labels, FAMILY)
         assert all(torch.equal(found[name], expected[name]) for name in FAMILY)
 
 
