@@ -154,6 +154,15 @@ class Comparison:
             if where.any()
         ]
 
+    def values(self, reference: Reference, candidate: Tensor) -> dict[str, Floats]:
+        """The similarities (n,) of raw candidate maps (n, c, h, w) by name, NaN where none is.
+
+        Raises:
+            DataError: where maps and reference don't belong together.
+        """
+        _check(reference, candidate, np.arange(len(candidate)))
+        return self._measure(reference, candidate)[0]
+
     def _measure(
         self, reference: Reference, candidate: Tensor, matched: bool = True
     ) -> tuple[dict[str, Floats], dict[Fault, Bools]]:
