@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from explaindebug.core.validation import whole
-from explaindebug.data.synthetic.splits import SCENE_KINDS
+from explaindebug.data.synthetic.scenes import SHIPPED
 from explaindebug.data.download import Archive, Progress, discard_part, fetch
 from explaindebug.data.idx import idx
 from explaindebug.data.idxfiles import idx_files
@@ -65,7 +65,7 @@ class MNIST(DebugDataModule):
         self.size = size
         self.channels = channels
         self.threshold = threshold
-        self.kinds = dict(zip(self.names, SCENE_KINDS, strict=False)) if scenes is None else scenes
+        self.kinds = dict(zip(self.names, SHIPPED, strict=False)) if scenes is None else scenes
 
     def prepare_data(self) -> None:
         """Fetch the files where that is asked for; Lightning calls this in one process only.
