@@ -3,7 +3,7 @@
 import inspect
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -271,10 +271,15 @@ def _accepts(value: Any, hint: Any) -> bool:
     if hint in (str, Path):
         return isinstance(value, str)
     if origin in (list, tuple, Sequence) or hint in (list, tuple):
-        inner = [one for one in typing.get_args(hint) if one is not ...]
-        fits = isinstance(value, list | tuple)
-        return fits and (len(inner) != 1 or all(_accepts(one, inner[0]) for one in value))
-    if origin in (dict, Mapping) or hint is dict:
+        inner = list(typing.get_args(hint))
+        if not isinstance(value, list | tuple):
+            return False
+        if origin is tuple and ... not in inner:
+            return len(value) == len(inner) and all(map(_accepts, value, inner))
+        return not inner or all(_accepts(one, inner[0]) for one in value)
+    if origin is Callable:
+        return callable(value) or isinstance(value, Mapping)  # with a _target_ of its own
+    if origin in (dict, Mapping) or hint is dict or typing.is_typeddict(hint):
         inner = list(typing.get_args(hint))
         fits = isinstance(value, Mapping)
         return fits and (not inner or all(_accepts(one, inner[1]) for one in value.values()))

@@ -58,10 +58,7 @@ class Surrogate(Method):
         if isinstance(self.off, str):
             one_of(("mean", "zeros", "training_mean"), "off", self.off, self.label)
         if not callable(self.segmenter):
-            raise ConfigError(
-                f"{self.label}: unknown segmenter {self.segmenter!r}. Known: "
-                f"{', '.join(SEGMENTERS.names)}, or a function of a picture."
-            )
+            raise SEGMENTERS.unknown(self.segmenter)
 
     def prepare(self, model: nn.Module, references: Tensor) -> Self:
         if self.off != "training_mean":

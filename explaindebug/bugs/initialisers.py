@@ -8,6 +8,8 @@ generator of its own, from which all its randomness must come:
     def narrow(layer: nn.Module, generator: Generator) -> None:
         for parameter in layer.parameters():
             parameter.normal_(0, 0.001, generator=generator)
+
+`@INITIALISERS.register("narrow")` gives it a name.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -16,8 +18,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from explaindebug.core.errors import ConfigError
-from explaindebug.core.registry import nearest
+from explaindebug.core.registry import Registry
 
 Initialiser = Callable[[nn.Module, Generator], Iterable[str] | None]
 
@@ -86,12 +87,11 @@ def permute_weights(layer: nn.Module, generator: Generator) -> list[str]:
     return [name for name, tensor in _floats(layer) if (tensor == tensor.flatten()[0]).all()]
 
 
-INITIALISERS: dict[str, Initialiser] = {
-    "layer_default": layer_default,
-    "glorot": glorot,
-    "torchvision": torchvision,
-    "permute_weights": permute_weights,
-}
+INITIALISERS: Registry[Initialiser] = Registry(
+    "initialisation", also="or a function (layer, generator) that writes new values in place"
+)
+for one in (layer_default, glorot, torchvision, permute_weights):
+    INITIALISERS.register(one.__name__)(one)
 
 
 def initialiser(init: str | Initialiser) -> Initialiser:
@@ -100,16 +100,7 @@ def initialiser(init: str | Initialiser) -> Initialiser:
     Raises:
         ConfigError: for an unknown name, or what is neither a name nor a function.
     """
-    if callable(init):
-        return init
-    if not isinstance(init, str) or init not in INITIALISERS:
-        known = list(INITIALISERS)
-        raise ConfigError(
-            f"unknown initialisation {init!r}.{nearest(str(init), known)} "
-            f"Known: {', '.join(known)}, or a function (layer, generator) that writes new values "
-            "in place."
-        )
-    return INITIALISERS[init]
+    return init if callable(init) else INITIALISERS[init]
 
 
 def _floats(layer: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -15,7 +15,7 @@ from explaindebug.debugtests.explain import Explain, Maps, Measured
 from explaindebug.debugtests.measure import Measure, References, compared
 from explaindebug.debugtests.probe import Probe
 from explaindebug.evaluation.comparison import Comparison
-from explaindebug.evaluation.nulls import null
+from explaindebug.evaluation.nulls import NULLS
 from explaindebug.evaluation.postprocessing import ROBUST, PostProcessing
 from explaindebug.evaluation.scores import Key
 
@@ -50,7 +50,7 @@ class ComparingCallback(AttributionCallback):
     @property
     def neighbours(self) -> bool:
         """The null "other" pairs an input with that of the next row."""
-        return any(null(name).of_neighbour for name in self.comparison.nulls)
+        return any(NULLS[name].of_neighbour for name in self.comparison.nulls)
 
     def compare(
         self,

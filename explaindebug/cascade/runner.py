@@ -20,7 +20,7 @@ from explaindebug.core.parallel import cores, side_by_side
 from explaindebug.core.validation import number, whole
 from explaindebug.evaluation.comparison import Comparison, Reference
 from explaindebug.evaluation.map_complexity import entropy, rise
-from explaindebug.evaluation.nulls import blocks, null
+from explaindebug.evaluation.nulls import NULLS, blocks
 from explaindebug.evaluation.output_drift import drift
 from explaindebug.evaluation.roles import BUG, CONTROL, Role
 from explaindebug.evaluation.scores import Key, Scores
@@ -125,7 +125,7 @@ class Measurement:
         each = 4 * images[:1].numel() * len(self.plan.methods) * states
         most = max(1, MEMORY // max(1, each))
         parts = blocks(rows, -(-len(images) // most))
-        if any(null(name).of_neighbour for name in self.comparison.nulls):
+        if any(NULLS[name].of_neighbour for name in self.comparison.nulls):
             return parts
         return [(mine, mine[:0]) for mine, _ in parts]
 

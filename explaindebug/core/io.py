@@ -1,5 +1,6 @@
 """Files that are written whole or not at all."""
 
+import csv
 import filecmp
 import json
 import math
@@ -8,9 +9,10 @@ import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -119,6 +121,12 @@ def write_atomically(path: Path | str, content: str | bytes) -> Path:
     with replacing(path, binary=isinstance(content, bytes)) as file:
         file.write(content)
     return Path(path)
+
+
+def write_csv(path: Path | str, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Write a table as CSV, a line per row, all or nothing; floats are exact."""
+    with replacing(path) as file:
+        csv.writer(file, lineterminator="\n").writerows(chain([header], rows))
 
 
 def write_json(path: Path | str, value: Any) -> Path:

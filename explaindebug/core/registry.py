@@ -1,4 +1,4 @@
-"""Named things that are found by putting a file into a package."""
+"""Named things: one of a kind is added by a file in a package, or by a decorator anywhere."""
 
 import difflib
 import importlib
@@ -25,24 +25,43 @@ def plain(name: str) -> str:
 
 
 def unknown(
-    kind: str, name: str, known: list[str], elsewhere: Mapping[str, str] | None = None
+    kind: str,
+    name: object,
+    known: list[str],
+    elsewhere: Mapping[str, str] | None = None,
+    also: str = "",
 ) -> ConfigError:
     """The error for a name that is not known, with what it is called here where that is known."""
-    here = (elsewhere or {}).get(plain(name))
-    hint = f" Did you mean {here}?" if here else nearest(name, known)
-    return ConfigError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}.")
+    here = (elsewhere or {}).get(plain(str(name)))
+    hint = f" Did you mean {here}?" if here else nearest(str(name), known)
+    taken = ", ".join([*known, also] if also else known)
+    return ConfigError(f"unknown {kind} {name!r}.{hint} Known: {taken}.")
 
 
 class Registry(Generic[T]):
-    """Maps short names (those of configs and tables) to the things of one package.
+    """Maps short names (those of configs and tables) to things of one kind, in order of coming.
 
-    The package's modules are imported the first time a name is looked up, so that adding a thing
-    means adding one file. Importing a class directly works without the registry.
+    Anybody's code may register one; `register` is a decorator. Where there is a `package`, its
+    modules are imported the first time a name is looked up, so that adding a thing means adding one
+    file. Importing a class directly works without the registry.
+
+    Args:
+        kind: what each is, for messages.
+        package: where things are found.
+        elsewhere: common names, in small letters -> as they are written here.
+        also: what is taken beside the names, for messages: "or a function of a picture".
     """
 
-    def __init__(self, kind: str, package: str, elsewhere: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        package: str | None = None,
+        elsewhere: Mapping[str, str] | None = None,
+        also: str = "",
+    ) -> None:
         self.kind = kind
-        self._elsewhere = elsewhere  # common names, in small letters -> as they are written here
+        self._elsewhere = elsewhere
+        self._also = also
         self._package = package
         self._entries: dict[str, T] = {}
         self._discovered = False
@@ -59,23 +78,29 @@ class Registry(Generic[T]):
         return enter
 
     def __getitem__(self, name: str) -> T:
-        self._discover()
-        if name not in self._entries:
-            raise unknown(self.kind, name, self.names, self._elsewhere)
+        if name not in self:
+            raise self.unknown(name)
         return self._entries[name]
 
     def __contains__(self, name: object) -> bool:
         self._discover()
-        return name in self._entries
+        return isinstance(name, str) and name in self._entries
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
 
     @property
     def names(self) -> list[str]:
         """All registered names, in order of registration."""
         self._discover()
         return list(self._entries)
+
+    def unknown(self, name: object) -> ConfigError:
+        """The error for what is no name here, with the nearest one."""
+        return unknown(self.kind, name, self.names, self._elsewhere, self._also)
 
     def build(self, spec: Any) -> Any:
         """The thing that `spec` asks for: `"name"`, `{"name": {option: value}}`, or a thing itself.
@@ -111,7 +136,7 @@ class Registry(Generic[T]):
             raise ConfigError(f"{self.kind} {name!r}: {error}") from error
 
     def _discover(self) -> None:
-        if self._discovered:
+        if self._discovered or self._package is None:
             return
         self._discovered = True  # before the imports, which may look names up themselves
         try:

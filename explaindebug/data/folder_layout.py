@@ -39,11 +39,7 @@ class ClassFiles:
     border: bool = False  # trimaps only: the border belongs to the object
 
     def __post_init__(self) -> None:
-        if self.convention not in CONVENTIONS:
-            raise ConfigError(
-                f"unknown mask convention {self.convention!r}."
-                f"{nearest(self.convention, list(CONVENTIONS))} Known: {', '.join(CONVENTIONS)}."
-            )
+        CONVENTIONS[self.convention]  # raises for an unknown one
 
     @classmethod
     def of(cls, name: str, spec: Any) -> "ClassFiles":

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from explaindebug.core.errors import DataError
+from explaindebug.core.registry import Registry
 from explaindebug.data.image_files import Frame, Size, Window, read_levels, read_mat, turned, window
 from explaindebug.data.imageset import Bools
 from explaindebug.data.modes import Levels
@@ -149,7 +150,9 @@ def votes(levels: Levels, border: bool = False) -> Bools:
     return np.greater(levels, min(127, max(0, most - 1)))
 
 
-CONVENTIONS: dict[str, Convention] = {"binary": binary, "trimap": trimap, "votes": votes}
+CONVENTIONS: Registry[Convention] = Registry("mask convention")
+for one in (binary, trimap, votes):
+    CONVENTIONS.register(one.__name__)(one)
 
 
 def read_mask(
@@ -160,12 +163,14 @@ def read_mask(
     The convention is applied at full size, where the levels mean something.
 
     Raises:
+        ConfigError: for an unknown convention.
         DataError: for a file that can't be read, that doesn't follow the convention, or in which
             there is no object.
     """
     levels, turn = read_levels(path, TRIMAP if convention == "trimap" else ())
+    read = CONVENTIONS[convention]
     try:
-        full = CONVENTIONS[convention](levels, border)
+        full = read(levels, border)
     except ValueError as error:
         raise DataError(
             f"{path} can't be read as {convention!r}: {error}. Is that the right convention? "

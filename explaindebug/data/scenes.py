@@ -8,13 +8,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from explaindebug.core.errors import ConfigError, DataError
-from explaindebug.core.registry import nearest
 from explaindebug.data.copies import once
 from explaindebug.data.imageset import Labels, Pixels
 from explaindebug.data.official.places import places
 from explaindebug.data.photo_scenes import PhotoScenes
 from explaindebug.data.splits import row_rng
-from explaindebug.data.synthetic.splits import SCENE_KINDS, draw_scenes
+from explaindebug.data.synthetic.scenes import SCENES
+from explaindebug.data.synthetic.splits import draw_scenes
 
 
 class SceneSource(Protocol):
@@ -37,12 +37,7 @@ class DrawnScenes:
     kind: str
 
     def __post_init__(self) -> None:
-        known = list(SCENE_KINDS)
-        if self.kind not in known:
-            raise ConfigError(
-                f"unknown drawn scene {self.kind!r}.{nearest(self.kind, known)} "
-                f"Known: {', '.join(known)}."
-            )
+        SCENES[self.kind]  # raises for an unknown one
 
     def __call__(self, rows: Labels, *, split: str, size: int, seed: int) -> Pixels:
         made = np.empty((len(rows), size, size, 3), np.uint8)

@@ -12,7 +12,7 @@ from explaindebug.data.idxfiles import idx_files
 from explaindebug.data.imageset import Splits
 from explaindebug.data.scenes import DrawnScenes, Scenes
 from explaindebug.data.splits import Amount, check_amounts
-from explaindebug.data.synthetic.splits import SCENE_KINDS
+from explaindebug.data.synthetic.scenes import SHIPPED
 from explaindebug.datamodules.base import DebugDataModule
 
 
@@ -69,7 +69,7 @@ class MNIST(DebugDataModule):
         self.size = size
         self.channels = channels
         self.threshold = threshold
-        self.kinds = dict(zip(self.names, SCENE_KINDS, strict=False)) if scenes is None else scenes
+        self.kinds = dict(zip(self.names, SHIPPED, strict=False)) if scenes is None else scenes
 
     def prepare_data(self) -> None:
         """Fetch the files where that is asked for; Lightning calls this in one process only.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from explaindebug.core.errors import ConfigError
+from explaindebug.core.registry import Registry
 from explaindebug.data.imageset import Splits
 
 
@@ -16,11 +17,12 @@ class Normalisation:
     std: tuple[float, ...]
 
 
-KNOWN = {"imagenet": Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}
+NORMALISATIONS: Registry[Normalisation] = Registry("normalise", also="null, mean/std")
+NORMALISATIONS.register("imagenet")(Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
 
 
 def normalisation(spec: str | Mapping[str, Any] | None) -> Normalisation | None:
-    """What `spec` asks for: one of `KNOWN` by name, or its two fields.
+    """What `spec` asks for: one of `NORMALISATIONS` by name, or its two fields.
 
     Raises:
         ConfigError: for another name, other fields, or a deviation that is not above 0.
@@ -28,9 +30,7 @@ def normalisation(spec: str | Mapping[str, Any] | None) -> Normalisation | None:
     if spec is None:
         return None
     if isinstance(spec, str):
-        if spec in KNOWN:
-            return KNOWN[spec]
-        raise ConfigError(f"unknown normalise {spec!r}. Known: {', '.join(KNOWN)}, null, mean/std.")
+        return NORMALISATIONS[spec]
     try:
         mean, std = (tuple(map(float, spec[key])) for key in ("mean", "std"))
         good = set(spec) == {"mean", "std"} and min(std) > 0 and len(mean) == len(std) in (1, 3)

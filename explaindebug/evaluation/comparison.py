@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from explaindebug.core.errors import DataError
-from explaindebug.evaluation.nulls import Inputs, Rows, null
+from explaindebug.evaluation.nulls import NULLS, Inputs, Rows
 from explaindebug.evaluation.postprocessing import ROBUST, PostProcessing
 from explaindebug.evaluation.roles import BUG, null_role
 from explaindebug.evaluation.scores import Floats, Key, Scores
@@ -110,7 +110,7 @@ class Comparison:
 
     def __post_init__(self) -> None:
         for name in self.nulls:
-            null(name)  # what can't work is an error now, not after training
+            NULLS[name]  # what can't work is an error now, not after training
         for measure in self.measures.values():
             measure.postprocessing(self.postprocessing)
 
@@ -154,6 +154,15 @@ class Comparison:
             if where.any()
         ]
 
+    def values(self, reference: Reference, candidate: Tensor) -> dict[str, Floats]:
+        """The similarities (n,) of raw candidate maps (n, c, h, w) by name, NaN where none is.
+
+        Raises:
+            DataError: where maps and reference don't belong together.
+        """
+        _check(reference, candidate, np.arange(len(candidate)))
+        return self._measure(reference, candidate)[0]
+
     def _measure(
         self, reference: Reference, candidate: Tensor, matched: bool = True
     ) -> tuple[dict[str, Floats], dict[Fault, Bools]]:
@@ -177,10 +186,12 @@ class Comparison:
         return values, faults
 
     def _null(self, name: str, reference: Reference, inputs: Inputs) -> dict[str, Floats]:
-        def values() -> dict[str, Floats]:
-            return self._measure(reference, null(name).make(inputs), null(name).matched)[0]
+        null = NULLS[name]
 
-        if null(name).of_candidate:
+        def values() -> dict[str, Floats]:
+            return self._measure(reference, null.make(inputs), null.matched)[0]
+
+        if null.of_candidate:
             return values()
         which = (name, self.seed, self.postprocessing, tuple(self.measures.items()))
         kept: dict[str, Floats] = reference.keep(which, values)

@@ -5,6 +5,8 @@ goes through the same post-processing as the candidate and meets the same refere
 what "no relation" looks like. Raw null maps (n, c, h, w) depend on the seed and on the input's row
 alone, never on batches or ranks. Source: Adebayo et al. 2020, section 3.1 (Gaussian attribution),
 and Adebayo et al. 2018 (edge detector).
+
+One of your own: `NULLS.register("mine")(Null(make, of_candidate=True))`.
 """
 
 from collections.abc import Callable
@@ -16,7 +18,7 @@ import torch
 from torch import Tensor
 
 from explaindebug.core.errors import ConfigError
-from explaindebug.core.registry import nearest
+from explaindebug.core.registry import Registry
 
 Rows = npt.NDArray[np.int64]
 
@@ -85,23 +87,18 @@ def edges(inputs: Inputs) -> Tensor:
     return slopes.square().sum(1).sqrt().view_as(images)
 
 
-NULLS = {
-    "gaussian": Null(gaussian, of_candidate=False),
-    "shuffled": Null(shuffled, of_candidate=True),
-    "other": Null(other, of_candidate=True, of_neighbour=True),
-    "edges": Null(edges, of_candidate=False),
-    # As the paper calibrated its SSIM: noise that is not normalised, against maps that are.
-    "gaussian_raw": Null(gaussian, of_candidate=False, matched=False),
-}
-MATCHED = tuple(name for name, one in NULLS.items() if one.matched)
+NULLS: Registry[Null] = Registry("null")
+NULLS.register("gaussian")(Null(gaussian, of_candidate=False))
+NULLS.register("shuffled")(Null(shuffled, of_candidate=True))
+NULLS.register("other")(Null(other, of_candidate=True, of_neighbour=True))
+NULLS.register("edges")(Null(edges, of_candidate=False))
+# As the paper calibrated its SSIM: noise that is not normalised, against maps that are.
+NULLS.register("gaussian_raw")(Null(gaussian, of_candidate=False, matched=False))
 
 
-def null(name: str) -> Null:
-    """The null of that name; raises ConfigError, with the nearest name, for an unknown one."""
-    if name not in NULLS:
-        known = ", ".join(NULLS)
-        raise ConfigError(f"unknown null {name!r}.{nearest(name, list(NULLS))} Known: {known}.")
-    return NULLS[name]
+def is_matched(name: str) -> bool:
+    """Whether a null is post-processed as candidates are; one that is not known here is."""
+    return name not in NULLS or NULLS[name].matched
 
 
 def blocks(rows: npt.ArrayLike, count: int) -> list[tuple[Rows, Rows]]:

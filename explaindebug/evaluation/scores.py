@@ -2,15 +2,16 @@
 
 import csv
 import hashlib
+import operator
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from explaindebug.core.errors import DataError
-from explaindebug.core.io import replacing
+from explaindebug.core.io import write_csv
 from explaindebug.evaluation.roles import Role
 
 if TYPE_CHECKING:
@@ -164,14 +165,40 @@ class Scores:
             return pandas.concat(parts, ignore_index=True)
         return pandas.DataFrame({name: [] for name in HEADER})
 
+    @classmethod
+    def from_frame(cls, frame: "pandas.DataFrame") -> "Scores":
+        """The scores of such a table, keys in its order; columns of other names are left out.
+
+        Raises:
+            DataError: for a table without these columns, a name that is no text, a role that is
+                none, what is no number, or an input that has two scores.
+        """
+        if lacking := [name for name in HEADER if name not in frame]:
+            raise DataError(f"this is no table of scores: it lacks {', '.join(lacking)}.")
+        scores = cls()
+        by_key: Any = frame.groupby(list(Key._fields), sort=False, dropna=False, observed=True)
+        for names, part in by_key:
+            if not all(isinstance(name, str) for name in names):
+                raise DataError(
+                    f"{dict(zip(Key._fields, names, strict=True))}: all of these are texts. Read "
+                    "CSV files with Scores.from_csv, or with pandas' keep_default_na=False."
+                )
+            key = Key(*names)
+            Role.of(key.role)  # what is none would belong to no arm
+            try:
+                scores.add(key, [operator.index(row) for row in part["row"]], part["value"])
+            except (TypeError, ValueError) as error:
+                raise DataError(f"{_name(key)}: {error}") from error
+        return scores
+
     def to_csv(self, path: Path | str) -> None:
         """Write one line per score, exactly (`from_csv` gives equal scores), all or nothing."""
-        with replacing(path) as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(HEADER)
-            for key, (rows, values) in self:
-                pairs = zip(rows.tolist(), values.tolist(), strict=True)
-                writer.writerows((*key, row, repr(value)) for row, value in pairs)
+        lines = (
+            (*key, row, value)
+            for key, (rows, values) in self
+            for row, value in zip(rows.tolist(), values.tolist(), strict=True)
+        )
+        write_csv(path, HEADER, lines)
 
     @classmethod
     def from_csv(cls, path: Path | str) -> "Scores":

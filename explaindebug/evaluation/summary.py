@@ -1,6 +1,5 @@
 """Scores summarised over inputs: mean, error, interval, and how far above its null."""
 
-import csv
 import math
 from collections import defaultdict
 from collections.abc import Mapping
@@ -9,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from explaindebug.core.io import replacing
+from explaindebug.core.io import write_csv
 from explaindebug.evaluation.inference import bootstrap_interval, mean_sem
-from explaindebug.evaluation.nulls import MATCHED, NULLS
+from explaindebug.evaluation.nulls import is_matched
 from explaindebug.evaluation.roles import BUG, NULL, null_role
 from explaindebug.evaluation.scores import Floats, Key, Scores
 from explaindebug.evaluation.similarities import SIMILARITIES
@@ -42,6 +41,10 @@ class Summary(NamedTuple):
     excess_edges: float
 
 
+EXCESS = "excess_"
+NAMED = tuple(x.removeprefix(EXCESS) for x in Summary._fields if x.startswith(EXCESS))  # nulls
+
+
 def summarise(
     scores: Scores, *, null: str = "gaussian", level: float = 0.95, seed: int = 0
 ) -> list[Summary]:
@@ -54,7 +57,7 @@ def summarise(
     finite = {key: column.values[~np.isnan(column.values)] for key, column in scores}
     found = _numbers(finite, level, seed)
     nulls = null_means(scores, null)
-    each = [null_means(scores.select(role=null_role(name)), name) for name in MATCHED]
+    each = [null_means(scores.select(role=null_role(name)), name) for name in NAMED]
     lines = []
     for key, column in scores:
         n, mean = len(finite[key]), found[key][0]
@@ -72,8 +75,7 @@ def null_means(scores: Scores, null: str = "gaussian") -> dict[Key, float]:
         if key.arm != NULL:
             continue
         bug = key._replace(role=BUG)
-        matched = key.null in MATCHED or key.null not in NULLS
-        if key.null == null or (matched and bug not in means):
+        if key.null == null or (is_matched(key.null) and bug not in means):
             values = values[~np.isnan(values)]
             means[bug] = float(values.mean()) if len(values) else math.nan
     return means
@@ -82,10 +84,7 @@ def null_means(scores: Scores, null: str = "gaussian") -> dict[Key, float]:
 def write_summary(scores: Scores, path: Path | str) -> list[Summary]:
     """Write `summarise(scores)` as CSV, a line per key, all or nothing; and return it."""
     found = summarise(scores)
-    with replacing(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Summary._fields)
-        writer.writerows(found)
+    write_csv(path, Summary._fields, found)
     return found
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from explaindebug.evaluation.nulls import NULLS
+from explaindebug.evaluation.nulls import is_matched
 from explaindebug.evaluation.results import TestResult
 from explaindebug.evaluation.roles import NULL, Role, null_role
 from explaindebug.evaluation.scores import Key, Scores
@@ -237,7 +237,7 @@ def _roles(scores: Scores, bug: str) -> dict[str, str]:
     roles = [Role.of(role) for role in scores.unique("role")]
     kinds = [role.null for role in roles if role.arm == NULL]
     known = [kind for kind in SHOWN if kind in kinds]
-    known = known or [k for k in kinds if k not in NULLS or NULLS[k].matched][:1]
+    known = known or [kind for kind in kinds if is_matched(kind)][:1]
     shown = {null_role(kind): SHOWN.get(kind, f"Null: {kind}") for kind in known}
     return {"bug": bug, "control": CONTROL} | shown
 

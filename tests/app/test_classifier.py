@@ -20,14 +20,15 @@ class Told(nn.Module):
         return images.flatten(1)
 
 
-def measured(logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """What is logged of a test of these logits (n, k)."""
+def measured(logits: Tensor, *labels: Tensor) -> dict[str, float]:
+    """What is logged of the last test of these logits (n, k), three at a time."""
     classifier = Classifier(Told(), name="net")
     trainer = pl.Trainer(
         accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False
     )
-    inputs = DataLoader(TensorDataset(logits[:, :, None, None], labels))
-    trainer.test(classifier, inputs, verbose=False)
+    for told in labels:
+        inputs = DataLoader(TensorDataset(logits[:, :, None, None], told), batch_size=3)
+        trainer.test(classifier, inputs, verbose=False)
     return {key: float(value) for key, value in trainer.callback_metrics.items()}
 
 
@@ -51,7 +52,14 @@ class TestLogged:
         self, logits: Tensor, labels: list[int], share: float
     ) -> None:
         found = measured(logits, torch.tensor(labels))
-        assert found["net/test_accuracy"] == pytest.approx(share)
+        assert found["net/test_accuracy"] == found["accuracy"] == pytest.approx(share)
+        before = torch.tensor(labels).flip(0)
+        assert measured(logits, before, before, torch.tensor(labels)) == found
+
+    def test_metrics_are_in_no_checkpoint(self) -> None:
+        network = nn.Linear(2, 2)
+        held = Classifier(network).state_dict()
+        assert set(held) == {f"network.{name}" for name in network.state_dict()}
 
     def test_the_loss_is_the_mean_over_inputs(self) -> None:
         labels = torch.tensor([1, 0, 0, 0])
@@ -62,10 +70,10 @@ class TestLogged:
     def test_inputs_of_classes_that_a_network_does_not_have_have_no_accuracy(
         self, logits: Tensor
     ) -> None:
-        known, foreign = torch.tensor([0, 1]), torch.tensor([5, 3])
-        assert measured(logits[2:], foreign) == {}
-        both = measured(logits, torch.cat([known, foreign]))
-        assert both == measured(logits[:2], known) != {}
+        foreign = torch.tensor([5, 3])
+        assert measured(logits[2:4], foreign) == {}
+        both = measured(logits[[0, 1, 1, 2, 3]], torch.tensor([0, 1, 1, 5, 3]))
+        assert both == measured(logits[[0, 1, 1]], torch.tensor([0, 1, 1])) != {}
 
 
 def test_cross_entropy_of_one_logit_is_that_of_two_of_which_the_first_is_nothing() -> None:

@@ -4,14 +4,16 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import pytest
 from fuzz_settings import NEVER, Attempt, attempts, outcome
 
 from explaindebug import __version__
 from explaindebug.app.early import check_names, registered
+from explaindebug.app.settings import _check_type
 from explaindebug.app.tidy import Tidy
 from explaindebug.attributions._engine.method import ATTRIBUTIONS
 from explaindebug.bugs.blur import Blur
@@ -161,6 +163,44 @@ def test_our_version(command) -> None:
 )
 def test_spellings_are_compared_in_small_letters(name: str, meant: str) -> None:
     assert repr(meant) in nearest(name, ["vgg16", "resnet18", "resnet50"])
+
+
+class Place(TypedDict):
+    x: int
+
+
+BUILT = {"_target_": "some.Thing"}
+
+
+@pytest.mark.parametrize(
+    ("hint", "fitting", "others"),
+    [
+        (int, [1], [1.0, True, "1", None, [1]]),
+        (float, [1, 1.5], [True, "1"]),
+        (bool, [True], [1, "on"]),
+        (Path, ["a"], [3]),
+        (Literal["a", "b"], ["a"], ["c", 1, None, []]),
+        (int | None, [1, None], [1.5]),
+        (list[int], [[], [1, 2]], [["a"], 1, "12", {}]),
+        (Sequence[str], [["a"]], ["a", [1]]),
+        (tuple[float, ...], [[], [1, 2.5]], [["a"], 1]),
+        (tuple[int, str], [[1, "a"]], [[1], [1, "a", 2], ["a", 1], []]),
+        (dict[str, int], [{}, {"a": 1}], [{"a": "b"}, [], 1]),
+        (Place, [{"x": 1}], [3, "x", [1]]),
+        (Callable[[int], int], [BUILT], [3, "abs", [1]]),
+        (Tag, [BUILT], [3, "tag"]),
+        (Any, [3, "a", None], []),
+    ],
+)
+def test_values_are_checked_against_annotations(hint: Any, fitting: Any, others: Any) -> None:
+    for value in fitting:
+        _check_type(value, hint, "bug.mine.x")
+    for value in others:
+        with pytest.raises(ConfigError) as error:
+            _check_type(value, hint, "bug.mine.x")
+        said = str(error.value)
+        assert said.startswith(f"bug.mine.x is {value!r} of type {type(value).__name__}, but")
+        assert getattr(hint, "__name__", str(hint)) in said
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -1.0, 0, 1e9, "0.1", True, None])

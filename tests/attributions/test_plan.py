@@ -147,7 +147,8 @@ def test_it_works_without_gradients_and_in_inference_mode(
     expected = attribute(network, images, targets=0, methods=FAMILY)
     for mode in (torch.no_grad, torch.inference_mode):
         with mode():
-            found = attribute(network, images.clone(), targets=0, methods=FAMILY)
+            labels = torch.zeros(5, dtype=torch.long)
+            found = attribute(network, images.clone(), targets=labels, methods=FAMILY)
         assert all(torch.equal(found[name], expected[name]) for name in FAMILY)
 
 

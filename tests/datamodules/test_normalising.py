@@ -7,7 +7,7 @@ from explaindebug.app.session import check_together, true_colours
 from explaindebug.bugs.spurious_background import SpuriousBackground
 from explaindebug.core.errors import ConfigError
 from explaindebug.datamodules import Embedded, Photos
-from explaindebug.datamodules.normalising import KNOWN, normalisation
+from explaindebug.datamodules.normalising import NORMALISATIONS, normalisation
 
 FEW = {"size": 16, "train": 8, "val": 4, "test": 4}
 
@@ -39,13 +39,13 @@ def test_networks_trained_on_other_numbers_are_not_reused() -> None:
 
 def test_photographs_too(photo_root) -> None:
     module = Photos(root=photo_root, size=16, train=12, val=4, test=4, normalise="imagenet")
-    assert module.clean.train.mean == KNOWN["imagenet"].mean
+    assert module.clean.train.mean == NORMALISATIONS["imagenet"].mean
 
 
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("imagnet", "unknown normalise 'imagnet'. Known: imagenet"),
+        ("imagnet", "unknown normalise 'imagnet'. Did you mean 'imagenet'"),
         ({"mean": [0.5]}, "mean and std are needed"),
         ({"mean": [0.5], "std": [0]}, "above 0"),
         ({"mean": [0.5, 0.5], "std": [1, 1]}, "one number or three"),

@@ -4,7 +4,7 @@ import torch
 from skimage.filters import sobel_h, sobel_v
 
 from explaindebug.core.errors import ConfigError
-from explaindebug.evaluation.nulls import NULLS, Inputs, blocks, null
+from explaindebug.evaluation.nulls import NULLS, Inputs, blocks
 
 ROWS = np.array([12, 4, 9])
 
@@ -19,10 +19,10 @@ def inputs(**changes) -> Inputs:
 def test_shaped_like_the_candidate_and_the_same_every_time(name) -> None:
     torch.manual_seed(1)
     state = torch.get_rng_state()
-    maps = null(name).make(inputs())
+    maps = NULLS[name].make(inputs())
     assert maps.shape == (3, 2, 12, 10)
     assert maps.isfinite().all()
-    assert torch.equal(maps, null(name).make(inputs()))
+    assert torch.equal(maps, NULLS[name].make(inputs()))
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -30,24 +30,24 @@ def test_shaped_like_the_candidate_and_the_same_every_time(name) -> None:
 def test_made_for_each_input_by_its_row_not_by_its_place(name) -> None:
     whole, some = inputs(), [2, 0]
     part = Inputs(whole.candidate[some], ROWS[some], whole.images[some], 0)
-    assert torch.equal(null(name).make(part), null(name).make(whole)[some])
+    assert torch.equal(NULLS[name].make(part), NULLS[name].make(whole)[some])
 
 
 @pytest.mark.parametrize("name", ["gaussian", "shuffled"])
 def test_seed_and_row_change_the_draw(name) -> None:
-    maps = null(name).make(inputs())
-    assert not torch.equal(maps, null(name).make(inputs(seed=1)))
-    assert not torch.equal(maps, null(name).make(inputs(rows=ROWS + 1)))
+    maps = NULLS[name].make(inputs())
+    assert not torch.equal(maps, NULLS[name].make(inputs(seed=1)))
+    assert not torch.equal(maps, NULLS[name].make(inputs(rows=ROWS + 1)))
 
 
 def test_gaussian_is_standard_normal() -> None:
-    maps = null("gaussian").make(inputs(candidate=torch.zeros(3, 3, 100, 100)))
+    maps = NULLS["gaussian"].make(inputs(candidate=torch.zeros(3, 3, 100, 100)))
     assert abs(maps.mean()) < 0.02
     assert abs(maps.std() - 1) < 0.02
 
 
 def test_shuffled_moves_whole_pixels() -> None:
-    before, after = inputs().candidate, null("shuffled").make(inputs())
+    before, after = inputs().candidate, NULLS["shuffled"].make(inputs())
 
     def pixels(maps: torch.Tensor) -> list[list[list[float]]]:
         return [sorted(one.flatten(1).T.tolist()) for one in maps]
@@ -58,18 +58,18 @@ def test_shuffled_moves_whole_pixels() -> None:
 
 def test_other_is_the_map_of_the_next_row_however_inputs_are_ordered() -> None:
     candidate = inputs().candidate
-    maps = null("other").make(inputs())
+    maps = NULLS["other"].make(inputs())
     assert torch.equal(maps, candidate[[1, 2, 0]])  # rows 12 -> 4, 4 -> 9, 9 -> 12
 
 
 def test_a_single_input_has_no_other() -> None:
     alone = inputs(candidate=torch.zeros(1, 2, 12, 10), rows=ROWS[:1])
-    assert null("other").make(alone).isnan().all()
+    assert NULLS["other"].make(alone).isnan().all()
 
 
 def test_edges_are_sobels() -> None:
     given = inputs()
-    maps = null("edges").make(given)
+    maps = NULLS["edges"].make(given)
     image = given.images[1, 0].double().numpy()
     expected = np.hypot(sobel_h(image), sobel_v(image))[1:-1, 1:-1] * 4  # scikit-image divides by 4
     np.testing.assert_allclose(maps[1, 0, 1:-1, 1:-1], expected, rtol=1e-5)
@@ -77,12 +77,12 @@ def test_edges_are_sobels() -> None:
 
 def test_edges_need_the_images() -> None:
     with pytest.raises(ConfigError, match="made from the images"):
-        null("edges").make(inputs(images=None))
+        NULLS["edges"].make(inputs(images=None))
 
 
 def test_an_unknown_null_is_refused() -> None:
     with pytest.raises(ConfigError, match="Did you mean 'shuffled'"):
-        null("shufled")
+        NULLS["shufled"]
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 7])

@@ -32,6 +32,35 @@ def test_csv_round_trip_is_exact(tmp_path) -> None:
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["scores.csv"]
 
 
+def test_a_frame_gives_the_scores_back_in_their_order() -> None:
+    frame = table().frame()
+    found = Scores.from_frame(frame.assign(more=1).iloc[::-1])
+    assert found == table()
+    assert list(found) != []
+    assert [key for key, _ in Scores.from_frame(frame)] == [GRAD, GBP]
+    assert Scores.from_frame(Scores().frame()) == Scores()
+    part = Scores.from_frame(frame[frame.method == "gbp"].astype({"role": "category"}))
+    assert part == table().select(method="gbp")
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("role", "bugs", "bugs"),
+        ("similarity", np.nan, "keep_default_na"),
+        ("row", 2, "scored twice"),
+        ("row", [0.5, 1, 2, 3, 4], "float"),
+        ("row", [None, 1, 2, 3, 4], "float"),
+        ("value", "high", "high"),
+    ],
+)
+def test_a_frame_that_holds_no_scores_is_refused(column, values, message) -> None:
+    with pytest.raises(DataError, match=message):
+        Scores.from_frame(table().frame().assign(**{column: values}))
+    with pytest.raises(DataError, match=f"lacks {column}"):
+        Scores.from_frame(table().frame().drop(columns=column))
+
+
 def test_a_cut_write_leaves_the_old_file(tmp_path, monkeypatch) -> None:
     path = tmp_path / "scores.csv"
     table().to_csv(path)

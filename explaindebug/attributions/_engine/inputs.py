@@ -49,12 +49,14 @@ def placed(images: Tensor, model: nn.Module) -> Tensor:
 
 
 def checked_targets(targets: Tensor | int, images: Tensor) -> Tensor:
-    """The classes to explain, (n,) int64 on the images' device.
+    """The classes to explain, a copy (n,) int64 on the images' device.
+
+    A copy, as labels of a `validation_step` are inference tensors, which no graph may keep.
 
     Raises:
         ConfigError: for another number of targets than of images.
     """
-    targets = torch.as_tensor(targets, device=images.device).long()
+    targets = torch.as_tensor(targets).to(images.device, torch.int64, copy=True)
     if targets.ndim > 1 or (targets.ndim == 1 and len(targets) != len(images)):
         raise ConfigError(
             f"targets {tuple(targets.shape)} for {len(images)} images: give one class for each, "

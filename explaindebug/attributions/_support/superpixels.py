@@ -25,7 +25,7 @@ Labels = npt.NDArray[np.integer[Any]]
 Segmenter = Callable[[Picture], Labels]
 
 SEGMENTERS: Registry[Callable[..., Segmenter]] = Registry(
-    "segmenter", "explaindebug.attributions._support"
+    "segmenter", "explaindebug.attributions._support", also="or a function of a picture"
 )
 
 

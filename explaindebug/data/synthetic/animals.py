@@ -5,7 +5,7 @@ from explaindebug.data.synthetic.brushes import Rng, framed, mirrored, turned
 from explaindebug.data.synthetic.canvas import Floats, coverage
 from explaindebug.data.synthetic.coats import Part, dressed
 from explaindebug.data.synthetic.dogs import dog
-from explaindebug.data.synthetic.scenes import SCENES, scenery
+from explaindebug.data.synthetic.scenes import SHIPPED, scenery
 
 ANIMALS = {"bird": bird, "dog": dog}
 REACH = (0.6, 0.9)  # side of the animal's box, as a share of the picture's
@@ -14,8 +14,7 @@ CONTOUR = 0.02  # width of the line around it, likewise
 
 def animal(rng: Rng, size: int, name: str) -> tuple[Floats, Floats, Floats]:
     """Picture (size, size, 3), coverage (size, size), and the scene alone; all in 0..1."""
-    kinds = list(SCENES)
-    scene = scenery(kinds[rng.integers(len(kinds))], rng, size)
+    scene = scenery(SHIPPED[rng.integers(len(SHIPPED))], rng, size)
     thing = ANIMALS[name](rng)
     thing = mirrored(thing) if rng.random() < 0.5 else thing
     thing = framed(turned(thing, rng.normal(0, 0.1)), rng, REACH, margin=CONTOUR + 0.03)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
+from explaindebug.core.registry import Registry
 from explaindebug.data.synthetic import landscapes as land
 from explaindebug.data.synthetic import surfaces
 from explaindebug.data.synthetic.brushes import Rng
@@ -16,26 +17,26 @@ from explaindebug.data.synthetic.canvas import Floats, to_bytes
 
 Scene = Callable[[Rng, int], Floats]
 
-SCENES: dict[str, Scene] = {  # append only: a kind's place seeds its draws
-    draw.__name__: draw
-    for draw in (
-        land.sky,
-        surfaces.bamboo,
-        land.meadow,
-        land.sea,
-        land.desert,
-        land.snow,
-        surfaces.bricks,
-        surfaces.leaves,
-        land.night,
-        surfaces.planks,
-        surfaces.cobbles,
-        land.sunset,
-        surfaces.city,
-        land.mountains,
-        surfaces.forest,
-    )
-}
+SCENES: Registry[Scene] = Registry("drawn scene")
+for draw in (  # append only: a kind's place seeds its draws
+    land.sky,
+    surfaces.bamboo,
+    land.meadow,
+    land.sea,
+    land.desert,
+    land.snow,
+    surfaces.bricks,
+    surfaces.leaves,
+    land.night,
+    surfaces.planks,
+    surfaces.cobbles,
+    land.sunset,
+    surfaces.city,
+    land.mountains,
+    surfaces.forest,
+):
+    SCENES.register(draw.__name__)(draw)
+SHIPPED = tuple(SCENES)  # what pictures of animals are drawn from, whatever others register
 SOFT = 0.65  # scenes are drawn this much smaller and enlarged: a lens focused on the animal
 
 

@@ -9,8 +9,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from explaindebug.core.errors import ConfigError
-from explaindebug.core.registry import nearest
 from explaindebug.core.validation import whole
 from explaindebug.data.imageset import ImageSet, Labels, Pixels, Splits
 from explaindebug.data.synthetic.animals import ANIMALS, animal
@@ -19,7 +17,6 @@ from explaindebug.data.synthetic.canvas import Floats, to_bytes
 from explaindebug.data.synthetic.figures import FIGURES, figure
 from explaindebug.data.synthetic.scenes import SCENES, scenery
 
-SCENE_KINDS: tuple[str, ...] = tuple(SCENES)
 LARGEST = 4096
 SMALLEST = 16  # pixels; below, nobody can tell a bird from a dog
 ANIMAL, FIGURE, SCENE, LABELS = range(4)  # streams of random numbers that never meet
@@ -61,18 +58,16 @@ def figures(
 
 
 def draw_scenes(kind: str, count: int, *, size: int, seed: int) -> Pixels:
-    """Scenes of one of `SCENE_KINDS` with nobody in them, (count, size, size, 3) bytes.
+    """Scenes of one of `SCENES` with nobody in them, (count, size, size, 3) bytes.
 
     Scene i depends on kind, seed and i alone; it is never one of those behind `animals`.
 
     Raises:
         ConfigError: for an unknown kind, a size below 16, a count below 1, or a negative seed.
     """
-    if kind not in SCENES:
-        hint = nearest(kind, list(SCENES))
-        raise ConfigError(f"unknown scene {kind!r}.{hint} Known: {', '.join(SCENES)}.")
+    SCENES[kind]  # raises for an unknown one
     check_drawn({"scenes": count}, size, seed)
-    place = SCENE_KINDS.index(kind)
+    place = SCENES.names.index(kind)
     pictures = [scenery(kind, _rng(seed, SCENE, place, i), size) for i in range(count)]
     return np.stack([to_bytes(picture) for picture in pictures])
 

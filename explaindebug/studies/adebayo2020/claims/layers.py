@@ -6,7 +6,7 @@ import numpy as np
 
 from explaindebug.core import wording
 from explaindebug.evaluation.inference import bootstrap_interval
-from explaindebug.evaluation.nulls import MATCHED
+from explaindebug.evaluation.nulls import NULLS, is_matched
 from explaindebug.evaluation.roles import BUG, CONTROL, null_role
 from explaindebug.evaluation.scores import Key
 from explaindebug.report.beside import Number, half, pooled
@@ -86,7 +86,9 @@ def _columns(entry: Entry, method: str) -> Sequence[np.ndarray[tuple[int], np.dt
     """Similarities (n,) of bug, control and null, of the inputs that have all three."""
     own = pooled(entry.test.scores.select(method=method, condition=half(entry.test.stages)))
     ranks = sorted({k.similarity for k, _ in own if k.similarity.startswith(RANK)}, key=len)
-    nulls = [role for role in map(null_role, MATCHED) if role in own.unique("role")]
+    nulls = [
+        role for role in map(null_role, filter(is_matched, NULLS)) if role in own.unique("role")
+    ]
     if not ranks or not nulls:
         return []
     where = Key(entry.test.name, method, half(entry.test.stages), "", ranks[0])
