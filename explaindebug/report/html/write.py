@@ -27,7 +27,7 @@ from explaindebug.report.figures.sweep import sweep_figure
 from explaindebug.report.html.multirun import answer, spread, sweep_files, swept
 from explaindebug.report.html.page import section
 from explaindebug.report.html.pictures import save_pictures, scales, share
-from explaindebug.report.maps.palettes import NOT_A_NUMBER
+from explaindebug.report.maps.colour import NOT_A_NUMBER
 
 ONE = Several()  # of one run there is nothing of the kind
 SPREAD = (
