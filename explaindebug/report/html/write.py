@@ -29,6 +29,7 @@ from explaindebug.report.html.page import section
 from explaindebug.report.html.pictures import save_pictures, scales, share
 from explaindebug.report.maps.colour import NOT_A_NUMBER
 
+HERE = Path(__file__).parent
 ONE = Several()  # of one run there is nothing of the kind
 SPREAD = (
     "Several runs are put together here. “sd” is the standard deviation between runs of the "
@@ -142,16 +143,17 @@ def render(
 
 def fill(template: str, **values: object) -> str:
     """A page as HTML, its only script allowed by its hash."""
-    environment = _environment()
-    script = environment.get_template("script.js.jinja").render()
+    script, style = (
+        Markup((HERE / name).read_text("utf-8")) for name in ("script.js", "style.css")
+    )
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    page = environment.get_template(template)
-    return page.render(script=Markup(script), script_hash=digest, **values)
+    page = _environment().get_template(template)
+    return page.render(script=script, style=style, script_hash=digest, **values)
 
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(HERE),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
