@@ -1,7 +1,6 @@
 """`explaindebug compare RUN RUN ...`: several runs in one table and page."""
 
 import argparse
-import csv
 import shlex
 import time
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 from explaindebug.app.progress import console, say
 from explaindebug.core.environment import versions
 from explaindebug.core.errors import ConfigError
-from explaindebug.core.io import replacing, writable_folder
+from explaindebug.core.io import writable_folder, write_csv
 from explaindebug.evaluation.multirun.comparison import Across, Line, across, further_lines, lines
 from explaindebug.evaluation.multirun.detection import write_detectors_across
 from explaindebug.evaluation.multirun.pooling import merged, several
@@ -80,10 +79,7 @@ def write_lines(result: Across, path: Path) -> None:
 
     The headline's come first, then those of further questions, told apart by their condition.
     """
-    with replacing(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Line._fields)
-        writer.writerows([*lines(result), *further_lines(result)])
+    write_csv(path, Line._fields, [*lines(result), *further_lines(result)])
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,5 +1,6 @@
 """Files that are written whole or not at all."""
 
+import csv
 import filecmp
 import json
 import math
@@ -8,7 +9,7 @@ import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
@@ -55,6 +56,14 @@ def replacing(path: Path | str, *, binary: bool = False) -> Iterator[IO[Any]]:
             if isinstance(error, OSError) and error.filename is None:
                 error.filename = str(path)
             raise
+
+
+def write_csv(path: Path | str, columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+    """Write the names of the columns and a line per row as CSV, all or nothing."""
+    with replacing(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
 
 
 @contextmanager

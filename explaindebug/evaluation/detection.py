@@ -13,10 +13,9 @@ knows anything has one with p below 0.05 in 5 % of cases.
 Source: Fawcett, An introduction to ROC analysis, 2006; Westfall, Young 1993 (maxT).
 """
 
-import csv
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -25,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explaindebug.core.errors import DataError
-from explaindebug.core.io import replacing
+from explaindebug.core.io import write_csv
 from explaindebug.evaluation.roc import (
     Bools,
     Curve,
@@ -146,10 +145,7 @@ def best_of_maps(found: Sequence[Detector]) -> Detector | None:
 
 def write_detectors(found: Sequence[Detector], path: Path | str) -> None:
     """Write the detectors as CSV, a line each, all or nothing."""
-    with replacing(path) as file:
-        writer = csv.DictWriter(file, [f.name for f in fields(Detector)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(detector) for detector in found)
+    write_csv(path, [field.name for field in fields(Detector)], map(astuple, found))
 
 
 def _trouble(column: Floats, positive: Bools) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explaindebug.core.errors import DataError
-from explaindebug.core.io import replacing
+from explaindebug.core.io import write_csv
 from explaindebug.evaluation.roles import Role
 
 if TYPE_CHECKING:
@@ -166,12 +166,12 @@ class Scores:
 
     def to_csv(self, path: Path | str) -> None:
         """Write one line per score, exactly (`from_csv` gives equal scores), all or nothing."""
-        with replacing(path) as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(HEADER)
-            for key, (rows, values) in self:
-                pairs = zip(rows.tolist(), values.tolist(), strict=True)
-                writer.writerows((*key, row, repr(value)) for row, value in pairs)
+        lines = (
+            (*key, row, repr(value))
+            for key, (rows, values) in self
+            for row, value in zip(rows.tolist(), values.tolist(), strict=True)
+        )
+        write_csv(path, HEADER, lines)
 
     @classmethod
     def from_csv(cls, path: Path | str) -> "Scores":

@@ -1,6 +1,5 @@
 """Scores summarised over inputs: mean, error, interval, and how far above its null."""
 
-import csv
 import math
 from collections import defaultdict
 from collections.abc import Mapping
@@ -9,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from explaindebug.core.io import replacing
+from explaindebug.core.io import write_csv
 from explaindebug.evaluation.inference import bootstrap_interval, mean_sem
 from explaindebug.evaluation.nulls import MATCHED, NULLS
 from explaindebug.evaluation.roles import BUG, NULL, null_role
@@ -82,10 +81,7 @@ def null_means(scores: Scores, null: str = "gaussian") -> dict[Key, float]:
 def write_summary(scores: Scores, path: Path | str) -> list[Summary]:
     """Write `summarise(scores)` as CSV, a line per key, all or nothing; and return it."""
     found = summarise(scores)
-    with replacing(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Summary._fields)
-        writer.writerows(found)
+    write_csv(path, Summary._fields, found)
     return found
 
 

@@ -1,6 +1,5 @@
 """Detectors of several runs: how well each finds the examples, and how much that differs."""
 
-import csv
 import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from explaindebug.core.io import replacing
+from explaindebug.core.io import write_csv
 from explaindebug.evaluation.detection import Cut, Detector, Name
 from explaindebug.evaluation.multirun.comparison import Across
 from explaindebug.evaluation.results import counted_runs
@@ -69,10 +68,7 @@ def best_of_maps(found: Sequence[Repeated]) -> Repeated | None:
 
 def write_detectors_across(found: Sequence[Repeated], path: Path | str) -> None:
     """Write a line per test, setting and detector as CSV, all or nothing."""
-    with replacing(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([field.name for field in fields(Repeated)])
-        writer.writerows(map(astuple, found))
+    write_csv(path, [field.name for field in fields(Repeated)], map(astuple, found))
 
 
 def _repeated(group: Sequence[Detector], test: str, setting: str, level: float) -> Repeated:

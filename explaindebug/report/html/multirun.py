@@ -1,4 +1,4 @@
-"""What a page of several runs has beside that of one: spreads, sweeps, their detectors."""
+"""What a page of several runs has beside that of one: its first sentence, and sweeps."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,6 +1,5 @@
 """What lies in a run's folder beside its report: the paper's table as CSV and Markdown."""
 
-import csv
 import io
 import math
 from collections import Counter
@@ -10,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 
-from explaindebug.core.io import replacing, write_atomically
+from explaindebug.core.io import write_atomically, write_csv
 from explaindebug.report.beside import PAPER, Number
 from explaindebug.report.figures.effects import cascade, effects
 from explaindebug.report.figures.style import save
@@ -26,10 +25,7 @@ MAPS = "figures/reinit_maps.png"  # as reports call it
 
 def write_paper(entry: Entry, folder: Path) -> None:
     """Write paper.csv, a line per number, and paper.md, each whole or not at all."""
-    with replacing(folder / "paper.csv") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(HEADER)
-        writer.writerows(_lines(entry))
+    write_csv(folder / "paper.csv", HEADER, _lines(entry))
     write_atomically(folder / "paper.md", "\n".join(section(entry, {})).rstrip() + "\n")
 
 
