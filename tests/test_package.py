@@ -116,6 +116,8 @@ def test_the_wheel_runs_elsewhere(tmp_path: Path) -> None:
         "configs/train.yaml",
         "configs/bug/all.yaml",
         "report/html/report.html.jinja",
+        "report/html/script.js",
+        "report/html/style.css",
         "evaluation/results.schema.json",
         "py.typed",
     )

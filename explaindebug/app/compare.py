@@ -14,8 +14,9 @@ from explaindebug.evaluation.multirun.comparison import Across, Line, across, fu
 from explaindebug.evaluation.multirun.detection import write_detectors_across
 from explaindebug.evaluation.multirun.pooling import merged, several
 from explaindebug.evaluation.runs import read_run
+from explaindebug.report.console.detection import print_detectors_across
 from explaindebug.report.console.follow_ups import print_questions
-from explaindebug.report.console.multirun import print_across, print_detectors_across
+from explaindebug.report.console.multirun import print_across
 from explaindebug.report.html.write import write_report
 
 ABOUT = """Several runs in one table and page. Runs that differ in their seed alone are repeats of

@@ -24,6 +24,7 @@ from explaindebug.core.errors import LoggerWarning
 from explaindebug.core.io import write_atomically
 from explaindebug.evaluation.heatmaps import Pixels
 from explaindebug.report.maps.strips import lines
+from explaindebug.report.markdown import grid
 
 Rows = Sequence[Sequence[Any]]
 Curves = Mapping[str, Sequence[float]]
@@ -178,6 +179,5 @@ def _csv(columns: Sequence[str], rows: Rows) -> str:
 
 
 def _markdown(columns: Sequence[str], rows: Rows) -> str:
-    table = [columns, ["---"] * len(columns), *rows]
-    shown = [[f"{x:.3f}" if isinstance(x, float) else str(x) for x in row] for row in table]
-    return "\n".join("| " + " | ".join(row) + " |" for row in shown)
+    shown = [[f"{x:.3f}" if isinstance(x, float) else str(x) for x in row] for row in rows]
+    return "\n".join(grid(columns, shown))

@@ -9,10 +9,9 @@ import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
-from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -57,6 +56,14 @@ def replacing(path: Path | str, *, binary: bool = False) -> Iterator[IO[Any]]:
             if isinstance(error, OSError) and error.filename is None:
                 error.filename = str(path)
             raise
+
+
+def write_csv(path: Path | str, columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+    """Write names of columns and a line per row as CSV, all or nothing; floats are exact."""
+    with replacing(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
 
 
 @contextmanager
@@ -121,12 +128,6 @@ def write_atomically(path: Path | str, content: str | bytes) -> Path:
     with replacing(path, binary=isinstance(content, bytes)) as file:
         file.write(content)
     return Path(path)
-
-
-def write_csv(path: Path | str, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Write a table as CSV, a line per row, all or nothing; floats are exact."""
-    with replacing(path) as file:
-        csv.writer(file, lineterminator="\n").writerows(chain([header], rows))
 
 
 def write_json(path: Path | str, value: Any) -> Path:

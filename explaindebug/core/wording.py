@@ -29,6 +29,16 @@ def num(value: float | None, digits: int = 2) -> str:
     return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
+def fine(value: float) -> str:
+    """Two digits, or three where the value is small."""
+    return num(value, 2 if abs(value) >= 0.1 else 3)
+
+
+def error(value: float) -> str:
+    """A standard error with two digits that count, and at least three behind the point."""
+    return num(value, 3 if value >= 0.00995 or value == 0 else 4)
+
+
 def signed(value: float, digits: int = 2) -> str:
     """`+0.42` or `−0.03`."""
     text = num(value, digits)

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from itertools import product
@@ -11,11 +11,13 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from explaindebug.evaluation.nulls import is_matched
-from explaindebug.evaluation.results import TestResult
+from explaindebug.evaluation.results import TestResult, Verdict
 from explaindebug.evaluation.roles import NULL, Role, null_role
 from explaindebug.evaluation.scores import Key, Scores
 from explaindebug.evaluation.similarities.labels import registered
 from explaindebug.evaluation.summary import Summary, summarise
+from explaindebug.report import table as tables
+from explaindebug.report.table import Cell, Table
 
 SIMILARITIES = {"ssim": "SSIM", "spearman": "Rank correlation"}  # those of the paper
 ONLY = {"spurious": ("ssim",)}  # tests of which the paper has fewer
@@ -28,6 +30,7 @@ CAPTIONS = {
     "its layers lose their weights, stage by stage",
 }
 PAPER, OURS, BUG, CONTROL = "Paper", "Ours", "Bug", "Control"
+NONE: Mapping[str, Verdict] = {}
 SHOWN = {"gaussian": "Null: noise", "shuffled": "Null: shuffled"}  # these, or the first there is
 
 
@@ -99,19 +102,6 @@ class ArmTable:
     words: Mapping[str, str] = field(default_factory=dict)  # method -> what the paper says of it
 
     @property
-    def comparisons(self) -> Mapping[str, int]:
-        """Each comparison's name, and how many columns it has."""
-        counts: dict[str, int] = defaultdict(int)
-        for column in self.columns:
-            counts[column.name] += 1
-        return counts
-
-    @property
-    def arms(self) -> Sequence[str]:
-        """The arm of each column."""
-        return [column.arm for column in self.columns]
-
-    @property
     def ranges(self) -> list[tuple[float, float] | None]:
         """The lowest and the highest mean of all methods, a pair per column."""
         return [self._range(k, column) for k, column in enumerate(self.columns)]
@@ -122,6 +112,25 @@ class ArmTable:
         means = [row[k].mean for row in self.rows.values() if row[k] is not None]  # type: ignore[union-attr]
         means = [mean for mean in means if not math.isnan(mean)]
         return (min(means), max(means)) if means else None
+
+    def table(self, names: Mapping[str, str], verdicts: Mapping[str, Verdict] = NONE) -> Table:
+        """As a table, the arms of each comparison side by side; behind them what is said of it."""
+        heads = [
+            tables.Column(c.arm, group=c.name, first=c.first, aside=c.beside) for c in self.columns
+        ]
+        said: dict[str, Callable[[str], Cell]] = {}
+        if self.words:
+            said["Paper says"] = lambda method: Cell(self.words[method])
+        if verdicts:
+            said["Shows the bug?"] = lambda method: tables.answer(verdicts.get(method))
+        rows = tables.methods(
+            {method: names[method] for method in self.rows},
+            lambda m: [*map(_cell, self.rows[m]), *(word(m) for word in said.values())],
+        )
+        ends = [*map(tables.between, self.ranges), *[Cell("")] * len(said)]
+        columns = [tables.Column("Method"), *heads, *(tables.Column(w, word=True) for w in said)]
+        caption = f"{self.caption}. Mean ± standard error over inputs."
+        return Table(caption, columns, rows, tables.Row("All methods", ends))
 
     def column(self, arm: str, comparison: Comparison) -> dict[str, Number]:
         """One arm of one comparison, by method; empty where it is not there."""
@@ -264,6 +273,10 @@ def _order(scores: Scores, names: Mapping[str, str], published: Published | None
         return own
     theirs = list(published.methods)
     return sorted(own, key=lambda m: theirs.index(names[m]) if names[m] in theirs else len(theirs))
+
+
+def _cell(x: Number | None) -> Cell:
+    return tables.mean_sem(x.mean, x.sem, x.missing) if x else Cell()
 
 
 def _key(test: TestResult, method: str, column: Column, roles: Mapping[str, str]) -> Key:

@@ -1,8 +1,10 @@
 """What the tables say, in words: shared by the console and the report."""
 
+import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-from explaindebug.core.wording import listed, num
+from explaindebug.core.wording import NO_BREAK, listed, num
 from explaindebug.evaluation.results import RunResult, TestResult, Verdict
 
 STATISTICS = {"msp": "max softmax", "zeros": "zero share", "gini": "Gini index"}
@@ -76,6 +78,15 @@ def reading(verdicts: Sequence[Verdict], level: float) -> list[str]:
         "(Benjamini and Hochberg), so that looking at many methods does not by itself find "
         "something.",
     ]
+
+
+def spread(together: Verdict, each: Sequence[Verdict]) -> str:
+    """`sd 0.03, 2 of 3 runs`: between runs, and how many say by themselves what all say."""
+    effects = [v.effect for v in each if not math.isnan(v.effect)]
+    sd = [f"sd {num(statistics.stdev(effects))}"] if len(effects) > 1 else []
+    alike = sum(v.answer == together.answer for v in each)
+    parts = [*sd, f"{alike} of {len(each)} run{'s' * (len(each) > 1)}"]
+    return ", ".join(part.replace(" ", NO_BREAK) for part in parts)
 
 
 def _nothing(judged: Sequence[TestResult], methods: int, sure: bool) -> str:

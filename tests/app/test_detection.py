@@ -70,9 +70,9 @@ def test_a_person_is_shown_what_finds_them(run: Run, tmp_path: Path, capsys) -> 
     print_detectors(RunResult([test], {"grad": "Grad", "gbp": "PAttribution"}, [], {}))
     said = capsys.readouterr().out
     assert "30 flipped labels among 100" in said
-    assert "norm of PAttribution (best of 2)" in said
+    assert "Norm of PAttribution (best of 2)" in said
     assert "1 of 2 statistics" in said
-    assert "precision@10%" in said
+    assert "Precision@10%" in said
     assert "0 examples of one group" in said
     assert "…" not in said
     assert max(map(len, said.splitlines())) <= 80

@@ -10,9 +10,8 @@ from rich.console import Console
 
 from explaindebug.app import progress
 from explaindebug.evaluation.results import RunResult
-from explaindebug.report.console.detection import print_detectors
+from explaindebug.report.console.detection import print_detectors, print_detectors_across
 from explaindebug.report.console.follow_ups import print_questions
-from explaindebug.report.console.multirun import print_detectors_across
 from explaindebug.report.console.verdicts import print_table
 from explaindebug.report.html.write import write_report
 from explaindebug.report.maps.strips import lines

@@ -3,8 +3,7 @@ import pytest
 import torch
 
 from explaindebug.evaluation.heatmaps import display
-from explaindebug.report.maps.colour import colour, is_signed, overlay
-from explaindebug.report.maps.palettes import NOT_A_NUMBER
+from explaindebug.report.maps.colour import NOT_A_NUMBER, colour, is_signed, overlay
 
 
 def raw(*shape: int) -> torch.Tensor:

@@ -215,7 +215,7 @@ def test_nan_is_shown_counted_and_said(page, text) -> None:
 def test_detectors_are_listed_and_what_knows_something_is_marked(text) -> None:
     part = Page(re.search(r"<h3>Found one by one.*?</details>", text, re.S)[0])
     names = [t for a, t in part.all("th") if a["scope"] == "row"]
-    assert names[:2] == ["Loss", "Entropy of Grad, best of 17 map statistics"]
+    assert names[:2] == ["Loss", "Entropy of Grad (best of 17)"]
     starred = [t for _, t in part.all("b")]
     (grad,) = (d for d in RUN.tests[1].detectors if (d.method, d.statistic) == ("grad", "entropy"))
     assert f"{grad.auroc:.2f}*" in starred

@@ -1,64 +1,45 @@
 """Detectors as a small table in a terminal: those without maps, and the best of those of maps."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from explaindebug.core import wording
-from explaindebug.evaluation.detection import Detector, best_of_maps, of_maps
+from explaindebug.evaluation.detection import of_maps
+from explaindebug.evaluation.multirun.detection import Repeated
 from explaindebug.evaluation.results import RunResult, TestResult
-from explaindebug.report import phrases
-
-LEVEL = 0.05
+from explaindebug.report.console.tables import drawn, plainly
+from explaindebug.report.detection import LEVEL, Detecting, detecting, detecting_across
 
 
 def print_detectors(result: RunResult, console: Console | None = None) -> None:
     """Print which numbers would have found the examples with the bug, where a test asked that."""
-    console = console or Console()
+    plainly(console, lambda where: _print_all(result, where))
+
+
+def print_detectors_across(
+    title: str, found: Sequence[Repeated], names: Mapping[str, str], console: Console
+) -> None:
+    """Print the same of a test's detectors over its runs."""
+    if told := detecting_across(found, names):
+        plainly(console, lambda where: _head(title, told, where))
+
+
+def _head(title: str, found: Detecting, console: Console) -> None:
+    console.print(Text(f"\n{title}: {found.finds} found by"))
+    console.print(drawn(found.best))
+
+
+def _print_all(result: RunResult, console: Console) -> None:
     for test in result.tests:
-        if test.detectors:
-            _print(test, result.methods, console)
+        if found := detecting(test.detectors, result.methods):
+            _print(test, found, console)
 
 
-def _print(test: TestResult, methods: Mapping[str, str], console: Console) -> None:
-    first = test.detectors[0]
-    all_of_them = first.positives + first.negatives + first.missing
-    head = f"\n{test.title}: {first.positives} {first.finds} among {all_of_them}, found by"
-    console.print(Text(head))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in ("one number of each", "AUROC", _cut(first)[0], "p"):
-        table.add_column(name, no_wrap=True)
-    maps, best = of_maps(test.detectors), best_of_maps(test.detectors)
-    for detector in test.detectors:
-        if not detector.method and not detector.trouble:
-            table.add_row(*_row(_name(detector, methods), detector))
-    if best:
-        table.add_row(*_row(f"{_name(best, methods)} (best of {len(maps)})", best))
-    console.print(table)
+def _print(test: TestResult, found: Detecting, console: Console) -> None:
+    _head(test.title, found, console)
+    maps = of_maps(test.detectors)
     beyond = sum(d.p <= LEVEL for d in maps)
     console.print(f"beyond chance (p <= {LEVEL:g}): {beyond} of {len(maps)} statistics of maps")
     for trouble in dict.fromkeys(d.trouble for d in test.detectors if d.trouble):
         console.print(Text(f"without a number: {trouble}"))
-
-
-def _row(name: str, d: Detector) -> tuple[Text, ...]:
-    area = f"{wording.num(d.auroc)} {wording.interval((d.auroc_low, d.auroc_high))}"
-    return tuple(map(Text, (name, area, wording.num(_cut(d)[1]), wording.pvalue(d.p))))
-
-
-def _cut(d: Detector) -> tuple[str, float]:
-    """What somebody gets who has to draw a line: as papers on either question say it.
-
-    "precision@10%": among the highest tenth, where a tenth is what there is to find.
-    """
-    if d.cut == "fpr95":
-        return "FPR95", d.fpr95
-    return f"precision@{d.rate:.0%}", d.precision
-
-
-def _name(d: Detector, methods: Mapping[str, str]) -> str:
-    statistic = phrases.statistic(d.statistic)
-    return f"{statistic} of {methods.get(d.method, d.method)}" if d.method else statistic

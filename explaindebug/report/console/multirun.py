@@ -1,7 +1,6 @@
 """Several runs as a table in a terminal: methods x tests, with the spread over seeds."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
 
 from rich import box
 from rich.console import Console
@@ -10,25 +9,13 @@ from rich.text import Text
 
 from explaindebug.core import wording
 from explaindebug.evaluation.multirun.comparison import Across, Line, lines
-from explaindebug.evaluation.multirun.detection import Repeated, best_of_maps
 from explaindebug.evaluation.multirun.sweeps import sweeps
-from explaindebug.report import phrases
-from explaindebug.report.console.verdicts import ASCII, SIGNS, STYLES
+from explaindebug.report.console.tables import SIGNS, STYLES, plainly
 
 
 def print_across(result: Across, console: Console | None = None) -> None:
     """Print the verdicts of all seeds together, and how many of the runs say so by themselves."""
-    _plainly(console or Console(), lambda where: _print(result, where))
-
-
-def _plainly(console: Console, draw: Callable[[Console], None]) -> None:
-    """Draw, with plain signs where the terminal has no others."""
-    if console.encoding.startswith("utf"):
-        return draw(console)
-    with console.capture() as printed:
-        draw(console)
-    text = printed.get().translate(ASCII).replace("±", "+/-")
-    console.file.write(text.encode(console.encoding, "replace").decode(console.encoding))
+    plainly(console, lambda where: _print(result, where))
 
 
 def _print(result: Across, console: Console) -> None:
@@ -74,33 +61,3 @@ def _notes(found: list[Line], console: Console) -> None:
             console.print(Text(f"{where}: {line.void} of {line.runs + line.void} runs are void."))
         if line.runs == 1:
             console.print(Text(f"{where}: one run, so the spread between seeds is not known."))
-
-
-def print_detectors_across(
-    title: str, found: Sequence[Repeated], names: Mapping[str, str], console: Console
-) -> None:
-    """Print a test's detectors over its runs: those without maps, and the best of the maps'."""
-    if found:
-        _plainly(console, lambda where: _print_detectors(title, found, names, where))
-
-
-def _print_detectors(
-    title: str, found: Sequence[Repeated], names: Mapping[str, str], console: Console
-) -> None:
-    passed = found[0].cut == "fpr95"
-    cut = "FPR95" if passed else f"precision@{found[0].rate:.0%}"
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in ("one number of each", "AUROC", cut, "beyond chance"):
-        table.add_column(name, no_wrap=True)
-    for d in [*(d for d in found if not d.method), best_of_maps(found)]:
-        if d and d.runs:
-            of = f" of {names[d.method]} (best of maps)" if d.method else ""
-            second = (d.fpr95, d.fpr95_sd) if passed else (d.precision, d.precision_sd)
-            table.add_row(
-                Text(phrases.statistic(d.statistic) + of),
-                wording.mean_sd(d.auroc, d.auroc_sd),
-                wording.mean_sd(*second),
-                f"{d.beyond}/{d.runs}",
-            )
-    console.print(Text(f"\n{title}: {found[0].finds} found by"))
-    console.print(table)

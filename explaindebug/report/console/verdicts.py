@@ -10,11 +10,9 @@ from rich.text import Text
 from explaindebug.core import wording
 from explaindebug.evaluation.results import Gate, RunResult, TestResult, Verdict
 from explaindebug.report import phrases
+from explaindebug.report.console.tables import SIGNS, STYLES, plainly
 
-STYLES = {"shows": "bold green", "doesn't": "yellow", "can't tell": "dim"}
-SIGNS = {"shows": "●", "doesn't": "○", "can't tell": "?"}
 METHOD, CELL = 14, 22  # columns of text that a method's name and a cell in one line take
-ASCII = str.maketrans({"●": "+", "○": "-", "−": "-", "–": "-", "≥": ">=", "\u00a0": " "})
 
 
 def print_table(
@@ -25,13 +23,7 @@ def print_table(
     A cell takes two lines where one is too wide for the terminal (80 columns, or piped, where no
     width is known). A terminal that can't show the signs gets plain ones.
     """
-    console = console or Console()
-    if console.encoding.startswith("utf"):
-        return _print(result, verdicts, console)
-    with console.capture() as printed:
-        _print(result, verdicts, console)
-    text = printed.get().translate(ASCII)
-    console.file.write(text.encode(console.encoding, "replace").decode(console.encoding))
+    plainly(console, lambda where: _print(result, verdicts, where))
 
 
 def _print(result: RunResult, verdicts: Sequence[Verdict], console: Console) -> None:

@@ -11,9 +11,8 @@ from matplotlib.figure import Figure
 from explaindebug.evaluation.heatmaps import Pixels
 from explaindebug.evaluation.results import Gallery
 from explaindebug.report.figures.style import INK, MUTED, RULE, STYLE, settle
-from explaindebug.report.maps.colour import colour
+from explaindebug.report.maps.colour import colour, diverging, sequential
 from explaindebug.report.maps.contact_sheet import signs
-from explaindebug.report.maps.palettes import diverging, sequential
 
 WIDTH = 7.0  # inches: a page's text width
 ACROSS = 9  # methods in a line; more go below

@@ -1,34 +1,25 @@
 """What the template shows, gathered from a run's result and its verdicts."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from explaindebug.evaluation.multirun.pooling import Several
-from explaindebug.evaluation.results import Gallery, TestResult, Verdict
+from explaindebug.evaluation.results import Gallery, Headline, TestResult, Verdict
 from explaindebug.evaluation.roles import BUG
 from explaindebug.evaluation.scores import Key
-from explaindebug.evaluation.summary import Summary, summarise
+from explaindebug.evaluation.summary import summarise
 from explaindebug.report import phrases
-from explaindebug.report.beside import ArmTable, Published, arm_table
+from explaindebug.report.beside import Published, arm_table
+from explaindebug.report.detection import LEVEL, Detecting, detecting, detecting_across
 from explaindebug.report.figures import style as plotting
-from explaindebug.report.html.follow_ups import Asked, Detecting, asked, detecting
-from explaindebug.report.html.multirun import DetectingAcross, detecting_across
+from explaindebug.report.follow_ups import answers, asked
+from explaindebug.report.html import tables
 from explaindebug.report.html.pictures import Album, album, fit
-
-
-class Measurement(NamedTuple):
-    """A line of the table of everything: one arm, a cell per method, None where not measured."""
-
-    similarity: str
-    condition: str
-    role: str
-    cells: tuple[Summary | None, ...]
+from explaindebug.report.table import Table
 
 
 @dataclass(frozen=True)
@@ -39,18 +30,18 @@ class Section:
     test: TestResult
     void: bool  # a gate failed
     verdicts: Mapping[str, Verdict]  # by method, in the order of the tables
-    excess: Mapping[str, float]  # over the null, by method; empty where it has no meaning
+    headline: Table
     shown: int  # methods that show the bug
     effects: str  # SVG
     cascade: str  # SVG, empty where the test has no stages
     figures: Mapping[str, str]  # what it shows -> its file beside the page, without .png or .pdf
-    paper: ArmTable | None
+    paper: Table | None
     albums: Sequence[Album]
-    asked: Sequence[Asked]
+    asked: Mapping[str, Headline]  # further questions by their short names
+    answers: Table
     detecting: Detecting | None
-    across: DetectingAcross | None  # of several runs
     broken: bool  # a map has pixels that are not numbers
-    measurements: Sequence[Measurement]
+    measurements: Table
 
 
 def section(
@@ -62,36 +53,39 @@ def section(
     further: Sequence[Verdict],
     several: Several,
     published: Published | None = None,
+    level: float = LEVEL,
 ) -> Section:
     """A test made ready for the page, each gallery's maps within `budget` bytes.
 
     Where numbers of this test were `published`, they stand beside its own.
     """
     own = published if published and published.test == test.name else None
+    arms = arm_table(test, names, own)
     verdicts = {m: cells[test.name, m] for m in names if (test.name, m) in cells}
     place = f"test-{test.name}"
     summaries = {Key(*line[:5]): line for line in summarise(test.scores.select(test=test.name))}
     headline = test.headline
-    keys = {m: Key(test.name, m, headline.condition, "bug", headline.similarity) for m in verdicts}
+    repeated = several.detectors.get(test.name, ())
     return Section(
         id=place,
         test=test,
         void=test.void,
         verdicts=verdicts,
-        excess={m: e for m, k in keys.items() if not math.isnan(e := _excess(summaries, k))},
+        headline=tables.headline(test, names, verdicts, summaries),
         shown=sum(v.answer == "shows" for v in verdicts.values()),
         effects=effects(verdicts, names, drawn.get("effects"), place),
         cascade=cascade(test, drawn.get(headline.similarity), place),
         figures={name: f"figures/{test.name}_{name}" for name in drawn},
-        paper=arm_table(test, names, own),
+        paper=arms.table(names) if arms else None,
         albums=[
             album(g, names, fit(g, budget), start=_start(test, g)) for g in test.galleries if g.maps
         ],
-        asked=asked(test, names, further, several),
-        detecting=detecting(test, names),
-        across=detecting_across(several.detectors.get(test.name, ()), names),
+        asked=asked(test, further),
+        answers=answers(test, names, further, several),
+        detecting=detecting_across(repeated, names, level)
+        or detecting(test.detectors, names, level),
         broken=any(np.isnan(maps).any() for maps in _maps(test)),
-        measurements=measurements(summaries, test, names),
+        measurements=tables.measurements(test, names, summaries),
     )
 
 
@@ -114,30 +108,9 @@ def cascade(test: TestResult, drawn: Figure | None, place: str) -> str:
     return plotting.svg(drawn, title=title, prefix=f"{place}-stages")
 
 
-def measurements(
-    summaries: Mapping[Key, Summary], test: TestResult, names: Mapping[str, str]
-) -> list[Measurement]:
-    """Every arm of every condition and similarity, the headline's first."""
-    lines = dict.fromkeys((k.similarity, k.condition, k.role) for k in summaries)
-    table = []
-    for line in sorted(lines, key=lambda line: (line[:2] != _headline(test), line[0])):
-        similarity, condition, role = line
-        keys = [Key(test.name, m, condition, role, similarity) for m in names]
-        table.append(Measurement(*line, tuple(summaries.get(key) for key in keys)))
-    return table
-
-
-def _excess(summaries: Mapping[Key, Summary], key: Key) -> float:
-    return summaries[key].excess if key in summaries else math.nan
-
-
 def _start(test: TestResult, gallery: Gallery) -> str | None:
     """The arm with the bug; in a cascade the stage that the verdict is about."""
     return test.headline.condition if test.headline.condition in gallery.maps else gallery.row(BUG)
-
-
-def _headline(test: TestResult) -> tuple[str, str]:
-    return test.headline.similarity, test.headline.condition
 
 
 def _maps(test: TestResult) -> list[npt.NDArray[np.float32]]:

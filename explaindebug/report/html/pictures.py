@@ -16,9 +16,8 @@ from explaindebug.core.io import write_atomically
 from explaindebug.evaluation.heatmaps import Pixels
 from explaindebug.evaluation.results import Gallery, RunResult
 from explaindebug.evaluation.roles import CONTROL
-from explaindebug.report.maps.colour import colour
+from explaindebug.report.maps.colour import colour, diverging, sequential
 from explaindebug.report.maps.contact_sheet import signs, strip
-from explaindebug.report.maps.palettes import diverging, sequential
 
 LEVELS = 31  # of each sign: lossless, for noisy maps smaller than a good JPEG, and no eye can tell
 BYTES_PER_PIXEL = 0.9  # of a map, in base64

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,26 +15,27 @@ from explaindebug.core import wording
 from explaindebug.core.io import write_atomically
 from explaindebug.evaluation.multirun.pooling import Several
 from explaindebug.evaluation.results import RunResult, TestResult, Verdict
-from explaindebug.evaluation.summary import Summary
 from explaindebug.report import phrases
-from explaindebug.report.beside import Number, Published
+from explaindebug.report.beside import Published
 from explaindebug.report.figures import effects as figures
 from explaindebug.report.figures import style as plotting
 from explaindebug.report.figures.cascade import figure7
 from explaindebug.report.figures.map_grid import map_grid
 from explaindebug.report.figures.sweep import sweep_figure
-from explaindebug.report.html.multirun import answer, spread, sweep_files, swept
+from explaindebug.report.html.multirun import answer, sweep_files, swept
 from explaindebug.report.html.page import section
 from explaindebug.report.html.pictures import save_pictures, scales, share
-from explaindebug.report.maps.palettes import NOT_A_NUMBER
+from explaindebug.report.html.tables import INTERVAL, accuracies
+from explaindebug.report.maps.colour import NOT_A_NUMBER
+from explaindebug.report.table import rank
 
+HERE = Path(__file__).parent
 ONE = Several()  # of one run there is nothing of the kind
 SPREAD = (
     "Several runs are put together here. “sd” is the standard deviation between runs of the "
     "effect; after it stands how many runs say by themselves what all say together."
 )
 LONG = 16  # characters of a word that fits into a column's heading
-RANK = {"doesn't": 0, "can't tell": 1, "shows": 2}
 
 
 def write_report(
@@ -127,12 +127,16 @@ def render(
         answer=answer(result, verdicts, several),
         remark=phrases.remark(result),
         reading=[*phrases.reading(verdicts, level), *[SPREAD] * bool(several.verdicts)],
-        spreads={cell: spread(cells[cell], each) for cell, each in several.verdicts.items()},
+        spreads={
+            cell: phrases.spread(cells[cell], each) for cell, each in several.verdicts.items()
+        },
         sweeps=swept(several, names, curves),
-        interval="95%",
-        level=level,
+        interval=INTERVAL,
+        accuracies=accuracies(result),
         sections=[
-            section(test, names, cells, drawn[test.name], budget, further, several, published)
+            section(
+                test, names, cells, drawn[test.name], budget, further, several, published, level
+            )
             for test in result.tests
         ],
         not_a_number="#" + bytes(NOT_A_NUMBER).hex(),
@@ -142,42 +146,32 @@ def render(
 
 def fill(template: str, **values: object) -> str:
     """A page as HTML, its only script allowed by its hash."""
-    environment = _environment()
-    script = environment.get_template("script.js.jinja").render()
+    script, style = (
+        Markup((HERE / name).read_text("utf-8")) for name in ("script.js", "style.css")
+    )
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    page = environment.get_template(template)
-    return page.render(script=Markup(script), script_hash=digest, **values)
+    page = _environment().get_template(template)
+    return page.render(script=script, style=style, script_hash=digest, **values)
 
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(HERE),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "num": wording.num,
         "signed": wording.signed,
         "interval": wording.interval,
-        "pvalue": wording.pvalue,
         "slug": lambda text: text.replace("'", "").replace(" ", "-"),
         "capital": lambda text: text[:1].upper() + text[1:],
         "sentence": wording.sentence,
-        "order": lambda v: RANK[v.answer] * 1000 + (0 if math.isnan(v.effect) else v.effect),
-        "mean_sem": _mean_sem,
-        "mean_sd": lambda pair: wording.mean_sd(*pair),
+        "order": rank,
         "breakable": _breakable,
     }
     return environment
-
-
-def _mean_sem(cell: Summary | Number | None) -> str:
-    if cell is None:
-        return "–"
-    text = f"{wording.num(cell.mean)} ±{wording.NO_BREAK}{wording.num(cell.sem, 3)}"
-    return text if not cell.missing else f"{text} ({cell.missing} NaN)"
 
 
 def _breakable(text: str) -> Markup:

@@ -1,10 +1,37 @@
-"""Maps as pictures in colour, alone or over their images."""
+"""Maps as pictures in colour, alone or over their images.
 
+The scales are matplotlib's, each divided by its colour at zero: where a map is zero its picture is
+pure white, as the page and the paper around it are.
+"""
+
+from functools import cache
+
+import matplotlib
 import numpy as np
 import numpy.typing as npt
 
 from explaindebug.evaluation.heatmaps import Pixels
-from explaindebug.report.maps.palettes import NOT_A_NUMBER, STEPS, diverging, sequential
+
+STEPS = 255  # of each sign: a value v has the colour number round(v * STEPS)
+NOT_A_NUMBER = (57, 255, 20)  # a green that neither scale comes near to
+
+
+@cache
+def diverging() -> Pixels:
+    """Colours (2 * STEPS + 1, 3) of -1 to 1: blue speaks against the target, red for it."""
+    return _scale("RdBu_r", 2 * STEPS + 1, zero=STEPS)
+
+
+@cache
+def sequential() -> Pixels:
+    """Colours (STEPS + 1, 3) of 0 to 1: how strong, where there is no sign."""
+    return _scale("magma_r", STEPS + 1, zero=0)
+
+
+def _scale(name: str, count: int, zero: int) -> Pixels:
+    colours = matplotlib.colormaps[name].resampled(count)(np.arange(count))[:, :3]
+    pixels: Pixels = np.rint((colours / colours[zero]).clip(0, 1) * 255).astype(np.uint8)
+    return pixels
 
 
 def is_signed(maps: npt.NDArray[np.floating]) -> bool:

@@ -9,9 +9,11 @@ from explaindebug.evaluation.results import TestResult, Verdict
 from explaindebug.evaluation.runs import Run
 from explaindebug.evaluation.verdicts import verdicts
 from explaindebug.report.beside import BUG, OURS, ArmTable, Comparison, Number, arm_table
+from explaindebug.report.table import Table
 from explaindebug.studies.adebayo2020.experiments import experiment_of
 from explaindebug.studies.adebayo2020.published import Experiment
 
+WIDEST = 10  # columns of numbers side by side
 TOP_DOWN = "top_down"  # the paper's order
 
 
@@ -105,3 +107,8 @@ class Entry:
         except (OSError, ValueError, TypeError, KeyError):
             return None
         return found.get(split)
+
+
+def parts(entry: Entry) -> list[Table]:
+    """The entry's table in parts where it is wide; verdicts stand in the first."""
+    return entry.table.table(entry.names, entry.verdicts).parts(WIDEST) if entry.table else []

@@ -83,17 +83,12 @@ def spread(numbers: Mapping[str, Number]) -> str:
     if not known:
         return wording.NOTHING
     low, high = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
-    return f"{number(known[low])} ({low}) to {number(known[high])} ({high})"
-
-
-def number(value: float) -> str:
-    """Two digits, or three where the value is small."""
-    return wording.num(value, 2 if abs(value) >= 0.1 else 3)
+    return f"{wording.fine(known[low])} ({low}) to {wording.fine(known[high])} ({high})"
 
 
 def with_interval(x: Number) -> str:
     """`0.83 [0.80, 0.86]`."""
     if math.isnan(x.low):
-        return number(x.mean)
+        return wording.fine(x.mean)
     digits = 2 if abs(x.mean) >= 0.1 else 3
-    return f"{number(x.mean)} {wording.interval((x.low, x.high), digits)}"
+    return f"{wording.fine(x.mean)} {wording.interval((x.low, x.high), digits)}"

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
+from explaindebug.report.markdown import code, grid, lines
 from explaindebug.studies.adebayo2020.claims import CLAIMS, Finding, findings
-from explaindebug.studies.adebayo2020.entry import Entry
+from explaindebug.studies.adebayo2020.entry import Entry, parts
 from explaindebug.studies.adebayo2020.judging import FAILS, UNKNOWN, Answer
-from explaindebug.studies.adebayo2020.markdown import code, grid, tables
 from explaindebug.studies.adebayo2020.provenance import differs, facts, titled
 from explaindebug.studies.adebayo2020.published import ACCURACIES
 
@@ -91,7 +91,8 @@ def section(entry: Entry, pictures: Drawn) -> Iterator[str]:
         yield from ("Nothing of it was measured.", "")
     else:
         yield from (f"{entry.table.caption}.", "")
-        yield from tables(entry.table, entry.names, entry.verdicts)
+        for part in parts(entry):
+            yield from lines(part)
     if entry.test.name == "labels":
         printed = ", ".join(f"{name} {x}" for name, x in ACCURACIES.items())
         yield from (f"The paper's accuracies of the network with wrong labels: {printed}.", "")

@@ -12,8 +12,8 @@ import yaml
 
 from explaindebug.attributions._engine.specs import chosen
 from explaindebug.core import wording
+from explaindebug.report.markdown import code
 from explaindebug.studies.adebayo2020.entry import TOP_DOWN, Entry
-from explaindebug.studies.adebayo2020.markdown import code
 from explaindebug.studies.adebayo2020.published import METHODS
 
 MINE = re.compile(r"(output|store|threads|workers|logger|hydra\.\S+)=|--config-(dir|path)")

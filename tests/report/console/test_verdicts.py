@@ -5,7 +5,8 @@ import pytest
 from fake_run import METHODS, fake_run, fake_verdicts
 from rich.console import Console
 
-from explaindebug.report.console.verdicts import SIGNS, print_table
+from explaindebug.report.console.tables import SIGNS
+from explaindebug.report.console.verdicts import print_table
 
 RUN = fake_run(inputs=1, size=16)
 VERDICTS = fake_verdicts(RUN)

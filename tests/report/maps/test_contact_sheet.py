@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 
 from explaindebug.evaluation.results import Gallery
-from explaindebug.report.maps.colour import colour
+from explaindebug.report.maps.colour import NOT_A_NUMBER, colour
 from explaindebug.report.maps.contact_sheet import enlarge, grid, signs, strip
-from explaindebug.report.maps.palettes import NOT_A_NUMBER
 
 METHODS = {"grad": "Grad", "vgrad": "VGrad", "absent": "Absent"}
 

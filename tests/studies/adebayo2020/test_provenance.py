@@ -10,7 +10,7 @@ import paper_runs
 import pytest
 
 from explaindebug.attributions._engine.method import ATTRIBUTIONS
-from explaindebug.studies.adebayo2020.markdown import code, grid
+from explaindebug.report.markdown import code, grid
 from explaindebug.studies.adebayo2020.provenance import command, differs, facts, titled
 
 GT1 = {("gt1", "bug", "ssim"): {"Grad": (0.5, 0.01), "SGrad": (0.5, 0.01), "GBP": (0.5, 0.01)}}

@@ -26,17 +26,17 @@ def printed(folder: Path) -> str:
 
 def test_verdicts_stand_beside_the_comparison_that_they_are_about(tmp_path: Path) -> None:
     flipped, unflipped = printed(tmp_path).split("unflipped, SSIM")
-    assert flipped.count("shows it?") == 2
-    assert "shows it?" not in unflipped
+    assert flipped.count("Shows the bug?") == 2
+    assert "Shows the bug?" not in unflipped
     assert "unflipped, Rank correlation" in unflipped
     assert unflipped.count("0.90") >= 2
 
 
 def test_what_the_paper_says_in_words_has_a_column_where_it_says_it(tmp_path: Path) -> None:
-    assert "paper says" not in printed(tmp_path)
+    assert "Paper says" not in printed(tmp_path)
     columns = {("top 1", "bug", "spearman"): PAIR}
     said = io.StringIO()
     entry = paper_runs.entry(tmp_path / "seven", "figure7", columns, stages=("top 1",))
     print_paper(entry, Console(file=said, width=140))
-    assert "paper says" in said.getvalue()
+    assert "Paper says" in said.getvalue()
     assert "changes" in said.getvalue()

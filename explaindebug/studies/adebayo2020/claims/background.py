@@ -2,6 +2,7 @@
 
 import math
 
+from explaindebug.core import wording
 from explaindebug.evaluation.inference import wilson_interval
 from explaindebug.evaluation.roles import BUG, Role, null_role
 from explaindebug.evaluation.scores import Key, Scores
@@ -25,7 +26,6 @@ from explaindebug.studies.adebayo2020.judging import (
     every,
     judged,
     near_zero,
-    number,
     spread,
     with_interval,
 )
@@ -75,7 +75,7 @@ def scenes_alone(entry: Entry) -> Said:
     low, high = wilson_interval(found, n) if n else (found, found)
     counts = f" of {n} scenes" if n else ""
     share = Number(found, math.nan, low, high)
-    said = with_interval(share) if n else number(found)
+    said = with_interval(share) if n else wording.fine(found)
     return Said(
         at_least(LEARNED)(share),
         f"The spurious network calls {said}{counts} by their class (paper: {SCENES_ALONE}).",
@@ -90,7 +90,7 @@ def clean_does_not(entry: Entry) -> Said:
         return Said(UNKNOWN, "The run did not ask a clean network about scenes alone.")
     return Said(
         HOLDS if found - clean > FEW else FAILS,
-        f"A network that was trained on the clean pictures calls {number(clean)} of them so.",
+        f"A network that was trained on the clean pictures calls {wording.fine(clean)} of them so.",
     )
 
 

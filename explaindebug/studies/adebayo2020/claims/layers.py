@@ -20,7 +20,6 @@ from explaindebug.studies.adebayo2020.judging import (
     at_least,
     counted,
     every,
-    number,
 )
 from explaindebug.studies.adebayo2020.published import INVARIANT, NOT_INVARIANT, RANK
 
@@ -58,8 +57,8 @@ def network_is_lost(entry: Entry) -> Said:
     answer: Answer = HOLDS if share < CHANGED else FAILS
     return Said(
         answer,
-        f"At {stage} already, {number(share)} of the network's predictions are what they were. "
-        f"{_frozen(entry)}",
+        f"At {stage} already, {wording.fine(share)} of the network's predictions are what they "
+        f"were. {_frozen(entry)}",
     )
 
 
@@ -109,7 +108,7 @@ def _less(x: Number) -> Answer:
 
 
 def _listed(found: dict[str, Number], which: dict[str, Answer]) -> str:
-    return ", ".join(f"{m} {number(found[m].mean)}" for m in which) or wording.NOTHING
+    return ", ".join(f"{m} {wording.fine(found[m].mean)}" for m in which) or wording.NOTHING
 
 
 def _frozen(entry: Entry) -> str:

@@ -1,0 +1,184 @@
+"""How well single numbers find the examples with the bug, as tables: of one run, or of several."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from explaindebug.core import wording
+from explaindebug.evaluation import detection as one
+from explaindebug.evaluation.detection import Detector
+from explaindebug.evaluation.multirun import detection as several
+from explaindebug.evaluation.multirun.detection import Repeated
+from explaindebug.report import phrases
+from explaindebug.report import table as tables
+from explaindebug.report.table import Cell, Column, Row, Table
+
+LEVEL = 0.05
+ADJUSTED = "adjusted for all detectors of the test"
+D = TypeVar("D", Detector, Repeated)
+
+
+@dataclass(frozen=True)
+class Detecting:
+    """What a test's detectors find, and how well."""
+
+    finds: str  # "30 flipped labels among 100 examples"
+    best: Table  # those without maps, and the best of the maps'
+    statistics: Table  # of maps: an area for each method and statistic
+
+
+def detecting(
+    found: Sequence[Detector], names: Mapping[str, str], level: float = LEVEL
+) -> Detecting | None:
+    """The detectors of one run; None where there are none."""
+    if not found:
+        return None
+    first, best = found[0], one.best_of_maps(found)
+    examples = first.positives + first.negatives + first.missing
+    columns = [
+        Column("One number of each"),
+        Column("AUROC"),
+        Column("By chance", wide=True, aside=True),
+        Column("p", f"of an area this far from 0.5, {ADJUSTED}"),
+        _cut(first),
+        Column("Interval", wide=True),
+    ]
+    return Detecting(
+        f"{first.positives} {first.finds} among {examples} examples",
+        Table(
+            "Area under the ROC curve, with 95% intervals; of all statistics of maps the best",
+            columns,
+            _rows(found, best, len(one.of_maps(found)), names, _cells),
+        ),
+        _statistics(
+            f"AUROC of each method's maps; * is beyond chance (p ≤ {level:g}, adjusted for all)",
+            found,
+            names,
+            lambda d: _area(d, level),
+        ),
+    )
+
+
+def detecting_across(
+    found: Sequence[Repeated], names: Mapping[str, str], level: float = LEVEL
+) -> Detecting | None:
+    """The detectors of several runs; None where there are none."""
+    if not found:
+        return None
+    columns = [
+        Column("One number of each"),
+        Column("AUROC"),
+        Column("Least to most", wide=True),
+        Column("Beyond chance", f"in so many runs p ≤ {level:g}, {ADJUSTED}"),
+        _cut(found[0]),
+    ]
+    maps = sum(bool(d.method and d.runs) for d in found)
+    return Detecting(
+        found[0].finds,
+        Table(
+            "Means over runs, ± their standard deviation between runs; of all statistics of maps "
+            "the best",
+            columns,
+            _rows(found, several.best_of_maps(found), maps, names, _cells_across),
+        ),
+        _statistics(
+            "Mean AUROC of each method's maps; * is beyond chance in every run "
+            f"(p ≤ {level:g}, adjusted for all)",
+            found,
+            names,
+            _area_across,
+        ),
+    )
+
+
+def _cut(d: Detector | Repeated) -> Column:
+    """What somebody gets who has to draw a line: as papers on either question say it."""
+    if d.cut == "fpr95":
+        return Column("FPR95", f"{d.finds} that pass as good where 95% of the good are accepted")
+    rate = wording.num(d.rate)
+    meaning = f"share of true ones among the {rate} with the highest number; {rate} by chance"
+    return Column(f"Precision@{d.rate:.0%}", meaning)
+
+
+def _rows(
+    found: Sequence[D],
+    best: D | None,
+    maps: int,
+    names: Mapping[str, str],
+    cells: Callable[[D], Sequence[Cell]],
+) -> list[Row]:
+    rows = [Row(_capital(d.statistic), cells(d)) for d in found if not d.method]
+    if best:
+        name = f"{_capital(best.statistic)} of {names[best.method]} (best of {maps})"
+        rows.append(Row(name, cells(best)))
+    return rows
+
+
+def _cells(d: Detector) -> list[Cell]:
+    if d.trouble:
+        return [Cell(d.trouble)]
+    value, low, high = (getattr(d, f"{d.cut}{end}") for end in ("", "_low", "_high"))
+    area = f"{wording.num(d.auroc)} {wording.interval((d.auroc_low, d.auroc_high))}"
+    return [
+        Cell(area, order=d.auroc),
+        tables.interval((d.null_low, d.null_high)),
+        tables.pvalue(d.p),
+        tables.number(value),
+        tables.interval((low, high)),
+    ]
+
+
+def _cells_across(d: Repeated) -> list[Cell]:
+    if not d.runs:
+        return [Cell(d.trouble)]
+    return [
+        tables.mean_sd(d.auroc, d.auroc_sd),
+        tables.interval((d.auroc_least, d.auroc_most)),
+        Cell(f"{d.beyond} of {d.runs} run{'s' * (d.runs > 1)}"),
+        tables.mean_sd(getattr(d, d.cut), getattr(d, f"{d.cut}_sd")),
+    ]
+
+
+def _statistics(
+    caption: str,
+    found: Sequence[D],
+    names: Mapping[str, str],
+    cell: Callable[[D], Cell],
+) -> Table:
+    """A row for each method that has any, a column for each statistic of maps."""
+    own = {(d.method, d.statistic): d for d in found if d.method}
+    kinds: list[str] = list(dict.fromkeys(statistic for _, statistic in own))
+    rows = [
+        Row(
+            name,
+            [cell(own[method, s]) if (method, s) in own else Cell() for s in kinds],
+            method,
+        )
+        for method, name in names.items()
+        if any((method, s) in own for s in kinds)
+    ]
+    columns = [Column("Method"), *(Column(_capital(s)) for s in kinds)]
+    return Table(caption, columns, rows)
+
+
+def _area(d: Detector, level: float) -> Cell:
+    if d.trouble:
+        return Cell()
+    why = f"{wording.interval((d.auroc_low, d.auroc_high))}, p {wording.pvalue(d.p)}"
+    return _marked(tables.number(d.auroc), d.p <= level, why)
+
+
+def _area_across(d: Repeated) -> Cell:
+    if not d.runs:
+        return Cell()
+    why = f"{d.beyond} of {d.runs} beyond chance"
+    return _marked(tables.mean_sd(d.auroc, d.auroc_sd), d.beyond == d.runs, why)
+
+
+def _marked(cell: Cell, known: bool, why: str) -> Cell:
+    return replace(cell, text=f"{cell.text}{'*' * known}", strong=known, why=why)
+
+
+def _capital(statistic: str) -> str:
+    name = phrases.statistic(statistic)
+    return name[:1].upper() + name[1:]
