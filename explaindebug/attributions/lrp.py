@@ -19,6 +19,7 @@ from explaindebug.attributions._autograd.composite import (
     Named,
     OfClass,
     entries_of,
+    written,
 )
 from explaindebug.attributions._autograd.lrp_rules import (
     RULES,
@@ -99,6 +100,7 @@ class LRP(Relevance):
         composite: entries (place, rule). Place: a class of layers, `first` (next to the image),
             `last`, `unrectified` (no ReLU behind it), or a name with wildcards. Rule: one of
             `RULES`, or your own.
+        name: of the composite, for tables and keys: `LRP name` and `lrp(name=...)`.
 
     Checked: zennit with seven composites on networks with and without BatchNorm and residual sums
     (float64, 1e-6); conservation (float64, 1e-6). tests/attributions/test_lrp_composites.py and
@@ -112,19 +114,22 @@ class LRP(Relevance):
     """
 
     composite: Any  # entries: [(place, rule), ...]
+    name: str = ""
 
     label = "LRP"
     source = "Bach et al. 2015"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "composite", entries_of(self.composite))
+        if self.name:
+            object.__setattr__(self, "label", f"LRP {self.name}")
 
     @property
     def entries(self) -> tuple[Entry, ...]:
         return self.composite  # type: ignore[no-any-return]
 
     def told(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {str(place): rule for place, rule in self.entries}
+        return {"name": self.name} if self.name else written(self.entries)
 
 
 lrp = LRP  # lrp(composite=[(nn.Conv2d, Gamma(0.25)), (nn.Linear, Epsilon(1e-6))])

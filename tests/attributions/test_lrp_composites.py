@@ -13,7 +13,13 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from explaindebug.attributions import ATTRIBUTIONS, Plan, attribute
 from explaindebug.attributions._autograd.backward import Backward
-from explaindebug.attributions._autograd.composite import At, Named, OfClass, entries_of
+from explaindebug.attributions._autograd.composite import (
+    At,
+    Named,
+    OfClass,
+    entries_of,
+    written,
+)
 from explaindebug.attributions._autograd.ops import Linear
 from explaindebug.attributions.lrp import (
     AlphaBeta,
@@ -338,16 +344,68 @@ def test_composites_side_by_side_have_names_that_tell_them_apart() -> None:
     ours = [(nn.Conv2d, Gamma(0.25)), (nn.Linear, Epsilon(1e-6))]
     yaml = {"lrp": {"composite": [{"Conv2d": {"gamma": 1}}, {"Linear": {"epsilon": 1e-6}}]}}
     expected = [
-        "lrp(Conv2d=Gamma(gamma=0.25),Linear=Epsilon(epsilon=1e-06))",
-        "lrp(Conv2d=Gamma(gamma=1),Linear=Epsilon(epsilon=1e-06))",
+        "lrp(Conv2d=Gamma,Linear=Epsilon(1e-06))",
+        "lrp(Conv2d=Gamma(1),Linear=Epsilon(1e-06))",
         "grad",
     ]
     assert list(Plan([lrp(composite=ours), yaml, "grad"]).methods) == expected
     assert list(Plan([lrp(composite=ours), {"lrp": {"composite": ours}}]).methods) == ["lrp"]
     model, x = Small().float(), images().float()
-    maps = attribute(model, x, 0, methods=[lrp(composite=ours), yaml])
+    maps = attribute(model, x, targets=0, methods=[lrp(composite=ours), yaml])
     assert list(maps) == expected[:2]
     assert not torch.allclose(*maps.values(), rtol=1e-2)
+
+
+def test_a_composite_can_have_a_name() -> None:
+    named = [{"lrp": {"composite": {"*": rule}, "name": rule}} for rule in ("gamma", "flat")]
+    plan = Plan(named)
+    assert plan.labels == {"lrp(name=gamma)": "LRP gamma", "lrp(name=flat)": "LRP flat"}
+    assert Plan([{"lrp": {"composite": {"*": r}}} for r in ("gamma", "flat")]).labels == {
+        "lrp(*=Gamma)": "LRP 1",
+        "lrp(*=Flat)": "LRP 2",
+    }
+
+
+def test_a_long_composite_has_a_short_key_of_its_own() -> None:
+    def long(last: Any) -> dict[str, Any]:
+        entries = [{f"layer{i}.*": {"gamma": i / 8}} for i in range(40)]
+        return {"lrp": {"composite": [*entries, {"*": last}]}}
+
+    keys = list(Plan([long("epsilon"), long("flat"), long("epsilon")]).methods)
+    assert len(set(keys)) == len(keys) == 2
+    for key in keys:
+        assert key.startswith("lrp(layer0.*=Gamma(0),layer1.*=Gamma(0.125),")
+        assert len(key) < 150
+
+
+def test_rules_that_look_alike_do_not_overwrite_each_other() -> None:
+    rules = [lambda op, relevance, k=k: k * op.vjp(relevance)[0] for k in (1, 2)]
+    model, x = Small().float(), images().float()
+    maps = attribute(
+        model,
+        x,
+        targets=0,
+        methods=[
+            lrp(composite={"*": Flat()}),
+            *({"lrp": {"composite": [("*", r)]}} for r in rules),
+        ],
+    )
+    assert list(maps) == ["lrp(*=Flat)", "lrp(*=<lambda>)", "lrp(*=<lambda>)-2"]
+    assert not torch.allclose(maps["lrp(*=<lambda>)-2"], maps["lrp(*=<lambda>)"], rtol=0.1)
+
+
+def test_rules_are_written_in_short() -> None:
+    def own(op: Linear, relevance: Tensor) -> Tensor:
+        return relevance
+
+    rules = [ZBox([-1, -2], 3), AlphaBeta(3, 2), ZPlus("whole"), own, AlphaBeta()]
+    assert written(entries_of(list(zip("abcde", rules, strict=True)))) == {
+        "a": "ZBox((-1.0, -2.0),3)",
+        "b": "AlphaBeta(3,2)",
+        "c": "ZPlus(whole)",
+        "d": "own",
+        "e": "AlphaBeta",
+    }
 
 
 def test_a_composite_has_no_default() -> None:

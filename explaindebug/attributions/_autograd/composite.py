@@ -5,10 +5,12 @@ whether it lies there. The first entry whose place holds an operation gives its 
 """
 
 import difflib
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
+from itertools import accumulate
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -20,6 +22,7 @@ from explaindebug.attributions._autograd.lrp_rules import RULES, LayerRule, z_ru
 from explaindebug.attributions._autograd.ops import Linear, Op
 from explaindebug.core.errors import ConfigError, UnsupportedModelError
 
+ROOM = 100  # characters of a composite in short
 LAYERS = {kind.__name__: kind for kind in (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)}
 
 
@@ -175,6 +178,30 @@ def entries_of(composite: Any) -> tuple[Entry, ...]:
             "[{Conv2d: {gamma: 0.25}}, {Linear: {epsilon: 1e-6}}]."
         )
     return tuple(found)
+
+
+def written(entries: Sequence[Entry]) -> dict[str, str]:
+    """The entries in short, for keys: `{"Conv2d": "Gamma(0.25)"}`, defaults left out.
+
+    Of long composites (names of files have an end) the first entries, and a digest of all.
+    """
+    short = {str(place): _in_short(rule) for place, rule in entries}
+    lengths = accumulate(len(place) + len(rule) + 2 for place, rule in short.items())
+    kept = {place: short[place] for place, end in zip(short, lengths, strict=True) if end <= ROOM}
+    if len(kept) == len(short):
+        return short
+    digest = hashlib.blake2b(repr(list(short.items())).encode(), digest_size=4).hexdigest()
+    return {**kept, "more": digest}
+
+
+def _in_short(rule: Any) -> str:
+    if not is_dataclass(rule):
+        return str(getattr(rule, "__name__", type(rule).__name__))
+    values = [(getattr(rule, field.name), field.default) for field in fields(rule)]
+    while values and values[-1][0] == values[-1][1]:
+        values.pop()
+    said = ",".join(f"{v:g}" if isinstance(v, float) else f"{v}" for v, _ in values)
+    return f"{type(rule).__name__}({said})" if said else type(rule).__name__
 
 
 def _place(place: Any) -> Place:
