@@ -92,9 +92,9 @@ class LRP(Relevance):
 
         R_j = sum_k r_jk R_k, where each layer's rule says the share r_jk, from R = logit
 
-    As zennit's composites: the first entry that matches a layer gives its rule. A layer without one
-    is refused by its name, and so is an entry for layers that the network has not. `lrp_eps`,
-    `lrp_spaf` and `deep_taylor` are composites of these rules.
+    As in zennit's composites, the first entry that matches a layer gives its rule. A layer that no
+    entry matches is refused by name, and so is an entry whose name or class matches no layer.
+    `lrp_eps`, `lrp_spaf` and `deep_taylor` are composites of these rules.
 
     Args:
         composite: entries (place, rule). Place: a class of layers, `first` (next to the image),

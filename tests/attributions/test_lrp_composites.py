@@ -254,13 +254,13 @@ def test_a_layer_without_a_rule_is_refused_by_its_name() -> None:
         (OwnConv, "no layer of Small is 'OwnConv'"),
     ],
 )
-def test_a_place_that_a_network_has_not_is_refused(place: Any, words: str) -> None:
+def test_a_place_that_matches_no_layer_is_refused(place: Any, words: str) -> None:
     with pytest.raises(UnsupportedModelError) as raised:
         lrp(composite=[(place, Gamma()), ALL])(Small(), images(), torch.zeros(3).long())
     assert words in str(raised.value)
 
 
-def test_a_kind_of_layers_that_a_network_has_not_is_no_mistake() -> None:
+def test_a_kind_of_layer_that_the_network_lacks_is_no_mistake() -> None:
     model, x, target = Small(), images(), torch.zeros(3).long()
     composite = [(nn.Conv3d, Gamma()), (nn.Conv1d, Gamma()), ALL]
     assert torch.equal(lrp(composite=composite)(model, x, target), lrp([ALL])(model, x, target))
