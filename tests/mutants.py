@@ -219,6 +219,8 @@ EXPLAINERS = {
     "attributions/guided_backprop": "attributions/test_guided_backprop.py",
     "attributions/_autograd/lrp_rules": "attributions/test_lrp_rules.py attributions/test_lrp.py",
     "attributions/_autograd/composite": "attributions/test_lrp_composites.py",
+    "attributions/_autograd/entries": "attributions/test_lrp_composites.py",
+    "attributions/_autograd/places": "attributions/test_lrp_composites.py",
     "attributions/lrp": "attributions/test_lrp.py attributions/test_lrp_composites.py",
     "attributions/lime_shap": "attributions/test_lime_shap.py",
     "attributions/_support/coalitions": "attributions/test_coalitions.py",

@@ -12,15 +12,8 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from explaindebug.attributions._autograd.backward import Backward
-from explaindebug.attributions._autograd.composite import (
-    At,
-    Composite,
-    Entry,
-    Named,
-    OfClass,
-    entries_of,
-    written,
-)
+from explaindebug.attributions._autograd.composite import Composite, Entry
+from explaindebug.attributions._autograd.entries import entries_of, written
 from explaindebug.attributions._autograd.lrp_rules import (
     RULES,
     AlphaBeta,
@@ -33,6 +26,7 @@ from explaindebug.attributions._autograd.lrp_rules import (
     ZBox,
     ZPlus,
 )
+from explaindebug.attributions._autograd.places import At, Named, OfClass
 from explaindebug.attributions._engine.method import ATTRIBUTIONS, Method
 from explaindebug.core.errors import ConfigError
 

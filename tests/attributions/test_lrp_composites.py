@@ -13,14 +13,9 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from explaindebug.attributions import ATTRIBUTIONS, Plan, attribute
 from explaindebug.attributions._autograd.backward import Backward
-from explaindebug.attributions._autograd.composite import (
-    At,
-    Named,
-    OfClass,
-    entries_of,
-    written,
-)
+from explaindebug.attributions._autograd.entries import entries_of, written
 from explaindebug.attributions._autograd.ops import Linear
+from explaindebug.attributions._autograd.places import At, Named, OfClass
 from explaindebug.attributions.lrp import (
     AlphaBeta,
     DeepTaylor,
