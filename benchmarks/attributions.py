@@ -20,8 +20,8 @@ from _attribution_peers import AS_IT_COMES, Task, peers
 from _bench import Bench, Case, arguments
 from torch import Tensor, nn
 
-from explaindebug.attributions import ATTRIBUTIONS
 from explaindebug.attributions._engine.plan import Plan
+from explaindebug.attributions._engine.specs import all_names
 from explaindebug.attributions._support.superpixels import superpixels
 from explaindebug.attributions.lime_shap import SUPERPIXELS
 from explaindebug.core.isolation import watch
@@ -57,7 +57,7 @@ class Network:
         self.name, self.bench = name, bench
         self.task = Task(model, x, targets, references, labels, samples, perturbed, chunks)
         chosen = bench.arguments.methods
-        self.methods = [m for m in ATTRIBUTIONS if m in chosen or (not chosen and m != "captum")]
+        self.methods = [m for m in all_names(references=True) if m in chosen or not chosen]
         self.ours: dict[str, float] = {}
         self.best: dict[str, float] = {}
         self.plain: dict[str, float] = {}  # peers as they come

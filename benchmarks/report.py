@@ -19,14 +19,14 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from browser import CHROMIUM, chromium
 
-from explaindebug.attributions import ATTRIBUTIONS
+from explaindebug.attributions._engine.specs import all_names
 from explaindebug.evaluation import follow_up as followup
 from explaindebug.evaluation.results import Gallery, Headline, RunResult, TestResult
 from explaindebug.evaluation.scores import Key, Scores
 from explaindebug.evaluation.verdicts import verdicts
 from explaindebug.report.html.write import write_report
 
-METHODS = {name: name for name in ATTRIBUTIONS if name != "captum"}
+METHODS = {name: name for name in all_names(references=True)}
 UNSIGNED = {"sgradsq", "vgrad", "lrp_spaf", "deep_taylor"}
 ARMS = {
     "spurious": ["with the bug", "control (no bug)"],

@@ -19,6 +19,7 @@ from torchvision.models.mobilenetv2 import mobilenet_v2
 
 from explaindebug.attributions import ATTRIBUTIONS, Method, Plan
 from explaindebug.attributions._engine.specs import all_names
+from explaindebug.attributions.lrp import RULES
 from explaindebug.core.isolation import watch
 from explaindebug.models import BVDCNN
 
@@ -45,7 +46,8 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 def page(before: str) -> str:
     """The page with its parts written anew."""
     methods = prepared()
-    parts = {"methods": overview(methods), "networks": networks(), "entries": entries(methods)}
+    parts = {"methods": overview(methods), "networks": networks(), "rules": rules()}
+    parts["entries"] = entries(methods)
     written = {name: "\n".join(lines) for name, lines in parts.items()}
     return PART.sub(lambda part: f"{part[1]}\n{written[part[2]].strip()}\n\n{part[3]}", before)
 
@@ -96,6 +98,23 @@ def refusals(build: Callable[[], nn.Module]) -> set[str]:
     images = torch.randn(2, 3, SIDE, SIDE)
     with watch(build().eval()) as model:
         return set(Plan(with_defaults()).refusals(model, images, images))
+
+
+def rules() -> Iterator[str]:
+    """The table of LRP's rules: what each docstring says first, and its source."""
+    yield "| in YAML | in Python | | source |"
+    yield "|---|---|---|---|"
+    for name in RULES:
+        rule: type = RULES[name]  # type: ignore[assignment]
+        said = sections(rule)
+        formula = " ".join(said["Prose"].split("\n\n")[0].split()).rstrip(".")
+        written = f"{rule.__name__}({', '.join(map(argument, fields(rule)))})"
+        yield f"| `{name}` | `{written}` | {formula} | {' '.join(said['Source'].split())} |"
+
+
+def argument(option: "Field[object]") -> str:
+    """`epsilon=1e-07`, or the name alone where there is no default."""
+    return option.name + ("" if option.default is MISSING else f"={option.default!r}")
 
 
 def entries(methods: dict[str, Method]) -> Iterator[str]:

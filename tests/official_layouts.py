@@ -3,8 +3,10 @@
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 import scipy.io
 from PIL import Image
 
@@ -186,3 +188,18 @@ def imagenet_devkit(root: Path, truth: list[str]) -> None:
         kit / "ILSVRC2012_validation_ground_truth.txt",
         [str(names.index(wnid) + 1) for wnid in truth],
     )
+
+
+def fetched_by(module: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Address -> digest of all that a module of torchvision's data sets fetches from now on.
+
+    Nothing is fetched, but the folders are made.
+    """
+    asked: dict[str, str] = {}
+
+    def note(url: str, download_root: str, *, md5: str) -> None:
+        Path(download_root).mkdir(exist_ok=True)
+        asked[url] = f"md5:{md5}"
+
+    monkeypatch.setattr(module, "download_and_extract_archive", note)
+    return asked

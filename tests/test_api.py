@@ -13,7 +13,8 @@ import explaindebug
 
 LIST = Path(__file__).with_name("api.txt")  # written by `python tests/test_api.py`
 PACKAGES = (
-    *("explaindebug", "explaindebug.attributions", "explaindebug.callbacks"),
+    *("explaindebug", "explaindebug.attributions", "explaindebug.attributions.lrp"),
+    "explaindebug.callbacks",
     *("explaindebug.cascade", "explaindebug.datamodules", "explaindebug.debugtests"),
     *("explaindebug.models", "explaindebug.evaluation.similarities"),
 )

@@ -116,7 +116,7 @@ def carried_out(
     typed = typed or command()
     start = time.perf_counter()
     checked, folder = bench.settings, bench.folder
-    methods = {key: method.label for key, method in Plan(checked.attributions).methods.items()}
+    methods = Plan(checked.attributions).labels
     write_json(folder / NOTE, note(checked, typed))
     write_atomically(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
     bench.loggers = bench.start_loggers(folder.name)

@@ -1,5 +1,6 @@
 """The contract that every callback of this package keeps; a test only writes its comparisons."""
 
+import inspect
 import math
 import time
 import warnings
@@ -7,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Never
 
 import numpy as np
 import torch
@@ -26,6 +27,14 @@ from explaindebug.callbacks.networks import (
     explained,
     logits,
     name_of,
+)
+from explaindebug.callbacks.options import (
+    METHODS,
+    After,
+    Attributions,
+    Target,
+    signature,
+    unknown_option,
 )
 from explaindebug.callbacks.probe import Collector, Share, Unpack, joined, length, unpack
 from explaindebug.callbacks.ranks import equalise, gathered, processes, together
@@ -107,16 +116,21 @@ class AttributionCallback(Callback):
 
     test: str  # name of the test in keys and tables
     better: ClassVar[str] = "min"  # which mean speaks for network and method: "min" or "max"
+    __signature__: ClassVar[inspect.Signature]  # all options by name, also those of base classes
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        cls.__signature__ = signature(cls)
 
     def __init__(
         self,
-        attributions: Sequence[Any] | str = ("grad", "inputgrad", "gbp"),
+        attributions: Attributions = METHODS,
         *,
         probe: int = 64,
         every_n_epochs: int = 1,
-        after: str = "validation",
+        after: After = "validation",
         budget: float | None = None,
-        target: str = "predicted",
+        target: Target = "predicted",
         references: Tensor | None = None,
         unpack: Unpack = unpack,
         forward: str | None = None,
@@ -131,8 +145,11 @@ class AttributionCallback(Callback):
         strict: bool = False,
         progress: Progress | None = None,
         log_scores: bool = True,
+        **unknown: Never,
     ) -> None:
         super().__init__()
+        for name in unknown:
+            raise unknown_option(type(self), name)
         whole("probe", probe, least=1)
         whole("every_n_epochs", every_n_epochs, least=1)
         whole("chunk", chunk, least=1)
@@ -605,3 +622,6 @@ class AttributionCallback(Callback):
         if sentence not in self._warned:
             self._warned.append(sentence)
             warnings.warn(f"explaindebug: {sentence}", MeasurementWarning, stacklevel=2)
+
+
+AttributionCallback.__signature__ = signature(AttributionCallback)

@@ -1,13 +1,14 @@
 """Does the map change when the weights are lost? Re-initialisation, layer after layer."""
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from torch import nn
 
 from explaindebug.bugs.initialisers import Initialiser
 from explaindebug.callbacks.comparing import ComparingCallback, Others, copies
+from explaindebug.callbacks.options import METHODS, Attributions, ComparingOptions
 from explaindebug.callbacks.sinks import Sinks
 from explaindebug.cascade import Cascade, Cascaded, Smoothing
 from explaindebug.cascade.runner import Tables
@@ -38,20 +39,16 @@ class ReinitCascade(ComparingCallback):
     little Gaussian noise added. `twin`, a network trained with another seed, is shown beside it.
 
     Args:
-        attributions: see `ComparingCallback`, as all other arguments.
-        order: `top_down` (the paper's), `bottom_up` or `independent`, one layer at a time.
-        depth: blocks instead of layers: 1 for the network's children, 2 for theirs.
-        groups: layers that are one stage, by its name.
-        init: `layer_default`, `glorot` (the paper's), `torchvision` or `permute_weights`.
-        draws: how often new weights are drawn; further draws have the roles `bug: 2`, `bug: 3`, ...
-        retake: explain the class that the network predicts at each stage.
+        attributions, options: see `ComparingCallback`.
+        order, depth, groups, init, draws, retake, most: see `explaindebug.cascade.Cascade`. Further
+            draws have the roles `bug: 2`, `bug: 3`, ... With `most=0` nothing is lost: the
+            condition `none` compares the trained network under two draws of noise, as a false
+            alarm.
         smooth: so many noisy copies of each input whose maps are averaged (Smooth MPRT); 0: none.
         smooth_noise: standard deviation of their noise, as a fraction of each input's range.
         noise: that of the control's noise.
         bins: of the histogram whose entropy is a map's complexity.
         twin: the same network trained with another seed.
-        most: only the first stages; all where not given. With 0 nothing is lost: the condition
-            `none` compares the trained network under two draws of noise, as a false alarm.
 
     Raises:
         ConfigError: for an option that can't work.
@@ -64,7 +61,8 @@ class ReinitCascade(ComparingCallback):
 
     def __init__(
         self,
-        *args: Any,
+        attributions: Attributions = METHODS,
+        *,
         order: str = "top_down",
         depth: int | None = None,
         groups: Mapping[str, Collection[str]] | None = None,
@@ -77,9 +75,9 @@ class ReinitCascade(ComparingCallback):
         bins: int = 100,
         twin: Others = None,
         most: int | None = None,
-        **options: Any,
+        **options: Unpack[ComparingOptions],
     ) -> None:
-        super().__init__(*args, **options)
+        super().__init__(attributions, **options)
         if retake and self.target == "label":
             raise ConfigError(
                 "retake explains what the network predicts at each stage, target='label' always "

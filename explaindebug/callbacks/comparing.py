@@ -1,13 +1,14 @@
 """Callbacks that compare maps: each test says which, all that comes after is here."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 from torch import nn
 
 from explaindebug.callbacks.base import AttributionCallback
+from explaindebug.callbacks.options import METHODS, AttributionOptions, Attributions
 from explaindebug.callbacks.sinks import Sinks
 from explaindebug.core.errors import ConfigError
 from explaindebug.core.isolation import private_copy
@@ -27,7 +28,7 @@ class ComparingCallback(AttributionCallback):
     where a network without the bug is given, those of the no-bug control.
 
     Args:
-        attributions: see `AttributionCallback`, as all other arguments.
+        attributions, options: see `AttributionCallback`.
         similarities: how alike maps are: names, `{name: options}` or objects.
         postprocessing: from raw maps to those that are compared.
         nulls: unrelated maps that go the same way: what a similarity is worth without any relation.
@@ -35,12 +36,12 @@ class ComparingCallback(AttributionCallback):
 
     def __init__(
         self,
-        attributions: Sequence[Any] | str = ("grad", "inputgrad", "gbp"),
+        attributions: Attributions = METHODS,
         *,
         similarities: Sequence[Any] = ("ssim", "spearman"),
         postprocessing: PostProcessing = ROBUST,
         nulls: Sequence[str] = ("gaussian",),
-        **options: Any,
+        **options: Unpack[AttributionOptions],
     ) -> None:
         super().__init__(attributions, **options)
         if not similarities:

@@ -1,10 +1,12 @@
 """Heat maps of the same inputs at every validation."""
 
 from collections.abc import Iterator
+from typing import Unpack
 
 from torch import nn
 
 from explaindebug.callbacks.base import AttributionCallback
+from explaindebug.callbacks.options import METHODS, Attributions, SharedOptions, unknown_option
 from explaindebug.debugtests.explain import Explain, Measured
 from explaindebug.debugtests.probe import Probe
 
@@ -14,12 +16,23 @@ class HeatmapLogger(AttributionCallback):
 
     Logs `debug/heatmaps/maps` to loggers that take pictures (W&B, TensorBoard, MLflow), else PNG
     files. As many inputs are drawn as `probe` says.
+
+    Args:
+        attributions, probe, options: see `AttributionCallback`.
     """
 
     test = "heatmaps"
 
-    def __init__(self, *args: object, probe: int = 4, **options: object) -> None:
-        super().__init__(*args, probe=probe, pictures=probe, **options)  # type: ignore[arg-type]
+    def __init__(
+        self,
+        attributions: Attributions = METHODS,
+        *,
+        probe: int = 4,
+        **options: Unpack[SharedOptions],
+    ) -> None:
+        if "pictures" in options:  # as many as the probe has
+            raise unknown_option(type(self), "pictures")
+        super().__init__(attributions, probe=probe, pictures=probe, **options)
 
     def measure(self, network: nn.Module, probe: Probe, explain: Explain) -> Iterator[Measured]:
         """Maps of the class that the network predicts, or of the label."""

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from torch import nn
 
 from explaindebug._lightning import pl
 from explaindebug.callbacks.comparing import ComparingCallback, Others, copies
 from explaindebug.callbacks.networks import explained, from_checkpoint
+from explaindebug.callbacks.options import METHODS, Attributions, ComparingOptions
 from explaindebug.core.errors import ConfigError
 from explaindebug.core.isolation import private_copy
 from explaindebug.debugtests.base import Arms
@@ -30,7 +31,7 @@ class ReferenceSimilarity(ComparingCallback):
     same, `own_target=True` explains the class that each predicts itself.
 
     Args:
-        attributions: see `ComparingCallback`, as all other arguments.
+        attributions, options: see `ComparingCallback`.
         reference: the network to compare with, or the checkpoint of one of the same architecture.
         control: one or more other networks without the bug, trained with other seeds: how alike are
             maps of the reference to those of any other good network?
@@ -50,16 +51,17 @@ class ReferenceSimilarity(ComparingCallback):
 
     def __init__(
         self,
-        *args: Any,
+        attributions: Attributions = METHODS,
+        *,
         reference: nn.Module | str | Path,
         control: Others = None,
         replicates: Sequence[nn.Module] = (),
         test: str = "reference",
         condition: str = "reference",
         own_target: bool = False,
-        **options: Any,
+        **options: Unpack[ComparingOptions],
     ) -> None:
-        super().__init__(*args, **options)
+        super().__init__(attributions, **options)
         if "/" in test or "/" in condition:
             raise ConfigError(f"test and condition are parts of keys: no '/' in {test!r}.")
         if not isinstance(reference, nn.Module | str | Path) or not str(reference):

@@ -1,11 +1,12 @@
 """Does the map lie on the background? The test for spurious backgrounds."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Unpack
 
 from torch import nn
 
 from explaindebug.callbacks.comparing import ComparingCallback, Others, copies
+from explaindebug.callbacks.options import METHODS, Attributions, ComparingOptions
 from explaindebug.core.errors import DataError
 from explaindebug.debugtests.base import Arms
 from explaindebug.debugtests.explain import Explain, Measured
@@ -31,7 +32,7 @@ class SpuriousSimilarity(ComparingCallback):
     the role "control" with those of the second control.
 
     Args:
-        attributions: see `ComparingCallback`, as all other arguments.
+        attributions, options: see `ComparingCallback`.
         control: one or more networks trained without the spurious signal.
 
     Raises:
@@ -42,8 +43,14 @@ class SpuriousSimilarity(ComparingCallback):
 
     test = "spurious"
 
-    def __init__(self, *args: Any, control: Others = None, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(
+        self,
+        attributions: Attributions = METHODS,
+        *,
+        control: Others = None,
+        **options: Unpack[ComparingOptions],
+    ) -> None:
+        super().__init__(attributions, **options)
         self.control = control
 
     def measure(self, network: nn.Module, probe: Probe, explain: Explain) -> Iterator[Measured]:

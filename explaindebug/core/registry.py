@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from explaindebug.core.errors import ConfigError
 
 T = TypeVar("T")
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def nearest(name: str, known: Iterator[str] | list[str]) -> str:
@@ -130,6 +131,13 @@ class Registry(Generic[T]):
                     f"{self.kind} {name!r} has no option {option!r}.{hint} "
                     f"It has: {', '.join(known) or 'none'}."
                 )
+        given = set(map(str, options or {}))
+        needed = [k for k, p in known.items() if p.default is p.empty and p.kind not in _VARIADIC]
+        if missing := [k for k in needed if k not in given]:
+            raise ConfigError(
+                f"{self.kind} {name!r} needs {' and '.join(missing)}. "
+                f"Write {{{name}: {{{', '.join(f'{k}: ...' for k in missing)}}}}}."
+            )
         try:
             return factory(**{str(k): v for k, v in (options or {}).items()})
         except TypeError as error:

@@ -1,4 +1,9 @@
-"""Arrays from idx files, the format of MNIST: raw or gzipped, whole or in parts."""
+"""Arrays from idx files, the format of MNIST: raw or gzipped, whole or in parts.
+
+Not by torchvision's `MNIST`: it finds no gzipped files and no other folder than `MNIST/raw`, keeps
+what a killed download has half unpacked, takes labels and pictures of different numbers, and reads
+a whole file before it looks at how much that is.
+"""
 
 import gzip
 import math

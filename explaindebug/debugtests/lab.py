@@ -229,7 +229,7 @@ def run_test(
         warnings=(*whole.warnings, *sentences(whole.missing, whole.scores)),
         questions=test.questions(scores),
     )
-    labels = {key: method.label for key, method in plan.methods.items()}
+    labels = plan.labels
     made = {"seed": str(seed), "versions": f"explaindebug {__version__}, torch {torch.__version__}"}
     answers = verdicts([result], margin=margin, level=level, seed=seed)
     further = followup.answers(result, margin=margin, level=level, seed=seed)

@@ -25,7 +25,13 @@ def spec_of(name: str) -> dict[str, dict[str, Any]]:
 
 
 GRAD_CAM = {"captum": {"name": "LayerGradCam", "relu_attributions": True}}
-SPECS = [spec_of(name) for name in all_names(references=True)] + [GRAD_CAM]
+COMPOSITE = [{"first": {"zbox": [-9, 9]}}, {"Conv2d": {"gamma": 0.25}}, {"Linear": "epsilon"}]
+CHOSEN: list[dict[str, dict[str, Any]]] = [{"lrp": {"composite": COMPOSITE}}, GRAD_CAM]
+SPECS = [spec_of(name) for name in all_names(references=True)] + CHOSEN
+
+
+def test_the_sweep_covers_every_method() -> None:
+    assert {name for spec in SPECS for name in spec} == set(ATTRIBUTIONS)
 
 
 # Method and network of conftest.py -> the layer for which it is refused. Nothing else is.

@@ -1,11 +1,19 @@
 """LRP on whole networks: conservation, canonical forms, zennit and captum, and what is refused."""
 
-from collections.abc import Callable
-
 import pytest
 import torch
 import torch.nn.functional as F
 from known_networks import ResNet20, draw, trained_resnet20, trained_squeezenet
+from lrp_networks import (
+    Network,
+    best,
+    by_zennit,
+    images,
+    plain,
+    residual_sums,
+    resnet18,
+    total,
+)
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -26,34 +34,6 @@ METHODS = [
 every_method = pytest.mark.parametrize("method", METHODS, ids=["eps", "spaf", "taylor", "bounded"])
 
 
-class Network(nn.Module):
-    """A forward function over modules, drawn from a seed, in float64, eval mode, and frozen."""
-
-    def __init__(self, forward: Callable[..., Tensor], seed: int = 0, **modules: nn.Module) -> None:
-        super().__init__()
-        self.run = forward
-        self.parts = nn.ModuleDict(modules)
-        draw(self, seed)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.run(x, **self.parts)
-
-
-def images(n: int = 3, size: int = 12, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(n, 3, size, size, generator=generator).double()
-
-
-def plain() -> nn.Module:
-    return draw(
-        nn.Sequential(
-            *(nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Conv2d(6, 8, 3), nn.ReLU(), nn.Flatten()),
-            *(nn.Linear(128, 10), nn.ReLU(), nn.Dropout(), nn.Linear(10, 4)),
-        )
-    )
-
-
 def fire(x: Tensor, stem: nn.Module, left: nn.Module, right: nn.Module, head: nn.Module) -> Tensor:
     """Squeeze and expand, as SqueezeNet does it."""
     x = F.max_pool2d(F.relu(stem(x)), 3, 2, ceil_mode=True)
@@ -68,16 +48,6 @@ def squeezing() -> nn.Module:
 
 NETWORKS = {"plain": plain, "residual": lambda: draw(ResNet20(1, 6)), "squeezing": squeezing}
 every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS.keys())
-
-
-def best(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-    """The predicted class and its logit."""
-    logit, target = model(x).max(1)
-    return target, logit
-
-
-def total(maps: Tensor) -> Tensor:
-    return maps.sum((1, 2, 3))
 
 
 # Conservation
@@ -358,15 +328,6 @@ def test_a_map_does_not_depend_on_the_rest_of_the_batch(method):
 # References
 
 
-def by_zennit(model: nn.Module, x: Tensor, target: Tensor, composite: object) -> Tensor:
-    """Relevance from the logit's value, as our start is."""
-    x = x.clone().requires_grad_()
-    with composite.context(model) as context:
-        logits = context(x)
-        start = logits.detach() * F.one_hot(target, logits.shape[1])
-        return torch.autograd.grad(logits, x, start)[0]
-
-
 def zennit_map(conv: object, dense: object) -> list[tuple[object, object]]:
     types, rules = pytest.importorskip("zennit.types"), pytest.importorskip("zennit.rules")
     sums = (types.AvgPool, pytest.importorskip("zennit.layer").Sum)
@@ -376,19 +337,6 @@ def zennit_map(conv: object, dense: object) -> list[tuple[object, object]]:
         (types.Convolution, conv),
         (nn.Linear, dense),
     ]
-
-
-def residual_sums() -> object:
-    return pytest.importorskip("zennit.torchvision").ResNetCanonizer()
-
-
-def resnet18() -> nn.Module:
-    """With an eps near 0: what zennit leaves of a merged BatchNorm divides by sqrt(1 + eps)."""
-    model = draw(pytest.importorskip("torchvision.models").resnet18(weights=None))
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eps = 1e-12
-    return model
 
 
 def agrees_with_zennit(method: Method, composite: object, model: nn.Module, x: Tensor) -> None:

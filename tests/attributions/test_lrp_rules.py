@@ -8,11 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from explaindebug.attributions._autograd.lrp_rules import (
-    Alpha1Beta0,
+    AlphaBeta,
     Epsilon,
     Flat,
+    Gamma,
     WSquare,
     ZBox,
+    ZPlus,
     ratio,
     stabilised,
     z_rule,
@@ -69,10 +71,23 @@ def shares(rule: object, op: Linear, a: Tensor, b: Tensor) -> Tensor:
         case Epsilon():
             z = (a * w).sum(2, keepdim=True) + b
             return a * w / (z + rule.epsilon * torch.where(z < 0, -1, 1))
-        case Alpha1Beta0():
+        case ZPlus():
             parts = a.clamp(min=0) * up + a.clamp(max=0) * down
             b = b.clamp(min=0) if rule.bias == "positive" else b
             return parts / (parts.sum(2, keepdim=True) + b)
+        case Gamma():
+            z = (a * w).sum(2, keepdim=True) + b
+            total = 0.0
+            for half in (torch.Tensor.clamp_min, torch.Tensor.clamp_max):
+                parts = a * w + rule.gamma * half(a * w, 0)
+                down = parts.sum(2, keepdim=True) + b + rule.gamma * half(b, 0)
+                same = z > 0 if half is torch.Tensor.clamp_min else z < 0
+                total = total + same * parts / down
+            return total
+        case AlphaBeta():
+            p, m = (a * w).clamp(min=0), (a * w).clamp(max=0)
+            up = p / (p.sum(2, keepdim=True) + b.clamp(min=0))
+            return rule.alpha * up - rule.beta * m / (m.sum(2, keepdim=True) + b.clamp(max=0))
         case Flat():
             reached = (matrix(op, torch.ones_like(op.weight)) != 0).double()
             return (reached / reached.sum(1, keepdim=True)).expand(len(a), -1, -1)
@@ -91,8 +106,12 @@ def shares(rule: object, op: Linear, a: Tensor, b: Tensor) -> Tensor:
     [
         Epsilon(),
         Epsilon(0.5),
-        Alpha1Beta0(),
-        Alpha1Beta0("positive"),
+        Gamma(),
+        Gamma(2),
+        AlphaBeta(),
+        AlphaBeta(1.5, 0.5),
+        ZPlus("whole"),
+        ZPlus("positive"),
         Flat(),
         WSquare(),
         ZBox(-6, 5),
@@ -157,10 +176,60 @@ def test_epsilon_must_be_positive(epsilon):
 
 def test_a_bias_is_whole_or_positive():
     with pytest.raises(ConfigError, match="'negative'"):
-        Alpha1Beta0("negative")
+        ZPlus("negative")
 
 
-@pytest.mark.parametrize("rule", [Epsilon(), Alpha1Beta0(), Flat(), WSquare()])
+@pytest.mark.parametrize(
+    ("rule", "options", "words"),
+    [
+        (Gamma, {"gamma": -0.1}, "gamma must be a finite number at least 0"),
+        (AlphaBeta, {"alpha": 2, "beta": 2}, "alpha - beta must be 1"),
+        (AlphaBeta, {"alpha": 0.5, "beta": -0.5}, "beta must be"),
+        (ZBox, {"low": 1, "high": 1}, "low must be below high"),
+        (ZBox, {"low": [0, 0], "high": [1, -1]}, "low must be below high"),
+        (ZBox, {"low": [0, 0], "high": [1, 1, 1]}, "2 values given as low, but 3 as high"),
+        (ZBox, {"low": "0", "high": 1}, "low must be a finite number"),
+    ],
+)
+def test_an_option_that_cannot_work_is_refused(rule, options, words):
+    with pytest.raises(ConfigError, match=words):
+        rule(**options)
+
+
+def test_gamma_lies_between_the_z_rule_and_zplus():
+    a = an_input("padded", "positive")
+    op = operation("padded", a)
+    relevance = drawn(*op.output.shape) * (op.output > 0)  # as it comes back through a ReLU
+    found = [rule(op, relevance) for rule in (Gamma(0), Epsilon(1e-12), Gamma(1e9), ZPlus())]
+    torch.testing.assert_close(found[0], found[1])
+    torch.testing.assert_close(found[2], found[3])
+    assert not torch.allclose(found[0], found[2])
+
+
+def test_alpha_1_beta_0_is_zplus():
+    op = operation("padded", an_input("padded", "mixed"))
+    relevance = drawn(*op.output.shape)
+    torch.testing.assert_close(AlphaBeta(1, 0)(op, relevance), ZPlus()(op, relevance))
+
+
+@pytest.mark.parametrize("rule", [Gamma(0.25), Gamma(3), AlphaBeta(2, 1), ZPlus()])
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_relevance_is_conserved_without_a_bias(rule, name):
+    op = operation(name, an_input(name, "mixed"))
+    op.bias = None
+    op.output = op.run(*op.inputs)
+    (a,), w = op.inputs, op.weight
+    up = op.apply(a.clamp(min=0), w.clamp(min=0)) + op.apply(a.clamp(max=0), w.clamp(max=0))
+    both = (up > 0) & (op.output < up)  # in a corner all parts can have the same sign
+    assert both.double().mean() > 0.9
+    relevance = drawn(*op.output.shape) * both
+    total = rule(op, relevance).flatten(1).sum(1)
+    torch.testing.assert_close(total, relevance.flatten(1).sum(1))
+
+
+@pytest.mark.parametrize(
+    "rule", [Epsilon(), Gamma(), AlphaBeta(), ZPlus("whole"), Flat(), WSquare()]
+)
 def test_dead_units_and_windows_of_padding_alone_pass_nothing_and_no_nan(rule):
     weight, bias = torch.zeros(2, 1, 1, 1), torch.zeros(2)
     op = Conv("conv", F.conv2d, ((SIGNAL, weight, bias), {"padding": 1}))
@@ -199,6 +268,7 @@ def test_the_z_rule_shares_a_mean_by_its_parts():
 
 
 def test_rules_are_equal_by_their_options():
-    rules = [Epsilon(1e-7), Epsilon(0.1), Alpha1Beta0(), Flat(), WSquare(), ZBox(0, 1), ZBox(0, 2)]
+    rules = [Epsilon(1e-7), Epsilon(0.1), Gamma(0.25), Gamma(1), AlphaBeta(), AlphaBeta(1, 0)]
+    rules += [ZPlus(), ZPlus("whole"), Flat(), WSquare(), ZBox(0, 1), ZBox(0, 2)]
     assert all(a != b for a, b in itertools.combinations(rules, 2))
-    assert len({*rules, Epsilon(0.1), ZBox(0, 1), Flat()}) == len(rules)
+    assert len({*rules, Epsilon(0.1), ZBox(0, 1), ZBox([0.0], 1), Flat()}) - 1 == len(rules)

@@ -381,3 +381,14 @@ def test_methods_are_frozen_and_documented() -> None:
         assert "Source:" in method.__doc__
         assert method.label
         assert method.source
+
+
+def test_variants_of_a_method_do_not_look_alike_in_a_table() -> None:
+    plan = Plan(["grad", {"sgrad": {"samples": 8}}, {"sgrad": {"samples": 9}}, "sgradsq"])
+    assert plan.labels == {
+        "grad": "Grad",
+        "sgrad(samples=8)": "SGrad 1",
+        "sgrad(samples=9)": "SGrad 2",
+        "sgradsq": "SGradSQ",
+    }
+    assert Plan([{"sgrad": {"samples": 8}}]).labels == {"sgrad": "SGrad"}

@@ -24,8 +24,8 @@ def section(title: str) -> str:
 
 def test_all_options_and_defaults_are_on_the_page():
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", section("Options"), flags=re.M)
-    known = inspect.signature(AttributionCallback.__init__).parameters
-    assert [name for name, _ in rows] == [name for name in known if name != "self"]
+    known = inspect.signature(AttributionCallback).parameters
+    assert [name for name, _ in rows] == list(known)
     for name, said in rows:
         default = known[name].default
         if isinstance(default, int) and not isinstance(default, bool):

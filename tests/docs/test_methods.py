@@ -28,11 +28,12 @@ def test_the_page_is_up_to_date():
     assert methods.page(before) == before, "run `python docs/methods.py`"
 
 
-def test_the_page_has_every_method_and_three_parts():
+def test_the_page_has_every_method_and_four_parts():
     page = methods.PAGE.read_text()
     assert re.findall(r"^### (\w+)$", page, re.MULTILINE) == NAMES
-    assert [part[2] for part in methods.PART.finditer(page)] == ["methods", "networks", "entries"]
-    assert len(NAMES) == 17
+    parts = [part[2] for part in methods.PART.finditer(page)]
+    assert parts == ["methods", "networks", "rules", "entries"]
+    assert len(NAMES) == 18
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -54,6 +55,16 @@ def test_every_method_says_formula_networks_tests_and_source(name):
     for called, module in LIBRARIES.items():
         if re.search(rf"\b{called}\b", own["Checked"]):
             assert re.search(rf'(import |importorskip\(")({module})\b', code), called
+
+
+def test_the_table_of_rules_has_every_rule_with_formula_and_source():
+    _, _, *rows = methods.rules()
+    assert [row.split("|")[1].strip(" `") for row in rows] == list(methods.RULES)
+    for row in rows:
+        _, _, written, formula, source, _ = row.split("|")
+        assert written.strip(" `").endswith(")")
+        assert formula.strip().startswith("R_j = sum_k")
+        assert "20" in source
 
 
 def test_a_docstring_is_read_by_its_sections():

@@ -166,11 +166,15 @@ def _mark_bottlenecks(graph: Graph) -> None:
 
 def _name(graph: Graph) -> None:
     """Names linear operations by their modules; a weight used again gets `#2`, in order of use."""
-    modules = {id(p): n.removesuffix(".weight") for n, p in graph.model.named_parameters()}
+    modules = {id(p): n for n, p in graph.model.named_parameters()}
     uses: Counter[str] = Counter()
     for node in graph.nodes:
         op = op_of(node)
         if isinstance(op, Linear):
-            name = modules.get(id(op.weight), op.kind)
+            parameter = modules.get(id(op.weight))
+            if parameter is not None:
+                op.module = parameter.rpartition(".")[0]
+                op.module_class = type(graph.model.get_submodule(op.module))
+            name = op.kind if parameter is None else parameter.removesuffix(".weight")
             uses[name] += 1
             op.name = name if uses[name] == 1 else f"{name}#{uses[name]}"

@@ -45,13 +45,17 @@ class Graph:
         """`["Gelu in act1, act2, act3 and 7 more", ...]` for the operations that are not wanted."""
         if not any(map(unwanted, self.nodes)):
             return []
-        with _spans(self.model) as spans:
-            nodes = nodes_of(self._rerun())
+        modules = self.modules()
         found: dict[str, dict[str, None]] = {}
-        for node, again in zip(self.nodes, nodes, strict=True):
-            if unwanted(node):
-                found.setdefault(kind(node), {})[_module(again, spans)] = None
-        return [f"{operation} in {_few(list(places))}" for operation, places in found.items()]
+        for node in filter(unwanted, self.nodes):
+            found.setdefault(kind(node), {})[modules[node]] = None
+        return [f"{operation} in {few(list(places))}" for operation, places in found.items()]
+
+    def modules(self) -> dict[Node, str]:
+        """The innermost module that each operation runs in; computes the score once more."""
+        with _spans(self.model) as spans:
+            again = nodes_of(self._rerun())
+        return {a: _module(b, spans) for a, b in zip(self.nodes, again, strict=True)}
 
     @property
     def ops(self) -> list[Op]:
@@ -172,7 +176,7 @@ def _module(node: Node, spans: list[tuple[int, int, str]]) -> str:
     return next((name for start, end, name in spans if start < number < end), "the score")
 
 
-def _few(names: list[str], most: int = 3) -> str:
+def few(names: list[str], most: int = 3) -> str:
     """The first names, and how many more there are."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + rest

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from explaindebug.core.errors import UnsupportedModelError
 
@@ -32,6 +32,8 @@ class Op:
     bottleneck = False  # all that goes from the image to the score goes through its output
     absorbed = False  # a BatchNorm that belongs to the linear operation before it
     name = ""  # of a linear operation's weight: the module that holds it
+    module = ""  # that module, without a mark for further uses
+    module_class: type[nn.Module] | None = None  # of that module
     inputs: tuple[Tensor, ...]
     output: Tensor
     _graph: tuple[Tensor, tuple[Tensor, ...]]
@@ -128,6 +130,11 @@ class Linear(Op):
         self.bias: Tensor | None = options.pop("bias", None)
         self.options = options  # stride, padding, dilation, groups
 
+    @property
+    def layer(self) -> type[nn.Module]:
+        """The class of torch's modules that do this operation."""
+        return nn.Linear
+
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """The output for another input with other weights."""
         return F.linear(x, weight, bias)
@@ -164,6 +171,10 @@ class Conv(Linear):
     """W * x + b, in one to three dimensions."""
 
     names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+
+    @property
+    def layer(self) -> type[nn.Module]:
+        return (nn.Conv1d, nn.Conv2d, nn.Conv3d)[self.weight.ndim - 3]
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return self.function(x, weight, bias, **self.options)  # type: ignore[no-any-return]

@@ -6,7 +6,7 @@ SmoothGrad, its square and VarGrad cost one set of noisy gradients, not three.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -102,6 +102,10 @@ class Method(ABC):
         For methods that need a background or must be fitted; all others return themselves.
         """
         return self
+
+    def told(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Options that differ from the defaults, as the key of a variant's maps tells them."""
+        return options
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """The maps (n, c, h, w), in the dtype of images and model.

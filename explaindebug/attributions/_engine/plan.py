@@ -1,7 +1,9 @@
 """Maps of many methods at once: every distinct set of model passes runs once."""
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import count
 from typing import NamedTuple, Self
 
 import torch
@@ -135,6 +137,16 @@ class Plan:
 
     def __init__(self, methods: Specs = "all", *, references: bool = True) -> None:
         self.methods: dict[str, Method] = chosen(methods, references=references)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What tables call each method; variants that share a name there are numbered."""
+        times = Counter(method.label for method in self.methods.values())
+        numbers = {label: count(1) for label in times if times[label] > 1}
+        return {
+            key: f"{m.label} {next(numbers[m.label])}" if m.label in numbers else m.label
+            for key, m in self.methods.items()
+        }
 
     def prepare(self, model: nn.Module, references: Tensor) -> Self:
         """The plan with its methods made ready with images (m, c, h, w) as in training."""

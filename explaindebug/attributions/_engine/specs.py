@@ -23,12 +23,15 @@ def chosen(specs: Specs, *, references: bool) -> dict[str, Method]:
     named: dict[Method, tuple[str, Mapping[str, Any]]] = {}
     for spec in _flat(all_names(references=references) if specs == "all" else specs):
         method = ATTRIBUTIONS.build(spec)
-        named.setdefault(method, _as_asked(spec, method))
+        name, options = _as_asked(spec, method)
+        named.setdefault(method, (name, method.told(options)))
     times = Counter(name for name, _ in named.values())
-    return {
-        name + (_written(options) if times[name] > 1 else ""): method
-        for method, (name, options) in named.items()
-    }
+    found, alike = {}, Counter[str]()  # options of different values can be written alike
+    for method, (name, options) in named.items():
+        key = name + (_written(options) if times[name] > 1 else "")
+        alike[key] += 1
+        found[key if alike[key] == 1 else f"{key}-{alike[key]}"] = method
+    return found
 
 
 def all_names(*, references: bool) -> list[str]:

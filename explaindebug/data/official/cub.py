@@ -27,7 +27,7 @@ CUB_2011 = Source(
     PAGE,
     ("CUB_200_2011", "."),
     ("images", "images.txt", "image_class_labels.txt", "classes.txt", "train_test_split.txt"),
-    lambda: (
+    (
         Archive(
             "CUB_200_2011.tgz",
             (f"{RECORDS}/65de6-vp158/files/CUB_200_2011.tgz",),
@@ -42,7 +42,7 @@ SEGMENTATIONS = Source(
     PAGE,
     ("CUB_200_2011", "."),
     ("segmentations",),
-    lambda: (
+    (
         Archive(
             "segmentations.tgz",
             (f"{RECORDS}/w9d68-gec53/files/segmentations.tgz",),
@@ -58,7 +58,7 @@ CUB_2010 = Source(
     "http://www.vision.caltech.edu/visipedia/CUB-200.html",
     ("CUB_200", "CUB-200", "CUB_200_2010", "."),
     ("images", "annotations-mat"),
-    lambda: (  # its old address is gone, and of another one nothing is known for certain
+    (  # its old address is gone, and of another one nothing is known for certain
         Archive(
             "images.tgz",
             digest="sha256:2a6d2246bbb9778ca03aa94e2e683ccb4f8821a36b7f235c0822e659d60a803e",

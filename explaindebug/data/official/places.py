@@ -15,23 +15,28 @@ TRAINING = ("data_256_standard", "data_256")  # torchvision renames the second
 HOMES = ("places365", "Places365", ".")
 
 
-def _archives() -> tuple[Archive, ...]:
-    """Lists and the 36,500 validation pictures (half a GB), as torchvision has them."""
-    from torchvision.datasets import Places365
-
-    (lists, lists_md5), (images, images_md5) = (
-        Places365._DEVKIT_META["standard"],
-        Places365._IMAGES_META["val", True],
-    )
-    known = ((lists, lists_md5, NEEDS[1:]), (images, images_md5, NEEDS[:1]))
-    return tuple(
-        Archive(name, (Places365._BASE_URL + name,), f"md5:{md5}", into=HOMES[0], gives=gives)
-        for name, md5, gives in known
-    )
-
-
 NEEDS = ("val_256", "places365_val.txt", "categories_places365.txt")
-PLACES = Source("Places365", "http://places2.csail.mit.edu/download.html", HOMES, NEEDS, _archives)
+ADDRESS = "http://data.csail.mit.edu/places/places365"
+
+
+def _archive(name: str, md5: str, *gives: str) -> Archive:
+    """Addresses and digests are those that torchvision's `Places365` fetches.
+
+    Its download is not used, for the same reasons as that of `OxfordIIITPet` in pets.py.
+    """
+    return Archive(name, (f"{ADDRESS}/{name}",), f"md5:{md5}", into=HOMES[0], gives=gives)
+
+
+PLACES = Source(
+    "Places365",
+    "http://places2.csail.mit.edu/download.html",
+    HOMES,
+    NEEDS,
+    (  # lists, and the 36,500 validation pictures: half a GB
+        _archive("filelist_places365-standard.tar", "35a0585fee1fa656440f3ab298f8479c", *NEEDS[1:]),
+        _archive("val_256.tar", "e27b17d8d44f4af9a78502beb927f808", NEEDS[0]),
+    ),
+)
 
 
 def places(root: Path, category: str) -> list[Path]:

@@ -1,7 +1,7 @@
 """Where a data set is below the root, and how it comes there."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -28,7 +28,7 @@ class Source:
         page: where people find it.
         homes: folders below the root that may hold it.
         needs: files and folders that its home has.
-        archives: gives its files on the network; a function, as some addresses are torchvision's.
+        archives: its files on the network.
         optional: the data can do without.
     """
 
@@ -36,7 +36,7 @@ class Source:
     page: str
     homes: tuple[str, ...]
     needs: tuple[str, ...]
-    archives: Callable[[], tuple[Archive, ...]] = tuple
+    archives: tuple[Archive, ...] = ()
     optional: bool = False
 
     def home(self, root: Path) -> Path:
@@ -62,7 +62,7 @@ class Source:
         if any(not self._missing(root / place) for place in self.homes):
             self._discard_parts(root)
             return
-        for archive in self.archives():
+        for archive in self.archives:
             folder = root / archive.into
             if archive.gives and all((folder / name).exists() for name in archive.gives):
                 discard_part(archive, folder)
@@ -77,7 +77,7 @@ class Source:
     def _discard_parts(self, root: Path) -> None:
         folders = [root, *(root / place for place in self.homes)]
         if any(next(folder.glob(".*.part"), None) for folder in folders):
-            for archive in self.archives():  # asked only now: some come with torchvision, slowly
+            for archive in self.archives:
                 discard_part(archive, root / archive.into)
 
     def _missing(self, home: Path) -> list[str]:
@@ -99,16 +99,15 @@ class Source:
         )
 
     def _what_to_do(self, root: Path) -> str:
-        archives = self.archives()
-        size = sum(archive.size or 0 for archive in archives)
+        size = sum(archive.size or 0 for archive in self.archives)
         about = f" ({size_in_words(size)})" if size else ""
         said = "Set data.root to the folder that has it"
-        if archives and all(archive.urls for archive in archives):
+        if self.archives and all(archive.urls for archive in self.archives):
             said += f", or data.download=true to fetch it{about}"
-        names = listed([archive.name for archive in archives], most=4)
-        where = sorted({str((root / archive.into).resolve()) for archive in archives})
+        names = listed([archive.name for archive in self.archives], most=4)
+        where = sorted({str((root / archive.into).resolve()) for archive in self.archives})
         by_hand = f"; or put {names} from {self.page} into {' and '.join(where)}"
-        return f"{said}{by_hand if archives else f'; it comes from {self.page}'}."
+        return f"{said}{by_hand if self.archives else f'; it comes from {self.page}'}."
 
 
 def check_there(sources: Sequence[Source], root: Path) -> None:

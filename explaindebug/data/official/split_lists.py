@@ -35,7 +35,7 @@ LISTS = Source(
     f"https://github.com/adebayoj/explaindebug/tree/{COMMIT}/{FOLDER}",
     ("split_lists", "datapartion", "."),
     tuple(SIZES),
-    lambda: tuple(
+    tuple(
         Archive(
             name,
             (f"https://raw.githubusercontent.com/adebayoj/explaindebug/{COMMIT}/{FOLDER}/{name}",),

@@ -30,7 +30,7 @@ STANFORD_DOGS = Source(
     f"{ADDRESS}/",
     ("stanford_dogs", "StanfordDogs", "."),
     ("Images", "Annotation", "test_list.mat"),
-    lambda: (
+    (
         _archive(
             "images.tar",
             793_579_520,

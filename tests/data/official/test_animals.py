@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import official_layouts as make
 import pytest
+import torchvision
 from PIL import Image
 
 from explaindebug.core.errors import ConfigError, DataError
@@ -190,13 +191,19 @@ def test_a_box_outside_of_its_picture_is_named(tmp_path: Path) -> None:
         stanford_dogs.stanford_dogs(tmp_path).photos[0].read(16)
 
 
-def test_the_archives_that_torchvision_knows_are_those_that_are_unpacked() -> None:
-    archives = {archive.name: archive for archive in pets.PETS.archives()}
-    assert archives.keys() == {"images.tar.gz", "annotations.tar.gz"}
-    assert all(
-        a.urls[0].startswith("http") and a.digest.startswith("md5:") for a in archives.values()
-    )
-    assert archives["images.tar.gz"].gives == ("images",)
+def test_archives_and_digests_are_those_that_torchvision_fetches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = make.fetched_by(torchvision.datasets.oxford_iiit_pet, monkeypatch)
+    with pytest.raises(RuntimeError, match="not found"):
+        torchvision.datasets.OxfordIIITPet(tmp_path, download=True)
+    assert asked == {a.urls[0]: a.digest for a in pets.PETS.archives}
+    assert {f"{name}.tar.gz": (name,) for name in ("images", "annotations")} == {
+        a.name: a.gives for a in pets.PETS.archives
+    }
+    home = tmp_path / "oxford-iiit-pet"  # where torchvision has it, too
+    assert home.is_dir()
+    assert {a.into for a in pets.PETS.archives} == {home.name}
 
 
 def test_real_birds_with_their_outlines_in_the_layout_of_cub(

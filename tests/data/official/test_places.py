@@ -1,10 +1,12 @@
 """Places365: scenes of a category from either layout."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import official_layouts as make
 import pytest
+import torchvision
 
 from explaindebug.core.errors import ConfigError, DataError
 from explaindebug.data.official.places import PLACES, places
@@ -52,6 +54,18 @@ def test_without_places_it_is_said_what_to_put_where(tmp_path: Path) -> None:
         places(tmp_path, "sky")
 
 
-def test_the_archives_are_torchvisions(tmp_path: Path) -> None:
-    assert {name for archive in PLACES.archives() for name in archive.gives} == set(PLACES.needs)
-    assert any("val_256" in url for archive in PLACES.archives() for url in archive.urls)
+def test_archives_and_digests_are_those_that_torchvision_fetches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ImagesOnly(torchvision.datasets.Places365):  # without lists it does not come so far
+        def load_categories(self, download: bool = True) -> Any:
+            self.download_devkit()
+            return [], {}
+
+        def load_file_list(self, download: bool = True) -> Any:
+            return [], []
+
+    asked = make.fetched_by(torchvision.datasets.places365, monkeypatch)
+    ImagesOnly(str(tmp_path), split="val", small=True, download=True)
+    assert asked == {a.urls[0]: a.digest for a in PLACES.archives}
+    assert {name for archive in PLACES.archives for name in archive.gives} == set(PLACES.needs)

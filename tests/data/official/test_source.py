@@ -30,7 +30,7 @@ def zoo(tmp_path: Path) -> Source:
         packed(tmp_path / "far" / name, *files)
         for name, files in (("a.tar", ["images/1.jpg"]), ("b.tar", ["masks1/1.png"]))
     )
-    return Source("Zoo", "http://zoo", ("zoo", "."), ("images", "masks1"), lambda: archives)
+    return Source("Zoo", "http://zoo", ("zoo", "."), ("images", "masks1"), archives)
 
 
 def test_it_is_fetched_only_where_asked(tmp_path: Path, zoo: Source) -> None:
@@ -83,7 +83,7 @@ def test_what_to_do_names_archives_folder_page_and_size(tmp_path: Path, zoo: Sou
 
 def test_what_nobody_can_fetch_is_not_offered(tmp_path: Path) -> None:
     archive = Archive("a.tar", (), "md5:0", 10, "zoo", ("images",))
-    source = Source("Zoo", "http://zoo", ("zoo",), ("images",), lambda: (archive,))
+    source = Source("Zoo", "http://zoo", ("zoo",), ("images",), (archive,))
     source.prepare(tmp_path, download=True)
     with pytest.raises(DataError) as e:
         source.home(tmp_path)
@@ -98,9 +98,7 @@ def test_files_that_are_no_archive_are_fetched_and_left_as_they_are(tmp_path: Pa
     for name in ("a.txt", "b.txt"):
         (far / name).write_text(name)
         archives.append(Archive(name, ((far / name).as_uri(),), size=5, into="lists"))
-    source = Source(
-        "Lists", "http://l", ("lists", "."), ("a.txt", "b.txt"), lambda: tuple(archives)
-    )
+    source = Source("Lists", "http://l", ("lists", "."), ("a.txt", "b.txt"), tuple(archives))
     root = tmp_path / "data"
     (root / "lists").mkdir(parents=True)
     (root / "lists/a.txt").write_text("a list of one's own")

@@ -71,6 +71,6 @@ def test_missing_lists_are_named(root: Path) -> None:
 
 
 def test_the_lists_come_from_one_commit_and_are_known_by_their_size() -> None:
-    for archive in LISTS.archives():
+    for archive in LISTS.archives:
         assert "/98f3b211c97c1bbbaec4d12cc8c102ecbbc1afe7/" in archive.urls[0]
         assert archive.size == SIZES[archive.name]

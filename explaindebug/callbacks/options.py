@@ -1,0 +1,96 @@
+"""Options that callbacks share, with their types, for editors and type checkers.
+
+What an option means is said once, by the class whose constructor has it with its default:
+`AttributionCallback`, `ComparingCallback`, and the callback itself.
+"""
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+from torch import Tensor
+
+from explaindebug.attributions._engine.jobs import Progress
+from explaindebug.attributions._engine.method import Method
+from explaindebug.callbacks.probe import Unpack
+from explaindebug.core.errors import ConfigError
+from explaindebug.core.registry import unknown
+from explaindebug.evaluation.postprocessing import PostProcessing
+
+Attributions = str | Method | Mapping[str, Any] | Sequence[Any]  # as `attribute` takes them
+After = Literal["validation", "training"]
+Target = Literal["predicted", "label"]
+METHODS = ("grad", "inputgrad", "gbp")  # of a callback that is not told which
+
+
+class SharedOptions(TypedDict, total=False):
+    """Those of every callback, see `AttributionCallback`."""
+
+    every_n_epochs: int
+    after: After
+    budget: float | None
+    target: Target
+    references: Tensor | None
+    unpack: Unpack
+    forward: str | None
+    output: str | int | None
+    chunk: int
+    workers: int | None
+    classes: Sequence[str] | None
+    picture: Callable[[Tensor], Tensor]
+    folder: str | Path | None
+    seed: int
+    strict: bool
+    progress: Progress | None
+    log_scores: bool
+
+
+class AttributionOptions(SharedOptions, total=False):
+    """Those of every callback whose probe is more than what is drawn, see there."""
+
+    probe: int
+    pictures: int
+
+
+class ComparingOptions(AttributionOptions, total=False):
+    """Those of every callback that compares maps, see `ComparingCallback`."""
+
+    similarities: Sequence[Any]
+    postprocessing: PostProcessing
+    nulls: Sequence[str]
+
+
+def signature(kind: type) -> inspect.Signature:
+    """A callback's whole constructor: its own options, and those that it hands to its bases.
+
+    For `help`, notebooks and whatever else reads signatures at runtime.
+    """
+    return inspect.Signature(_options([vars(c)["__init__"] for c in kind.__mro__ if _starts(c)]))
+
+
+def unknown_option(kind: type, name: str) -> ConfigError:
+    """The error for an option that a callback does not have, with the nearest one."""
+    return unknown(f"option of {kind.__name__}", name, list(inspect.signature(kind).parameters))
+
+
+def _starts(kind: type) -> bool:
+    return "__init__" in vars(kind)
+
+
+def _options(constructors: Sequence[Callable[..., None]]) -> list[inspect.Parameter]:
+    """The named parameters of the first constructor, and of the next ones what it hands on."""
+    named = list(inspect.signature(constructors[0]).parameters.values())[1:]  # less `self`
+    rest = next((p.annotation for p in named if p.kind is p.VAR_KEYWORD), typing.Never)
+    named = [p for p in named if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    if rest is typing.Never:
+        return named
+    known, wanted = {p.name for p in named}, None
+    if typing.get_origin(rest) is typing.Unpack:
+        wanted = typing.get_type_hints(*typing.get_args(rest)).keys()
+    return named + [
+        p.replace(kind=p.KEYWORD_ONLY)
+        for p in _options(constructors[1:])
+        if p.name not in known and (wanted is None or p.name in wanted)
+    ]
