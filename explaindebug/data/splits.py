@@ -160,3 +160,23 @@ def _count(name: str, amount: Amount, total: int) -> int | None:
     return (
         int(amount * total + 1e-9) if isinstance(amount, float) else amount
     )  # shares never add up to more
+
+
+def balanced(truth: Labels, count: int, classes: Sequence[str], split: str) -> Labels:
+    """`count` rows, the classes in turn; the first classes get one more where it doesn't divide.
+
+    Raises:
+        DataError: where a class has too few.
+    """
+    turns = -(-count // len(classes))
+    line = np.full((turns, len(classes)), -1, dtype=np.int64)
+    for label, name in enumerate(classes):
+        here = np.flatnonzero(truth == label)[:turns]
+        wanted = len(range(label, count, len(classes)))
+        if len(here) < wanted:
+            raise DataError(
+                f"a probe of {count} needs {wanted} {split} pictures of class {name!r}, but there "
+                f"are {len(here)}. Ask for a smaller probe or a larger {split} split."
+            )
+        line[: len(here), label] = here
+    return line.reshape(-1)[:count]

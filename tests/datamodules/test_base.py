@@ -13,7 +13,7 @@ from explaindebug.bugs.label_flips import LabelFlips
 from explaindebug.bugs.spurious_background import SpuriousBackground
 from explaindebug.data import ImageSet, MaskedSample, Sample, Splits
 from explaindebug.datamodules import DebugDataModule
-from explaindebug.datamodules.base import balanced
+from explaindebug.data.splits import balanced
 from explaindebug.core.errors import ConfigError, DataError
 
 

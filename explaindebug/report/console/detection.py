@@ -20,7 +20,7 @@ def print_detectors(result: RunResult, console: Console | None = None) -> None:
     console = console or Console()
     for test in result.tests:
         if test.detectors:
-            _print(test, result.methods, console)
+            _print(test, test.lines(result.methods), console)
 
 
 def _print(test: TestResult, methods: Mapping[str, str], console: Console) -> None:

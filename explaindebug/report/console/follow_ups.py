@@ -8,7 +8,6 @@ from rich.table import Table
 from rich.text import Text
 
 from explaindebug.core import wording
-from explaindebug.evaluation.follow_up import SHORT
 from explaindebug.evaluation.results import RunResult, TestResult, Verdict
 from explaindebug.report.console.verdicts import ASCII, SIGNS, STYLES
 
@@ -36,9 +35,9 @@ def _print(
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column(Text(test.title))
     for question in test.questions:
-        table.add_column(Text(SHORT.get(question.condition, question.condition)), no_wrap=True)
+        table.add_column(Text(question.column), no_wrap=True)
     plain = not console.encoding.startswith("utf")
-    for method, name in result.methods.items():
+    for method, name in test.lines(result.methods).items():
         cells = [_cell(own.get((q.condition, method)), plain) for q in test.questions]
         table.add_row(Text(name), *cells)
     console.print(table)

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from explaindebug.evaluation.detection import Detector, best_of_maps, of_maps
-from explaindebug.evaluation.follow_up import SHORT
 from explaindebug.evaluation.multirun.pooling import Several
 from explaindebug.evaluation.results import TestResult, Verdict
 from explaindebug.report import phrases
@@ -69,7 +68,7 @@ def asked(
     }
     return [
         Asked(
-            SHORT.get(q.condition, q.condition),
+            q.column,
             q.question,
             answers,
             {

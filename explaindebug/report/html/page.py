@@ -37,6 +37,7 @@ class Section:
 
     id: str
     test: TestResult
+    names: Mapping[str, str]  # of what stands in the lines of its tables: methods, mostly
     void: bool  # a gate failed
     verdicts: Mapping[str, Verdict]  # by method, in the order of the tables
     excess: Mapping[str, float]  # over the null, by method; empty where it has no meaning
@@ -67,7 +68,7 @@ def section(
 
     Where numbers of this test were `published`, they stand beside its own.
     """
-    own = published if published and published.test == test.name else None
+    own = published if published and published.test == test.kind else None
     verdicts = {m: cells[test.name, m] for m in names if (test.name, m) in cells}
     place = f"test-{test.name}"
     summaries = {Key(*line[:5]): line for line in summarise(test.scores.select(test=test.name))}
@@ -76,6 +77,7 @@ def section(
     return Section(
         id=place,
         test=test,
+        names=names,
         void=test.void,
         verdicts=verdicts,
         excess={m: e for m, k in keys.items() if not math.isnan(e := _excess(summaries, k))},
