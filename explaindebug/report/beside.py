@@ -192,12 +192,9 @@ def staged(test: TestResult) -> dict[Comparison, str]:
         if key.condition in marks and _is(name, key.similarity)
     )
     return {
-        (
-            stage,
-            similarity,
-        ): f"{_similarity(similarity, test.layout)}, {stages.index(stage) + 1} of "
-        f"{len(stages)} stages lost"
+        (stage, similarity): f"{name}, {stages.index(stage) + 1} of {len(stages)} stages lost"
         for similarity in similarities
+        for name in [_similarity(similarity, test.layout)]
         for stage in marks
     }
 
