@@ -332,6 +332,9 @@ class TestReinit:
         whole = RunResult([result], dict(zip(METHODS, METHODS, strict=True)), [], {})
         said = network_is_lost(Entry(Run(Path(), whole, {}), EXPERIMENTS["figure7"]))
         stage = result.headline.condition
+        stay = np.array([24 * result.agreement[stage] for stage in result.stages])
+        np.testing.assert_allclose(stay, stay.round(), atol=1e-4)  # a number of inputs of the probe
+        assert set(stay.round()) <= set(range(25))
         assert stage in said.evidence
         assert "did not note" not in said.evidence
 
