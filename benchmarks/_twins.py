@@ -9,7 +9,6 @@ import hashlib
 import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,8 @@ from hydra import compose, initialize_config_module
 from hydra.core.utils import setup_globals
 from torch import nn
 
-from explaindebug.app.bugtests import BugTest
 from explaindebug.app.classifier import cross_entropy
-from explaindebug.app.progress import Bar
-from explaindebug.app.session import Wanted, Workbench
+from explaindebug.app.session import Workbench
 from explaindebug.app.settings import Settings, settings
 from explaindebug.app.store import Trained
 from explaindebug.data import ImageSet
@@ -30,6 +27,7 @@ from explaindebug.data.imageset import Splits
 from explaindebug.data.scenes import DrawnScenes
 from explaindebug.data.synthetic.splits import animals, figures
 from explaindebug.datamodules import DebugDataModule
+from explaindebug.debugtests import Experiment, NetworkSpec
 from explaindebug.evaluation.results import TestResult
 
 SIZE, TEST = 24, 60  # px; test pictures of a set, of which the probe is taken
@@ -91,13 +89,13 @@ class Bench(Workbench):
     number: int = 0
     turn: int = 0
 
-    def give(self, wanted: Sequence[Wanted]) -> None:
+    def give(self, wanted: Sequence[NetworkSpec]) -> None:
         """Networks in the place of Lightning's."""
         for want in wanted:
             if want not in self.trained:
                 self.trained[want] = Trained(self._network(want), self.folder, 0.0, True)
 
-    def _network(self, want: Wanted) -> nn.Module:
+    def _network(self, want: NetworkSpec) -> nn.Module:
         module = self.data(want.domain, want.bug)
         data = module.data.train
         seed = 3 * self.number + (want.twin + self.turn) % 3
@@ -107,13 +105,8 @@ class Bench(Workbench):
         network: nn.Module = kept(path, make)
         return network
 
-    def record(self, wanted: Wanted) -> None:
+    def record(self, wanted: NetworkSpec) -> None:
         """Nothing is written down."""
-
-    @cached_property
-    def bar(self) -> Bar:
-        """A progress bar that is never shown."""
-        return Bar(1)
 
 
 def trained(network: nn.Module, data: ImageSet, seed: int) -> nn.Module:
@@ -149,7 +142,7 @@ def configuration(folder: Path, probe: int) -> Settings:
 
 
 def measured(
-    tests: Sequence[BugTest], folder: Path, number: int, turn: int = 0, **domains: Any
+    tests: Sequence[Experiment], folder: Path, number: int, turn: int = 0, **domains: Any
 ) -> list[TestResult]:
     """The tests on the networks of a set; `domains` replace the pictures of "data" or "foreign"."""
     bench = Bench(configuration(folder, probe=48), folder, number=number, turn=turn)
@@ -160,4 +153,4 @@ def measured(
     bench.modules = own | domains  # type: ignore[misc]
     for test in tests:
         bench.give(test.networks())
-    return [test.run(bench, bench.bar) for test in tests]
+    return [test.run(bench) for test in tests]

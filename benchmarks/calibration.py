@@ -27,19 +27,30 @@ import torch
 from _bench import Bench, arguments
 from scipy.stats import binomtest
 
-from explaindebug.app.bugtests import BugTest, Labels, Ood, Reinit, Spurious
 from explaindebug.data import ImageSet
+from explaindebug.debugtests import (
+    Experiment,
+    LabelsExperiment,
+    OodExperiment,
+    ReinitExperiment,
+    SpuriousExperiment,
+)
 from explaindebug.evaluation.results import TestResult, Verdict
 from explaindebug.evaluation.verdicts import repeated_verdicts, verdicts
 
 TURNS = 3
 LEVEL, MISSED = 0.05, 0.2  # false alarms, and planted bugs that are not shown: what is allowed
-NONE: list[BugTest] = [Spurious(0.0), Labels(0.0), Reinit(layers=0), Ood(foreign=False)]
-PLANTED: dict[str, BugTest] = {
-    **{f"spurious {x}": Spurious(x) for x in (0.1, 0.25, 0.5, 1.0)},
-    **{f"labels {x}": Labels(x) for x in (0.05, 0.1, 0.2, 0.4)},
-    **{f"reinit {x}": Reinit(layers=x) for x in (1, 2, 3, 4)},
-    **{f"ood {x}": Ood() for x in ("near", "inverted", "far")},
+NONE: list[Experiment] = [
+    SpuriousExperiment(0.0),
+    LabelsExperiment(0.0),
+    ReinitExperiment(layers=0),
+    OodExperiment(foreign=False),
+]
+PLANTED: dict[str, Experiment] = {
+    **{f"spurious {x}": SpuriousExperiment(x) for x in (0.1, 0.25, 0.5, 1.0)},
+    **{f"labels {x}": LabelsExperiment(x) for x in (0.05, 0.1, 0.2, 0.4)},
+    **{f"reinit {x}": ReinitExperiment(layers=x) for x in (1, 2, 3, 4)},
+    **{f"ood {x}": OodExperiment() for x in ("near", "inverted", "far")},
 }
 # What the literature agrees on: a shortcut that is always there and covers the background shows in
 # every map; lost weights show in all but the maps of guided backpropagation and deconvolution.

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
+from explaindebug.debugtests import Labels, Ood, Reinit, Spurious
 from explaindebug.evaluation.detection import Detector, Name, detectors
 from explaindebug.evaluation.results import Gallery, Gate, Headline, RunResult, TestResult, Verdict
 from explaindebug.evaluation.scores import Key, Scores
@@ -105,8 +106,11 @@ def _spurious(rng: np.random.Generator, inputs: int, size: int) -> TestResult:
         galleries=[_gallery(rng, ["clean model", "with the bug"], inputs, size)],
         facts={"contaminated training pictures": "1,000 of 1,000", "inputs compared": N},
         questions=[
-            Headline("gt1", "ssim", "up", "K-SSD: is a signal that is known seen in the map?"),
+            Headline(
+                "gt1", "ssim", "up", "K-SSD: is a signal that is known seen in the map?", "K-SSD"
+            ),
         ],
+        layout=Spurious.layout,
     )
 
 
@@ -138,6 +142,7 @@ def _labels(rng: np.random.Generator, inputs: int, size: int) -> TestResult:
         warnings=[
             "Input-Grad: 3 of 95 maps are not finite (inputs 4, 17, 60); they have no score."
         ],
+        layout=Labels.layout,
     )
 
 
@@ -177,6 +182,7 @@ def _reinit(rng: np.random.Generator, size: int) -> TestResult:
         galleries=[_gallery(rng, ["trained", "top 1", "top 3", "top 8"], 2, size)],
         stages=STAGES,
         facts={"layers re-initialised": "fc3, fc2, fc1, conv5, conv4, conv3, conv2, conv1"},
+        layout=Reinit.layout,
     )
 
 
@@ -206,6 +212,8 @@ def _ood(rng: np.random.Generator) -> TestResult:
                 "The in-domain model has not learned its own domain, so nothing can be compared.",
             )
         ],
+        layout=Ood.layout,
+        domains=("data", "foreign"),
     )
 
 

@@ -78,30 +78,30 @@ NAMED = (
     ),
     Named(
         "the clean network measured instead of the mislabelled one",
-        "app/bugtests/labels.py",
-        "bench.measure(callback, bench.network(self._trained), batches",
-        "bench.measure(callback, bench.network(CLEAN), batches",
+        "debugtests/labels.py",
+        "Arms([lab.network(self._trained)]",
+        "Arms([lab.network(CLEAN)]",
         f"{SCIENCE}::TestLabels",
     ),
     Named(
         "the reference of the test out of distribution is of the other domain",
-        "app/bugtests/ood.py",
-        'Wanted("in-domain", "foreign")',
-        'Wanted("in-domain", "data")',
+        "debugtests/ood.py",
+        'NetworkSpec("in-domain", "foreign")',
+        'NetworkSpec("in-domain", "data")',
         f"{SCIENCE}::TestOod",
     ),
     Named(
         "bug and control exchanged in the spurious test",
-        "app/bugtests/spurious.py",
-        "bench.measure(callback, bench.network(self._trained), probe, self.name)",
-        "bench.measure(callback, bench.network(CLEAN), probe, self.name)",
+        "debugtests/spurious.py",
+        "map(lab.network, (self._trained, CLEAN, TWIN))",
+        "map(lab.network, (CLEAN, self._trained, TWIN))",
         SPURIOUS,
     ),
     Named(
         "another network's weights are lost",
-        "app/bugtests/reinit.py",
-        "bench.measure(callback, bench.network(CLEAN)",
-        "bench.measure(callback, bench.network(TWIN)",
+        "debugtests/reinit.py",
+        "Arms([lab.network(CLEAN)]",
+        "Arms([lab.network(TWIN)]",
         REINIT,
     ),
     Named(
@@ -141,7 +141,7 @@ NAMED = (
     ),
     Named(
         "a claim reads how far logits moved as how many predictions stay",
-        "app/bugtests/reinit.py",
+        "debugtests/reinit.py",
         'agreement = {stage: cascaded.mean_drift("agreement", stage)',
         'agreement = {stage: cascaded.mean_drift("l2", stage)',
         f"{REINIT}::test_a_claim_reads_how_many_predictions_stay",
@@ -197,14 +197,15 @@ EVALUATION = {
 }
 DEBUGTESTS = {
     **{
-        f"app/bugtests/{name}": "app/test_science.py app/test_unflipped.py"
+        f"debugtests/{name}": "debugtests callbacks/test_spurious.py app/test_science.py "
+        "app/test_unflipped.py"
         for name in ("labels", "ood", "reinit", "spurious")
     },
     "app/classifier": "app/test_classifier.py",
-    "app/detection": "app/test_science.py",
+    "debugtests/detection": "app/test_science.py",
     **{
         f"debugtests/{name}": "debugtests callbacks/test_spurious.py"
-        for name in ("spurious", "reference", "reinit", "measure", "lab")
+        for name in ("reference", "measure", "run", "simple")
     },
     "bugs/label_flips": "bugs",
     "bugs/spurious_background": "bugs",

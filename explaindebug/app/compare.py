@@ -51,7 +51,8 @@ def main(arguments: Sequence[str]) -> Across:
     print_across(result, console)
     print_questions(whole, further, console)
     for test in whole.tests:
-        print_detectors_across(test.title, beside.detectors[test.name], whole.methods, console)
+        names = test.lines(whole.methods)
+        print_detectors_across(test.title, beside.detectors[test.name], names, console)
     say(f"\neverything is in {folder}; open {report}")
     return result
 

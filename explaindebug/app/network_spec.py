@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from hydra.utils import instantiate
 from torch import nn
@@ -13,9 +13,8 @@ from torch import nn
 from explaindebug.app.settings import Settings
 from explaindebug.core.errors import ConfigError
 from explaindebug.data import ImageSet
+from explaindebug.debugtests.lab import Domain
 from explaindebug.models.heads import head_outputs
-
-Domain = Literal["data", "foreign"]
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,11 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from explaindebug import __version__
-from explaindebug.app.bugtests import BugTest
 from explaindebug.app.locks import RUNNING, alone_in
 from explaindebug.app.progress import Bar, console, noting, say
 from explaindebug.app.reproduction import named, put_beside
 from explaindebug.app.run_tables import log_tables
-from explaindebug.app.session import Wanted, Workbench
+from explaindebug.app.session import Workbench
 from explaindebug.app.settings import Settings, settings
 from explaindebug.attributions._engine.plan import Plan
 from explaindebug.core.environment import versions
@@ -37,6 +36,7 @@ from explaindebug.core.io import (
     write_json,
 )
 from explaindebug.core.wording import listed
+from explaindebug.debugtests import Experiment, NetworkSpec
 from explaindebug.evaluation import follow_up as followup
 from explaindebug.evaluation.detection import write_detectors
 from explaindebug.evaluation.missing import sentences
@@ -64,7 +64,7 @@ def run(config: DictConfig) -> RunResult:
         return carried_out(*prepared(config, folder))
 
 
-def prepared(config: DictConfig, folder: Path) -> tuple[Workbench, list[BugTest], DictConfig]:
+def prepared(config: DictConfig, folder: Path) -> tuple[Workbench, list[Experiment], DictConfig]:
     """The run checked and ready to start in its folder; nothing is written but the folder."""
     bench, tests = checked_run(config, folder)
     claim(folder, bench.settings)
@@ -75,7 +75,7 @@ def prepared(config: DictConfig, folder: Path) -> tuple[Workbench, list[BugTest]
     return bench, tests, config
 
 
-def checked_run(config: DictConfig, folder: Path) -> tuple[Workbench, list[BugTest]]:
+def checked_run(config: DictConfig, folder: Path) -> tuple[Workbench, list[Experiment]]:
     """The run as far as its settings alone say whether it can be; writes and reads nothing.
 
     Raises:
@@ -90,7 +90,7 @@ def checked_run(config: DictConfig, folder: Path) -> tuple[Workbench, list[BugTe
     return bench, tests
 
 
-def made(checked: Settings) -> list[BugTest]:
+def made(checked: Settings) -> list[Experiment]:
     """The debugging tests that are asked for.
 
     Raises:
@@ -98,7 +98,7 @@ def made(checked: Settings) -> list[BugTest]:
     """
     tests = {key: instantiate(node, _convert_="all") for key, node in checked.bug.items()}
     for key, test in tests.items():
-        if not isinstance(test, BugTest):
+        if not isinstance(test, Experiment):
             raise ConfigError(
                 f"bug.{key} builds a {type(test).__name__}, which is no debugging test. "
                 f"Leave it out with ~bug.{key}."
@@ -107,7 +107,7 @@ def made(checked: Settings) -> list[BugTest]:
 
 
 def carried_out(
-    bench: Workbench, tests: Sequence[BugTest], config: DictConfig, typed: str | None = None
+    bench: Workbench, tests: Sequence[Experiment], config: DictConfig, typed: str | None = None
 ) -> RunResult:
     """What a prepared run found, all of it written into its folder.
 
@@ -184,7 +184,7 @@ def note(checked: Settings, typed: str) -> dict[str, Any]:
     return {"version": __version__, "command": typed, "paper": paper, "settings": identity}
 
 
-def check(bench: Workbench, tests: Sequence[BugTest]) -> None:
+def check(bench: Workbench, tests: Sequence[Experiment]) -> None:
     """Everything that can be refused before training: data, networks, methods."""
     say(f"output: {bench.folder}")
     wanted = list(dict.fromkeys(want for test in tests for want in test.networks()))
@@ -199,7 +199,7 @@ def check(bench: Workbench, tests: Sequence[BugTest]) -> None:
         check_disk(bench, to_train)
 
 
-def check_disk(bench: Workbench, networks: Sequence[Wanted]) -> None:
+def check_disk(bench: Workbench, networks: Sequence[NetworkSpec]) -> None:
     """Refuse a run whose trained networks the disk has no room for.
 
     A checkpoint holds the weights and Adam's two moments of each. Store and run's folder may be on
@@ -214,7 +214,7 @@ def check_disk(bench: Workbench, networks: Sequence[Wanted]) -> None:
         _check_room(bench, [want for want in networks if not bench.store.has(bench.recipe(want))])
 
 
-def _check_room(bench: Workbench, networks: Sequence[Wanted]) -> None:
+def _check_room(bench: Workbench, networks: Sequence[NetworkSpec]) -> None:
     weights = {domain: _bytes(bench.build(domain)) for domain in {w.domain for w in networks}}
     kept = sum(3 * weights[want.domain] for want in networks)
     # With patience the network under training has two: its best state and its last.
@@ -227,13 +227,14 @@ def _bytes(network: nn.Module) -> int:
     return sum(p.numel() * p.element_size() for p in network.parameters())
 
 
-def measured(bench: Workbench, tests: Sequence[BugTest]) -> list[TestResult]:
+def measured(bench: Workbench, tests: Sequence[Experiment]) -> list[TestResult]:
     """The tests one after another; scores are on the disk after each."""
     results: list[TestResult] = []
-    with Bar(sum(test.calls(bench) for test in tests)) as bar:
+    with Bar(sum(test.calls(bench) for test in tests)) as bench.progress:
         for test in tests:
-            bar.test(test.title.lower())
-            results.append(test.run(bench, bar))
+            bench.progress.test(test.title.lower())
+            results.append(test.run(bench))
+            results[-1].domains = tuple(dict.fromkeys(want.domain for want in test.networks()))
             if bench.settings.clusters == "class":
                 results[-1].clusters = bench.probed[test.name]
             scores = sum((result.scores for result in results), Scores())

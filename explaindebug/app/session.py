@@ -8,29 +8,42 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import torch
 from hydra.utils import instantiate
 from torch import Tensor, nn
 
 from explaindebug._lightning import pl
-from explaindebug.app.classifier import Classifier, accuracy, predictions
+from explaindebug.app.classifier import accuracy, predictions
 from explaindebug.app.ddp_workers import Team
 from explaindebug.app.loggers import started, tags_of
-from explaindebug.app.network_spec import Architecture, Domain
-from explaindebug.app.progress import Bar, counting, say
+from explaindebug.app.network_spec import Architecture
+from explaindebug.app.progress import counting, say
 from explaindebug.app.settings import Settings
 from explaindebug.app.store import Recipe, Store, Trained
-from explaindebug.app.training import LightningEnvironment, OwnSignals, quiet, trainer
+from explaindebug.app.training import trainer
+from explaindebug.attributions._engine.jobs import Progress
 from explaindebug.attributions._engine.plan import Plan
 from explaindebug.bugs.base import DataBug
 from explaindebug.callbacks import AttributionCallback
-from explaindebug.core.errors import ConfigError, DataError, UnsupportedModelError
+from explaindebug.callbacks.sinks import Sinks
+from explaindebug.core.errors import (
+    AttributionError,
+    ConfigError,
+    DataError,
+    ExplainDebugError,
+    UnsupportedModelError,
+)
 from explaindebug.core.io import copied, write_json
-from explaindebug.core.isolation import watch
+from explaindebug.core.isolation import undisturbed, watch
 from explaindebug.data import ImageSet
 from explaindebug.data.imageset import Labels
+from explaindebug.debugtests import Arms, DebugTest, NetworkSpec, Options, Probe, measured
+from explaindebug.debugtests.explain import Measured, merged
+from explaindebug.debugtests.lab import Domain
 from explaindebug.evaluation.comparison import Comparison
 from explaindebug.evaluation.postprocessing import PostProcessing
+from explaindebug.evaluation.results import TestResult
 
 # A recipe says of these only what is not as usual.
 USUAL = {"schedule": "one_cycle", "patience": None}
@@ -49,16 +62,6 @@ REMEDY = {  # where weights are taken as they are, and a test needs more network
 }
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """A network that a test needs: which data, with which bug, and which of several seeds."""
-
-    name: str  # for people: "clean", "clean twin", "spurious"
-    domain: Domain = "data"
-    bug: DataBug | None = None
-    twin: int = 0  # networks of other numbers differ in all that is random
-
-
 @dataclass
 class Workbench:
     """Data, trained networks and trainers of one run.
@@ -70,9 +73,11 @@ class Workbench:
     folder: Path
     loggers: Sequence[Any] = ()
     accuracies: list[tuple[str, str, float]] = field(default_factory=list)
-    trained: dict[Wanted, Trained] = field(default_factory=dict)
+    trained: dict[NetworkSpec, Trained] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)  # of data, and of callbacks in training
     probed: dict[str, dict[int, str]] = field(default_factory=dict)  # test -> input -> its class
+    progress: Progress | None = None  # told of every call to explain
+    _failed: set[str] = field(default_factory=set)  # loggers that failed, each said once
 
     @cached_property
     def store(self) -> Store:
@@ -113,7 +118,7 @@ class Workbench:
         """A fresh network for a domain's classes."""
         return self.architecture(domain).build(self.modules[domain].clean.train)
 
-    def recipe(self, wanted: Wanted) -> Recipe:
+    def recipe(self, wanted: NetworkSpec) -> Recipe:
         """What decides the network's weights."""
         module = self.data(wanted.domain, wanted.bug)
         architecture = self.architecture(wanted.domain)
@@ -138,7 +143,7 @@ class Workbench:
         """How many train a network together."""
         return self._trainer([]).world_size
 
-    def train(self, wanted: Sequence[Wanted]) -> None:
+    def train(self, wanted: Sequence[NetworkSpec]) -> None:
         """Train what is not yet trained, and measure its accuracy on held-out data."""
         with ExitStack() as stack:
             team = cache(lambda: stack.enter_context(self._team()))
@@ -156,11 +161,11 @@ class Workbench:
         epochs = f", {done.epochs} epochs" if self.settings.patience else ""
         return f"trained in {done.seconds:.0f} s{epochs}"
 
-    def to_train(self, wanted: Wanted) -> bool:
+    def to_train(self, wanted: NetworkSpec) -> bool:
         """Whether the network is trained, and its weights are not taken as they are."""
         return self.architecture(wanted.domain).train
 
-    def _trained(self, want: Wanted, team: Callable[[], Team]) -> Trained:
+    def _trained(self, want: NetworkSpec, team: Callable[[], Team]) -> Trained:
         if not self.to_train(want):
             return Trained(self.build(want.domain).eval(), None)
         recipe = self.recipe(want)
@@ -175,7 +180,7 @@ class Workbench:
         self._copy(want, done)
         return done
 
-    def fit(self, want: Wanted) -> list[str]:
+    def fit(self, want: NetworkSpec) -> list[str]:
         """Train a network into the store, or do this process's part of it; what callbacks said."""
         recipe = self.recipe(want)
         extra = self.callbacks(want.name)
@@ -192,12 +197,12 @@ class Workbench:
         make = Member(self.settings, self.folder)
         return Team(self.processes, make, threads=self.settings.threads)
 
-    def network(self, wanted: Wanted) -> nn.Module:
+    def network(self, wanted: NetworkSpec) -> nn.Module:
         """The trained network, in eval mode."""
         return self.trained[wanted].network
 
     def accuracy(
-        self, wanted: Wanted, what: str, images: ImageSet, *, scenes: bool = False
+        self, wanted: NetworkSpec, what: str, images: ImageSet, *, scenes: bool = False
     ) -> float:
         """Share of pictures (or of their scenes alone) that the network gives their label."""
         pixels = images.scenes if scenes else images.pixels
@@ -209,58 +214,86 @@ class Workbench:
         self.accuracies.append((wanted.name, what, found))
         return found
 
-    def predictions(self, wanted: Wanted, images: ImageSet) -> Labels:
+    def predictions(self, wanted: NetworkSpec, images: ImageSet) -> Labels:
         """The class (n,) that the network gives each picture."""
         batch = images.batch(slice(None)).image
         return predictions(self.network(wanted), batch).numpy()
 
-    def measure(
-        self, callback: AttributionCallback, network: nn.Module, loader: Any, name: str
-    ) -> None:
-        """Run a callback on a network and a fixed probe, as a user's own `trainer.test` would."""
-        quiet()
-        self.probed.setdefault(name, {}).update(classes_of(loader.dataset))
-        where = ("accelerator", "devices", "precision")
-        options = {k: v for k, v in self._alone().items() if k in where}
-        runner = pl.Trainer(
-            **options,
-            plugins=[LightningEnvironment()],
-            logger=list(self.loggers) or False,
-            callbacks=[OwnSignals(), callback],
-            default_root_dir=self.folder,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            enable_checkpointing=False,
-        )
-        try:
-            runner.test(Classifier(network, name=name), loader, verbose=False)
-        except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
-            callback.scores.to_csv(self.folder / f"scores-{name}-cut.csv")
-            raise
+    @property
+    def seed(self) -> int:
+        """Of all that is random in a run."""
+        return self.settings.seed
 
-    def options(self, domain: Domain, bar: Bar) -> dict[str, Any]:
-        """What every callback of a run is given."""
+    @property
+    def inputs(self) -> int:
+        """How many inputs are explained."""
+        return self.settings.probe
+
+    def words(self, domain: Domain) -> str:
+        """Of which kind a domain's networks are, for people."""
+        return self.architecture(domain).words
+
+    def measure(
+        self,
+        test: DebugTest,
+        arms: Arms,
+        images: ImageSet,
+        domain: Domain = "data",
+        *,
+        pictures: int | None = None,
+    ) -> TestResult:
+        """What the test finds on these pictures, measured as `run_test` does; its maps are logged.
+
+        Raises:
+            AttributionError: where a method or a similarity fails.
+        """
+        self.probed.setdefault(test.name, {}).update(classes_of(images))
+        options = self.options(domain)
+        parts: list[Measured] = []
+        drawn = images.indices[: self.settings.pictures if pictures is None else pictures].tolist()
+        inputs = images.subset(np.argsort(images.indices, kind="stable"))
+        try:
+            with undisturbed(self.device, seed=self.seed):
+                probe = Probe.of(inputs).map(lambda x: x.to(self.device))
+                private = arms.private(self.device)
+            result = measured(test, private, probe, options, drawn=drawn, parts=parts)
+        except (KeyboardInterrupt, SystemExit):
+            merged(parts).scores.to_csv(self.folder / f"scores-{test.name}-cut.csv")
+            raise
+        except (ExplainDebugError, OSError):
+            raise
+        except Exception as error:  # of a method or a similarity of the user's own
+            raise AttributionError(f"{test.name}: {type(error).__name__}: {error}") from error
+        self._draw(result)
+        return result
+
+    def _draw(self, result: TestResult) -> None:
+        """Maps to the loggers, or as files where none takes pictures."""
+        sinks = Sinks(self.loggers, self.folder, self._failed)
+        methods = result.rows or Plan(self.settings.attributions).methods
+        for gallery in result.galleries:
+            sinks.maps(result.name, gallery, list(methods))
+        for logger in self.loggers:  # what is logged by now is not lost
+            logger.save()
+            logger.finalize("success")
+
+    def options(self, domain: Domain) -> Options:
+        """How the maps of a domain's inputs are made and compared."""
         s = self.settings
         clean: ImageSet = self.modules[domain].clean.train
-        return {
-            "attributions": s.attributions,
-            "similarities": s.similarities,
-            "postprocessing": self.comparison.postprocessing,
-            "nulls": s.nulls,
-            "probe": s.probe,
-            "pictures": s.pictures,
-            "classes": clean.classes,
-            "picture": lambda image: true_colours(image, clean),
-            "references": self.references(domain),
-            "chunk": s.chunk,
-            "workers": s.workers,
-            "seed": s.seed,
-            "folder": self.folder,
-            "strict": True,
-            "log_scores": False,  # one table has those of all tests, instead of a key each
-            "forward": "network",
-            "progress": bar,
-        }
+        return Options(
+            plan=Plan(s.attributions),
+            comparison=self.comparison,
+            references=self.references(domain),
+            pictures=s.pictures,
+            classes=clean.classes,
+            picture=lambda image: true_colours(image, clean),
+            device=self.device,
+            chunk=s.chunk,
+            workers=s.workers,
+            seed=s.seed,
+            progress=self.progress,
+        )
 
     @cached_property
     def device(self) -> torch.device:
@@ -282,7 +315,7 @@ class Workbench:
         clean: ImageSet = self.modules[domain].clean.train
         return clean.batch(slice(0, 128)).image
 
-    def record(self, wanted: Wanted) -> None:
+    def record(self, wanted: NetworkSpec) -> None:
         """Write down what the bug changed: which rows, and their right labels."""
         module = self.data(wanted.domain, wanted.bug)
         write_json(self.folder / "records" / f"{wanted.name}.json", module.record)
@@ -332,7 +365,7 @@ class Workbench:
                 f"each have a whole network. Take one of {', '.join(STRATEGIES)}."
             )
 
-    def check_given(self, wanted: Sequence[Wanted]) -> None:
+    def check_given(self, wanted: Sequence[NetworkSpec]) -> None:
         """Refuse to take weights as they are where there are none, or a network must be trained.
 
         Raises:
@@ -406,7 +439,7 @@ class Workbench:
             found.append(callback)
         return found
 
-    def _copy(self, wanted: Wanted, done: Trained) -> None:
+    def _copy(self, wanted: NetworkSpec, done: Trained) -> None:
         """The checkpoint into the run's folder, so that everything of a run is there."""
         assert done.checkpoint is not None
         name = f"{wanted.name.replace(' ', '-')}.ckpt"
@@ -420,7 +453,7 @@ class Member:
     settings: Settings
     folder: Path
 
-    def __call__(self, rank: int) -> Callable[[Wanted], list[str]]:
+    def __call__(self, rank: int) -> Callable[[NetworkSpec], list[str]]:
         bench = Workbench(self.settings, self.folder)
         if rank == 0:  # beside the run's own, which belong to the process that started us
             name = f"{self.folder.name}, training"
@@ -428,11 +461,8 @@ class Member:
         return bench.fit
 
 
-def classes_of(inputs: Any) -> dict[int, str]:
-    """The right class of each input by its row; nothing for inputs that are no `ImageSet`."""
-    images = getattr(inputs, "images", inputs)
-    if not isinstance(images, ImageSet):
-        return {}
+def classes_of(images: ImageSet) -> dict[int, str]:
+    """The right class of each picture by its row."""
     pairs = zip(images.indices.tolist(), images.truth.tolist(), strict=True)
     return {row: images.classes[label] for row, label in pairs}
 
@@ -441,18 +471,3 @@ def true_colours(image: Tensor, images: ImageSet) -> Tensor:
     """A normalised image (c, h, w) as it was, in [0, 1]."""
     mean, std = (image.new_tensor(v).view(-1, 1, 1) for v in (images.mean, images.std))
     return image * std + mean
-
-
-def check_together(own: ImageSet, foreign: ImageSet) -> None:
-    """Raises ConfigError where the networks of the two domains can't take each other's inputs."""
-    if own.size != foreign.size:
-        raise ConfigError(
-            f"data and foreign pictures must have one shape, (channels, height, width), got "
-            f"{own.size} and {foreign.size}. Set foreign.size and foreign.channels."
-        )
-    if (own.mean, own.std) != (foreign.mean, foreign.std):
-        raise ConfigError(
-            f"data and foreign pictures must be normalised alike, got mean {own.mean} and "
-            f"{foreign.mean}, std {own.std} and {foreign.std}. Give foreign.normalise what "
-            "data.normalise has."
-        )

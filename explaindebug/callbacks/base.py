@@ -59,7 +59,6 @@ from explaindebug.evaluation.results import Gallery
 from explaindebug.evaluation.roles import BUG, NULL
 from explaindebug.evaluation.scores import Key, Scores
 from explaindebug.evaluation.unscored import Unscored, restricted
-from explaindebug.report.maps.strips import model_strip
 
 REFUSED_STRATEGIES = ("fsdp", "deepspeed", "modelparallel")
 
@@ -593,12 +592,7 @@ class AttributionCallback(Callback):
             return
         sinks = self._sinks(trainer, None if trainer.fast_dev_run else folder)  # type: ignore[attr-defined]
         for drawn in self.galleries:
-            strips = {m: model_strip(drawn, m) for m in self.plan.methods}
-            if self.network:  # the networks' maps are one panel, by which they can be compared
-                strips = {f"{self.network}-{m}": strip for m, strip in strips.items()}
-            where = f"{self.network}, " if self.network else ""
-            said = [f"{where}{m}, epoch {trainer.current_epoch}" for m in self.plan.methods]
-            sinks.pictures(log_key("debug", self.test, "maps"), strips, said)
+            sinks.maps(self.test, drawn, list(self.plan.methods), network=self.network)
         self.log_more(trainer, sinks)
 
     def log_more(self, trainer: pl.Trainer, sinks: Sinks) -> None:

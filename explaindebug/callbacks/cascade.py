@@ -10,14 +10,13 @@ from explaindebug.bugs.initialisers import Initialiser
 from explaindebug.callbacks.comparing import ComparingCallback, Others, copies
 from explaindebug.callbacks.options import METHODS, Attributions, ComparingOptions
 from explaindebug.callbacks.sinks import Sinks
-from explaindebug.cascade import Cascade, Cascaded, Smoothing
+from explaindebug.cascade import Cascade, Cascaded
 from explaindebug.cascade.runner import Tables
 from explaindebug.core.errors import ConfigError
-from explaindebug.core.validation import number, whole
 from explaindebug.debugtests.base import Arms
 from explaindebug.debugtests.explain import Explain, Measured
 from explaindebug.debugtests.probe import Probe
-from explaindebug.debugtests.reinit import Reinit
+from explaindebug.debugtests.reinit import Reinit, smoothing
 from explaindebug.evaluation.roles import BUG
 from explaindebug.evaluation.scores import Scores
 
@@ -57,7 +56,7 @@ class ReinitCascade(ComparingCallback):
     Source: Adebayo et al. 2020, section 4 and Figure 7; Hedström et al. 2024 (smooth, efficient).
     """
 
-    test = "reinit"
+    test = Reinit.name
 
     def __init__(
         self,
@@ -83,10 +82,8 @@ class ReinitCascade(ComparingCallback):
                 "retake explains what the network predicts at each stage, target='label' always "
                 "the label: leave one of them out."
             )
-        whole("smooth", smooth, least=0, hint="It is a number of noisy copies, 0 for none.")
-        number("smooth_noise", smooth_noise, least=0, most=10)
-        smoothing = Smoothing(smooth, smooth_noise, self.seed) if smooth else None
-        self.how = Cascade(order, depth, groups, init, draws, retake, smoothing, most, self.seed)
+        smoother = smoothing(smooth, smooth_noise, self.seed)
+        self.how = Cascade(order, depth, groups, init, draws, retake, smoother, most, self.seed)
         self._test = Reinit(0 if most == 0 else 1, self.how, noise, bins)
         self.twin = twin
         self.stages: list[str] = []

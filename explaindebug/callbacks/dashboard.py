@@ -15,10 +15,12 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from explaindebug.callbacks.heatmap import HeatmapLogger
 from explaindebug.callbacks.keys import log_key
 from explaindebug.core.errors import ConfigError, ExplainDebugError
+from explaindebug.debugtests import known_tests
 
-TESTS = ("spurious", "labels", "reinit", "ood", "reference", "heatmaps")
+TESTS = (*known_tests(), HeatmapLogger.test)
 TABLES = ("verdicts", "questions", "detectors", "scores")  # of a run of the application
 SIMILARITIES = ("ssim", "spearman", "background")
 
@@ -72,7 +74,7 @@ def _panels(test: str, similarities: Sequence[str]) -> list[Any]:
         gallery_axis="step",
         num_columns=1,
     )
-    if test == "heatmaps":
+    if test == HeatmapLogger.test:
         return [maps]
     lines = [
         v2.LinePlot(

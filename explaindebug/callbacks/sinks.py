@@ -23,7 +23,8 @@ from explaindebug.callbacks.keys import distinct, log_key, plain
 from explaindebug.core.errors import LoggerWarning
 from explaindebug.core.io import write_atomically
 from explaindebug.evaluation.heatmaps import Pixels
-from explaindebug.report.maps.strips import lines
+from explaindebug.evaluation.results import Gallery
+from explaindebug.report.maps.strips import lines, model_strip
 from explaindebug.report.markdown import grid
 
 Rows = Sequence[Sequence[Any]]
@@ -63,6 +64,17 @@ class Sinks:
             file = io.BytesIO()
             Image.fromarray(picture).save(file, "PNG")
             self._write(f"{key}/{names[name]}__epoch_{self.epoch}.png", file.getvalue())
+
+    def maps(
+        self, test: str, gallery: Gallery, methods: Sequence[str], *, network: str = ""
+    ) -> None:
+        """One strip per method as the panel `debug/<test>/maps`; `network` is named where given."""
+        strips = {method: model_strip(gallery, method) for method in methods}
+        if network:  # the networks' maps are one panel, by which they can be compared
+            strips = {f"{network}-{method}": strip for method, strip in strips.items()}
+        where = f"{network}, " if network else ""
+        said = [f"{where}{method}, epoch {self.epoch}" for method in methods]
+        self.pictures(log_key("debug", test, "maps"), strips, said)
 
     def table(self, key: str, columns: Sequence[str], rows: Rows) -> None:
         """A tidy table under `key`, and as a CSV file."""

@@ -41,7 +41,7 @@ class SpuriousSimilarity(ComparingCallback):
     Source: Adebayo et al. 2020, section 3.1 and Table 2; Adebayo et al. 2022, section 3.
     """
 
-    test = "spurious"
+    test = Spurious.name
 
     def __init__(
         self,

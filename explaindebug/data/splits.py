@@ -1,5 +1,6 @@
 """Which pictures to train on, to choose by, and to measure on."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -170,3 +171,23 @@ def _census(labels: Labels, classes: Sequence[str], most: int = 20) -> str:
 def _count(amount: Amount, total: int) -> int | None:
     # Rounded down, so that shares never add up to more than there is.
     return int(amount * total + 1e-9) if isinstance(amount, float) else amount
+
+
+def balanced(truth: Labels, count: int, classes: Sequence[str], split: str) -> Labels:
+    """`count` rows, the classes in turn; the first classes get one more where it doesn't divide.
+
+    Raises:
+        DataError: where a class has too few.
+    """
+    turns = math.ceil(count / len(classes))
+    line = np.full((turns, len(classes)), -1, dtype=np.int64)
+    for label, name in enumerate(classes):
+        here = np.flatnonzero(truth == label)[:turns]
+        wanted = len(range(label, count, len(classes)))
+        if len(here) < wanted:
+            raise DataError(
+                f"a probe of {count} needs {wanted} {split} pictures of class {name!r}, but there "
+                f"are {len(here)}. Ask for a smaller probe or a larger {split} split."
+            )
+        line[: len(here), label] = here
+    return line.reshape(-1)[:count]

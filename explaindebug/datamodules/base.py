@@ -3,7 +3,7 @@
 import copy
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Self, get_args
 
 import numpy as np
@@ -13,9 +13,9 @@ from explaindebug._lightning import LightningDataModule
 from explaindebug.bugs.base import DataBug
 from explaindebug.core.errors import ConfigError, DataError
 from explaindebug.core.validation import whole
-from explaindebug.data.imageset import ImageSet, Labels, MaskedView, Splits
+from explaindebug.data.imageset import ImageSet, MaskedView, Splits
 from explaindebug.data.scenes import Scenes, check
-from explaindebug.data.splits import SPLITS
+from explaindebug.data.splits import SPLITS, balanced
 from explaindebug.datamodules.loading import Augment, augmented, loader
 from explaindebug.datamodules.normalising import normalisation, normalised
 
@@ -196,23 +196,3 @@ class DebugDataModule(LightningDataModule, ABC):
                 check(self.scenes, self.classes)
             except DataError as error:
                 raise DataError(f"{where}: {error}") from error
-
-
-def balanced(truth: Labels, count: int, classes: Sequence[str], split: str) -> Labels:
-    """`count` rows, the classes in turn; the first classes get one more where it doesn't divide.
-
-    Raises:
-        DataError: where a class has too few.
-    """
-    turns = -(-count // len(classes))
-    line = np.full((turns, len(classes)), -1, dtype=np.int64)
-    for label, name in enumerate(classes):
-        here = np.flatnonzero(truth == label)[:turns]
-        wanted = len(range(label, count, len(classes)))
-        if len(here) < wanted:
-            raise DataError(
-                f"a probe of {count} needs {wanted} {split} pictures of class {name!r}, but there "
-                f"are {len(here)}. Ask for a smaller probe or a larger {split} split."
-            )
-        line[: len(here), label] = here
-    return line.reshape(-1)[:count]

@@ -1,22 +1,43 @@
-"""Debugging tests: networks, inputs, pairs of maps, and the number that answers."""
+"""Debugging tests: networks, inputs, pairs of maps, and the number that answers.
 
-from explaindebug.debugtests.base import Arms, DebugTest
-from explaindebug.debugtests.lab import Found, SimpleLab, run_test
-from explaindebug.debugtests.labels import Labels
-from explaindebug.debugtests.ood import Ood
+Each of the four tests of the paper is one file, with its `DebugTest` (pairs, direction, gates,
+words) and its `Experiment` (which networks are trained, on what).
+"""
+
+from explaindebug.debugtests.base import Arms, DebugTest, known_tests
+from explaindebug.debugtests.experiment import Experiment
+from explaindebug.debugtests.lab import CLEAN, TWIN, Lab, NetworkSpec
+from explaindebug.debugtests.labels import Labels, LabelsExperiment
+from explaindebug.debugtests.ood import Ood, OodExperiment
+from explaindebug.debugtests.probe import Probe
 from explaindebug.debugtests.reference import AgainstReference
-from explaindebug.debugtests.reinit import Reinit
-from explaindebug.debugtests.spurious import Spurious
+from explaindebug.debugtests.reinit import Reinit, ReinitExperiment
+from explaindebug.debugtests.run import Found, Options, measured, run_test
+from explaindebug.debugtests.simple import SimpleLab
+from explaindebug.debugtests.spurious import Spurious, SpuriousExperiment
 
 __all__ = [
+    "CLEAN",
+    "TWIN",
     "AgainstReference",
     "Arms",
     "DebugTest",
+    "Experiment",
     "Found",
+    "Lab",
     "Labels",
+    "LabelsExperiment",
+    "NetworkSpec",
     "Ood",
+    "OodExperiment",
+    "Options",
+    "Probe",
     "Reinit",
+    "ReinitExperiment",
     "SimpleLab",
     "Spurious",
+    "SpuriousExperiment",
+    "known_tests",
+    "measured",
     "run_test",
 ]

@@ -1,16 +1,20 @@
 """What a debugging test is: which networks on which inputs, and the number that answers."""
 
+import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from typing import ClassVar, NamedTuple
 
+import torch
 from torch import nn
 
 from explaindebug.core.errors import ConfigError
+from explaindebug.core.isolation import private_copy
 from explaindebug.debugtests.explain import Measured
 from explaindebug.debugtests.measure import Measure
 from explaindebug.debugtests.probe import Probe
-from explaindebug.evaluation.results import Gate, Headline
+from explaindebug.evaluation.results import Gate, Headline, Layout, TestResult
 from explaindebug.evaluation.roles import BUG, CONTROL, Role
 from explaindebug.evaluation.scores import Scores
 
@@ -29,6 +33,15 @@ class Arms(NamedTuple):
         """All networks that are explained."""
         return [*self.bug, *self.control, *([] if self.reference is None else [self.reference])]
 
+    def private(self, device: torch.device) -> "Arms":
+        """Private copies on a device, see `private_copy`: the networks stay as they are."""
+        bug, control = (
+            [private_copy(network).to(device) for network in arm]
+            for arm in (self.bug, self.control)
+        )
+        same = self.reference
+        return Arms(bug, control, None if same is None else private_copy(same).to(device))
+
 
 class DebugTest(ABC):
     """A paired comparison of attribution maps on the same inputs.
@@ -42,6 +55,7 @@ class DebugTest(ABC):
     needs_reference: ClassVar[bool] = False
     similarity: ClassVar[str] = "spearman"  # that the verdict is about
     measures: ClassVar[Sequence[str]] = ()  # similarities that it measures whichever are asked for
+    layout: ClassVar[Layout] = Layout()  # of the table of its arms
 
     @abstractmethod
     def pairs(self, arms: Arms, probe: Probe, measure: Measure) -> Iterator[Measured]:
@@ -62,6 +76,13 @@ class DebugTest(ABC):
         """Conditions without which the test says nothing: the bug is there at all."""
         return ()
 
+    def finished(self, result: TestResult, scores: Scores) -> TestResult:
+        """The result, with what else is known of it: facts, titles, tables' rows of its own.
+
+        `scores` are all that were measured, also those under other names than the test's.
+        """
+        return result
+
     def check(self, arms: Arms, probe: Probe) -> None:
         """Refuse what can't work, before anything is explained.
 
@@ -73,6 +94,18 @@ class DebugTest(ABC):
                 f"the test {self.name!r} compares maps with those of a network without the bug: "
                 'give it as networks["reference"], and further ones as networks["control"].'
             )
+
+
+def known_tests() -> list[str]:
+    """Names of all tests that lie in this package, a file each: `debug/<name>/...` in loggers."""
+    package = import_module(__package__ or "")
+    for module in pkgutil.iter_modules(package.__path__):
+        import_module(f"{package.__name__}.{module.name}")
+    found = list(DebugTest.__subclasses__())
+    for test in found:
+        found += test.__subclasses__()
+    own = [test for test in found if test.__module__.startswith(f"{package.__name__}.")]
+    return sorted({test.name for test in own})
 
 
 def roles(arm: str, networks: Sequence[nn.Module]) -> Iterator[tuple[str, nn.Module]]:

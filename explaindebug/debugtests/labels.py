@@ -1,15 +1,33 @@
 """Whether maps show that a training example was mislabelled."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
+import numpy.typing as npt
+
+from explaindebug.bugs.label_flips import LabelFlips
+from explaindebug.data import ImageSet
+from explaindebug.data.splits import balanced
+from explaindebug.debugtests import detection as detecting
+from explaindebug.debugtests.base import Arms
+from explaindebug.debugtests.experiment import Experiment, at_least_none, with_scores_of
+from explaindebug.debugtests.lab import CLEAN, TWIN, Lab, NetworkSpec
 from explaindebug.debugtests.reference import AgainstReference
-from explaindebug.evaluation.results import Headline
+from explaindebug.evaluation.detection import Detector, detectors
+from explaindebug.evaluation.results import Headline, Layout, TestResult
 
 HEADLINE = Headline(
     "flipped",
     "spearman",
     "down",
     "Are maps of mislabelled examples less like the reference's than a clean twin's are?",
+)
+UNFLIPPED = Headline(
+    "unflipped",
+    "spearman",
+    HEADLINE.moves,
+    "Are maps of rightly labelled examples less like the reference's, too?",
 )
 
 
@@ -25,5 +43,120 @@ class Labels(AgainstReference):
 
     name = "labels"
     title = "Mislabelled training examples"
+    layout = Layout("In the paper's terms", "Similarity of maps as in the paper's tables")
 
     asked: Headline = HEADLINE
+
+
+@dataclass(frozen=True)
+class LabelsExperiment(Experiment):
+    """A share of the training labels was wrong.
+
+    The inputs are training examples whose labels were flipped (with `rate=0` those that would be).
+    The same networks on examples whose labels are right tell a change of those from one of all.
+
+    Source: Adebayo et al. 2020, section 3.2.
+    """
+
+    name = Labels.name
+    title = Labels.title
+    explanations = 6
+
+    rate: float = 0.1
+    own_target: bool = False  # explain the class that each network predicts, not the reference's
+    detect: int = 64  # training examples, half of them flipped, that detectors must tell apart
+
+    def __post_init__(self) -> None:
+        at_least_none("bug.labels.detect", self.detect)
+        _ = LabelFlips(self.rate)  # what can't work is an error now
+
+    @property
+    def _trained(self) -> NetworkSpec:
+        return NetworkSpec("mislabelled", bug=LabelFlips(self.rate), twin=2)
+
+    def check(self, lab: Lab) -> None:
+        """Flipped examples enough, and others."""
+        self._probe(lab)
+        self._unflipped(lab)
+
+    def networks(self) -> Sequence[NetworkSpec]:
+        """A clean reference, another clean network, and the one with wrong labels."""
+        return [CLEAN, TWIN, self._trained]
+
+    def calls(self, lab: Lab) -> int:
+        """Three networks' maps of both probes, and the maps of the detectors' examples."""
+        return self.explanations + detecting.calls(len(self._suspects(lab)[0]))
+
+    def run(self, lab: Lab) -> TestResult:
+        """Similarity to the reference's maps, of the mislabelled and of the clean twin."""
+        told, clean = self._told(lab), lab.data().clean.train
+        lab.record(self._trained)
+        right = lab.accuracy(self._trained, "flipped examples, right labels", self._flipped(lab))
+        lab.accuracy(self._trained, "training labels as told", told)
+        lab.accuracy(self._trained, "training labels, right", clean)
+        arms = Arms([lab.network(self._trained)], [lab.network(TWIN)], lab.network(CLEAN))
+        own = self.own_target
+        result = lab.measure(Labels(own_target=own), arms, self._probe(lab))
+        others = lab.measure(Labels(UNFLIPPED, own), arms, self._unflipped(lab), pictures=0)
+        facts = {
+            "training labels flipped": int((told.labels != told.truth).sum()),
+            "flipped examples that the network calls by their right class": round(right, 3),
+        }
+        found, said = self._detectors(lab)
+        result = with_scores_of(result, others)
+        warnings = (*result.warnings, *said)
+        return replace(
+            result, facts=facts, detectors=found, questions=(UNFLIPPED,), warnings=warnings
+        )
+
+    def _told(self, lab: Lab) -> ImageSet:
+        """The training examples as the network was told them."""
+        return lab.data("data", self._trained.bug).data.train
+
+    def _flipped(self, lab: Lab) -> ImageSet:
+        clean = lab.data().clean.train
+        return clean.subset(LabelFlips(self.rate or 0.1).struck(clean))
+
+    def _probe(self, lab: Lab) -> ImageSet:
+        flipped = self._flipped(lab)
+        return flipped.subset(balanced(flipped.truth, lab.inputs, flipped.classes, "flipped"))
+
+    def _unflipped(self, lab: Lab) -> ImageSet:
+        """As many examples whose labels are right."""
+        clean = lab.data().clean.train
+        struck = LabelFlips(self.rate or 0.1).struck(clean)
+        right = clean.subset(np.setdiff1d(np.arange(len(clean)), struck))
+        return right.subset(balanced(right.truth, lab.inputs, right.classes, "unflipped"))
+
+    def _suspects(self, lab: Lab) -> tuple[ImageSet, npt.NDArray[np.bool_]]:
+        """Training examples as the network was told them, and which of them were flipped.
+
+        With `rate=0` those that would be: their labels are right, so that nothing can tell them.
+        """
+        told = self._told(lab)
+        flipped = LabelFlips(self.rate or 0.1).struck(told)
+        others = np.setdiff1d(np.arange(len(told)), flipped)
+        half = min(self.detect // 2, len(flipped))
+        ones, zeros = (
+            detecting.picked(rows, many, lab.seed)
+            for rows, many in ((flipped, half), (others, self.detect - half))
+        )
+        return told.subset(np.r_[ones, zeros]), np.arange(len(ones) + len(zeros)) < len(ones)
+
+    def _detectors(self, lab: Lab) -> tuple[list[Detector], list[str]]:
+        """Loss, self-influence and map statistics against which labels were flipped."""
+        if not self.detect:
+            return [], []
+        told, flipped = self._suspects(lab)
+        network, images = lab.network(self._trained), told.batch(slice(None)).image
+        of_labels, said = detecting.of_labels(network, told)
+        maps = detecting.of_maps(network, images, lab.options("data"))
+        found = detectors(
+            {**of_labels, **maps},
+            flipped,
+            test=self.name,
+            finds="flipped labels",
+            rate=self.rate or 0.1,
+            seed=lab.seed,
+        )
+        return found, said

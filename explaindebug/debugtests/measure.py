@@ -1,7 +1,7 @@
 """What a debugging test measures with: it explains, compares and keeps maps to be drawn."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor, nn
@@ -30,6 +30,11 @@ class Measure:
     target: str = "predicted"  # the class explained: the one "predicted", or the "label"
     shown: Sequence[int] = ()  # rows of the inputs whose maps are kept to be drawn
     picture: Callable[[Tensor], Tensor] = stretched  # normalised image -> (c, h, w) in [0, 1]
+
+    @property
+    def undrawn(self) -> "Measure":
+        """The same, keeping no maps."""
+        return replace(self, shown=())
 
     def targets(self, network: nn.Module, probe: Probe) -> Tensor:
         """The class (n,) to explain: the one that the network predicts, or the label."""

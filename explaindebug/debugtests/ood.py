@@ -1,9 +1,22 @@
 """Whether maps show that the inputs are out of distribution."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from explaindebug.core.errors import ConfigError
+from explaindebug.data import ImageSet
+from explaindebug.debugtests import detection as detecting
+from explaindebug.debugtests.base import Arms
+from explaindebug.debugtests.experiment import Experiment, at_least_none
+from explaindebug.debugtests.lab import CLEAN, TWIN, Lab, NetworkSpec
 from explaindebug.debugtests.reference import AgainstReference
-from explaindebug.evaluation.results import Headline
+from explaindebug.evaluation.detection import Detector, detectors
+from explaindebug.evaluation.results import Headline, Layout, TestResult
 
 HEADLINE = Headline(
     "foreign",
@@ -25,6 +38,116 @@ class Ood(AgainstReference):
 
     name = "ood"
     title = "Out of distribution"
+    layout = Layout(
+        "In the paper's terms",
+        "As Table 3 of the paper: similarity of maps to those of the inputs' own network",
+    )
 
     asked: Headline = HEADLINE
     own_target: bool = True
+
+
+@dataclass(frozen=True)
+class OodExperiment(Experiment):
+    """The inputs are of a domain that the network never saw.
+
+    Source: Adebayo et al. 2020, section 5.
+    """
+
+    name = Ood.name
+    title = Ood.title
+
+    foreign: bool = True  # False: the network is one of the inputs' own domain, so there is no bug
+    twin: bool = True  # a second network to debug: says how much such networks differ
+    detect: int = 64  # inputs, half of them foreign, that detectors must tell apart
+
+    def __post_init__(self) -> None:
+        at_least_none("bug.ood.detect", self.detect)
+
+    @property
+    def _reference(self) -> NetworkSpec:
+        return NetworkSpec("in-domain", "foreign")
+
+    @property
+    def _control(self) -> NetworkSpec:
+        return replace(self._reference, name="in-domain twin", twin=1)
+
+    @property
+    def _bugs(self) -> tuple[NetworkSpec, ...]:
+        """The networks to debug; one of the inputs' own domain where there is to be no bug."""
+        if not self.foreign:
+            return (replace(self._reference, name="in-domain third", twin=2),)
+        return (CLEAN, TWIN) if self.twin else (CLEAN,)
+
+    def check(self, lab: Lab) -> None:
+        """Both domains' networks must take both domains' inputs."""
+        check_together(lab.data().clean.test, lab.data("foreign").clean.test)
+        lab.data("foreign").probe(lab.inputs)
+
+    def networks(self) -> Sequence[NetworkSpec]:
+        """A reference and a twin of the inputs' domain, and the networks to debug."""
+        return [*self._bugs, self._reference, self._control]
+
+    def calls(self, lab: Lab) -> int:
+        """The reference, its twin, the networks to debug, and the detectors' inputs."""
+        return 2 + len(self._bugs) + detecting.calls(len(self._inputs(lab)[0]))
+
+    def run(self, lab: Lab) -> TestResult:
+        """Similarity to the maps of the network of the inputs' own domain."""
+        arms = Arms(
+            bug=[lab.network(spec) for spec in self._bugs],
+            control=[lab.network(self._control)],
+            reference=lab.network(self._reference),
+        )
+        probe = lab.data("foreign").probe(lab.inputs)
+        result = lab.measure(Ood(), arms, probe, "foreign")
+        facts = {
+            "network to debug": lab.words(self._bugs[0].domain),
+            "network of the inputs' domain": lab.words("foreign"),
+        }
+        return replace(result, facts=facts, detectors=self._detectors(lab))
+
+    def _inputs(self, lab: Lab) -> tuple[Tensor, npt.NDArray[np.bool_]]:
+        """Test inputs (n, c, h, w), half of them foreign to the network that is debugged.
+
+        With `foreign=False` both halves are of one domain, so that nothing can tell them.
+        """
+        other = lab.data("foreign").clean.test
+        own = lab.data().clean.test if self.foreign else other
+        half = min(self.detect // 2, len(own) if self.foreign else len(own) // 2, len(other))
+        start = 0 if self.foreign else half
+        parts = [other.batch(slice(half)).image, own.batch(slice(start, start + half)).image]
+        return torch.cat(parts), np.arange(2 * half) < half
+
+    def _detectors(self, lab: Lab) -> list[Detector]:
+        """Confidence and map statistics against which inputs are foreign."""
+        if not self.detect:
+            return []
+        bug = self._bugs[0]
+        images, foreign = self._inputs(lab)
+        return detectors(
+            {
+                **detecting.of_confidence(lab.network(bug), images),
+                **detecting.of_maps(lab.network(bug), images, lab.options(bug.domain)),
+            },
+            foreign,
+            test=self.name,
+            finds="foreign inputs",
+            accept=True,
+            seed=lab.seed,
+        )
+
+
+def check_together(own: ImageSet, foreign: ImageSet) -> None:
+    """Raises ConfigError where the networks of the two domains can't take each other's inputs."""
+    if own.size != foreign.size:
+        raise ConfigError(
+            f"data and foreign pictures must have one shape, (channels, height, width), got "
+            f"{own.size} and {foreign.size}. Set foreign.size and foreign.channels."
+        )
+    if (own.mean, own.std) != (foreign.mean, foreign.std):
+        raise ConfigError(
+            f"data and foreign pictures must be normalised alike, got mean {own.mean} and "
+            f"{foreign.mean}, std {own.std} and {foreign.std}. Give foreign.normalise what "
+            "data.normalise has."
+        )

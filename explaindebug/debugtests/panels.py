@@ -30,6 +30,8 @@ def panels(
 
 def shown(name: str, found: dict[int, Panel], arm: str = "") -> Measured:
     """Panels of a network, to be drawn as the row `name`; of an `arm`, where it belongs to one."""
+    if not found:
+        return Measured()
     return Measured(shown={name: found}, arms={name: arm} if arm else {})
 
 

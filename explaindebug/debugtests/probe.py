@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
+
+from explaindebug.data.imageset import ImageSet
 
 
 class Probe(NamedTuple):
@@ -14,6 +17,19 @@ class Probe(NamedTuple):
     row: Tensor  # (n,) which input it is, the same on any number of processes
     mask: Tensor | None = None  # (n, 1, h, w) bool, True on the object
     scene: Tensor | None = None  # (n, c, h, w) the same picture without its object
+
+    @classmethod
+    def of(cls, images: ImageSet) -> "Probe":
+        """Pictures in memory; masks are False where a spurious signal is."""
+        image, label, row = images.batch(slice(None))
+        unmarked, scenes = images.unmarked, images.scenes
+        return cls(
+            image,
+            label,
+            row,
+            None if unmarked is None else torch.from_numpy(unmarked)[:, None],
+            None if scenes is None else images.normalise(scenes),
+        )
 
     def select(self, keep: Tensor | slice) -> "Probe":
         """The chosen inputs."""

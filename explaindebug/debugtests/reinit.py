@@ -2,19 +2,27 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
-from explaindebug.cascade.config import Cascade
+from explaindebug.bugs.reinitialisation import Stage
+from explaindebug.cascade import Cascade, Cascaded, Smoothing
 from explaindebug.cascade.runner import NONE, Measurement, check_options
 from explaindebug.core.errors import ConfigError
-from explaindebug.core.validation import whole
+from explaindebug.core.validation import number, whole
 from explaindebug.debugtests.base import Arms, DebugTest
+from explaindebug.debugtests.experiment import Experiment
 from explaindebug.debugtests.explain import Measured
+from explaindebug.debugtests.lab import CLEAN, TWIN, Lab, NetworkSpec
 from explaindebug.debugtests.measure import Measure
 from explaindebug.debugtests.probe import Probe
-from explaindebug.evaluation.results import Headline
+from explaindebug.evaluation.results import Headline, Layout, TestResult
+from explaindebug.evaluation.scores import Floats, Scores
+
+SMOOTH_NOISE = 0.1  # deviation of the noise on smoothing's copies, as a fraction of inputs' range
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +46,11 @@ class Reinit(DebugTest):
 
     name = "reinit"
     title = "Re-initialised weights"
+    layout = Layout(
+        "In the paper's terms",
+        "As Figure 7 of the paper: similarity of maps to those of the trained network, when its "
+        "layers lose their weights, stage by stage",
+    )
 
     layers: int = 3
     how: Cascade = field(default_factory=Cascade)
@@ -65,6 +78,16 @@ class Reinit(DebugTest):
             raise ConfigError(
                 f"layers={self.layers}, but the network has {count} layers with weights."
             )
+
+    def finished(self, result: TestResult, scores: Scores) -> TestResult:
+        """With how far the network itself has changed, and what becomes of maps at the end."""
+        cascaded = Cascaded.of(result.stages, scores, test=self.name)
+        init = getattr(self.how.init, "__name__", self.how.init)
+        facts: dict[str, Any] = {"initialisation": init, "noise of the control": self.noise}
+        if self.layers:
+            facts |= _facts(cascaded, result.headline.condition)
+        agreement = {stage: cascaded.mean_drift("agreement", stage) for stage in cascaded.stages}
+        return replace(result, agreement=agreement, facts=facts)
 
     def pairs(self, arms: Arms, probe: Probe, measure: Measure) -> Iterator[Measured]:
         """Every stage against the trained network; the control and the twins against it, too."""
@@ -99,3 +122,93 @@ def headline(stages: Sequence[str], layers: int, order: str) -> Headline:
         end, way = ("top", "down") if order == "top_down" else ("bottom", "up")
         lost = f"the {end} {layers} layers ({way} to {stage}) are lost"
     return Headline(stage, "spearman", "down", f"Does the map change when {lost}?")
+
+
+def _facts(cascaded: Cascaded, stage: str) -> dict[str, Any]:
+    kept = cascaded.mean_drift("agreement", stage)
+    rises = {m: known(cascaded.efficient(m)) for m in cascaded.methods}
+    said = ", ".join(f"{m} {rise.mean():+.2f}" for m, rise in rises.items() if len(rise))
+    return {
+        f"predictions that stay as they were at {stage}": round(kept, 3),
+        f"rise of the maps' entropy at {cascaded.stages[-1]}": said,
+    }
+
+
+def known(values: Floats) -> Floats:
+    """Those of the values (n,) that are numbers: none of a method whose maps are all broken."""
+    return values[~np.isnan(values)]
+
+
+def smoothing(copies: int, noise: float, seed: int) -> Smoothing | None:
+    """So many noisy copies of each input whose maps are averaged; none where it is 0.
+
+    Raises:
+        ConfigError: for what can't be.
+    """
+    whole("smooth", copies, least=0, hint="It is a number of noisy copies, 0 for none.")
+    number("smooth_noise", noise, least=0, most=10)
+    return Smoothing(copies, noise, seed) if copies else None
+
+
+@dataclass(frozen=True)
+class ReinitExperiment(Experiment):
+    """The weights of the top layers are lost.
+
+    Source: Adebayo et al. 2020, section 4.
+    """
+
+    name = Reinit.name
+    title = Reinit.title
+
+    layers: int = 3
+    order: str = "top_down"
+    depth: int | None = None
+    init: str = "layer_default"
+    draws: int = 1
+    retake: bool = False
+    smooth: int = 0
+    noise: float = 0.01
+    twin: bool = True  # a network trained with another seed is shown beside
+
+    def __post_init__(self) -> None:
+        whole("bug.reinit.layers", self.layers, least=0)
+        self._test()
+
+    def _test(self, seed: int = 0) -> Reinit:
+        how = Cascade(
+            self.order,
+            self.depth,
+            init=self.init,
+            draws=self.draws,
+            retake=self.retake,
+            smoothing=smoothing(self.smooth, SMOOTH_NOISE, seed),
+            seed=seed,
+        )
+        return Reinit(self.layers, how, self.noise)
+
+    def check(self, lab: Lab) -> None:
+        """The network has as many layers as are to be re-initialised."""
+        lab.data().probe(lab.inputs)
+        count = len(self._stages(lab, lab.build("data")))
+        if self.layers > count:
+            raise ConfigError(
+                f"bug.reinit.layers={self.layers}, but the network has {count} layers with weights."
+            )
+
+    def networks(self) -> Sequence[NetworkSpec]:
+        """The trained network, and one trained with another seed."""
+        return [CLEAN, TWIN] if self.twin else [CLEAN]
+
+    def calls(self, lab: Lab) -> int:
+        """The trained, the noisy, the twin, and every stage of every draw."""
+        found = self._stages(lab, lab.network(CLEAN))
+        return 2 + self.twin + (self.draws * len(found) if self.layers else 1)
+
+    def _stages(self, lab: Lab, network: nn.Module) -> Sequence[Stage]:
+        how = replace(self._test().how, most=None)
+        return how.stages(network, lab.data().clean.test.batch([0]).image)
+
+    def run(self, lab: Lab) -> TestResult:
+        """The cascade against the trained network."""
+        arms = Arms([lab.network(CLEAN)], [lab.network(TWIN)] if self.twin else [])
+        return lab.measure(self._test(lab.seed), arms, lab.data().probe(lab.inputs))

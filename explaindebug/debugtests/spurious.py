@@ -1,25 +1,48 @@
-"""Whether maps lie on the spurious signal that the network learned."""
+"""Whether maps lie on the spurious signal that the network learned.
+
+Beside the verdict's question stand three more, of which the first paper asked one.
+
+- **Known signal (K-SSD).** Who knows the signal, would he see it? The map of a picture with the
+  signal against the signal's mask; under a good network as control.
+- **Unknown signal (CCM).** Who doesn't and looks at ordinary pictures, would he wonder? The map of
+  a picture without the signal against a good network's map of it; a second good network as control.
+  Where the bad network's maps are as like as the second good one's, there is no cause for concern
+  to be seen.
+- **False alarm (FAM).** Who sees a good network's map of a picture with the signal, would he take
+  it for a bad one's? The two maps against each other; two good networks' as control. Where they are
+  as like as those are, he would.
+
+Source: Adebayo et al. 2020, section 3.1; Adebayo, Muelly, Abelson, Kim: Post hoc explanations may
+be ineffective for detecting unknown spurious correlation, ICLR 2022, section 3, where the three are
+similarities without controls.
+"""
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from explaindebug.attributions._engine.inputs import predictions
+from explaindebug.bugs import BUGS
+from explaindebug.bugs.spurious_signal import SpuriousSignal
 from explaindebug.core.errors import ConfigError, DataError
+from explaindebug.core.registry import nearest
 from explaindebug.debugtests.base import SHOWN, Arms, DebugTest, roles
+from explaindebug.debugtests.experiment import Experiment, at_least_none, with_scores_of
 from explaindebug.debugtests.explain import Maps, Measured
-from explaindebug.debugtests.measure import Measure, references
+from explaindebug.debugtests.lab import CLEAN, TWIN, Lab, NetworkSpec
+from explaindebug.debugtests.measure import Measure
 from explaindebug.debugtests.probe import Probe
+from explaindebug.debugtests.reference import AgainstReference
 from explaindebug.evaluation.comparison import Reference
-from explaindebug.evaluation.follow_up import questions
-from explaindebug.evaluation.results import Gate, Headline
+from explaindebug.evaluation.results import Gate, Headline, Layout, TestResult
 from explaindebug.evaluation.roles import BUG, CONTROL, Role
 from explaindebug.evaluation.scores import Scores
-from explaindebug.evaluation.signal_reliance import spurious_score
+from explaindebug.evaluation.signal_reliance import SpuriousScore, spurious_score
 
+SCENE_GATE = 0.9  # share of scenes that must be classified without any object
 SCORE_GATE = 0.85  # share of inputs that a signal must flip (Adebayo et al. 2022)
 UNLEARNED = "the network has not learned the signal, so no map should show it"
 HEADLINE = Headline(
@@ -28,6 +51,30 @@ HEADLINE = Headline(
     "up",
     "Does more of the map lie on the signal than under a clean network?",
 )
+
+
+def questions(similarity: str) -> tuple[Headline, ...]:
+    """The three further questions, by one similarity."""
+    return (
+        Headline(
+            "gt1", similarity, "up", "K-SSD: is a signal that is known seen in the map?", "K-SSD"
+        ),
+        Headline(
+            "ccm",
+            similarity,
+            "down",
+            "CCM: does the map of an ordinary picture give cause for concern?",
+            "CCM",
+        ),
+        Headline(
+            "fam",
+            similarity,
+            "down",
+            "FAM: is its map of the signal told from a good network's? If not, that one raises a "
+            "false alarm.",
+            "FAM",
+        ),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +105,13 @@ class Spurious(DebugTest):
     title = "Spurious signal"
     similarity = HEADLINE.similarity
     measures = (HEADLINE.similarity,)
+    layout = Layout(
+        "In the paper's terms",
+        "As Table 2 of the paper: SSIM of maps to the background (GT-1), and to the part of the "
+        "scene's own map that lies on the background (GT-2)",
+        similarities=("ssim",),
+        conditions={"gt1": "GT-1", "gt2": "GT-2"},
+    )
 
     signal: Tensor | None = None
     clean: Tensor | None = None
@@ -136,15 +190,9 @@ class Spurious(DebugTest):
                 role = str(Role(CONTROL, k)) if k else BUG
                 yield measure.compare("fam", role, lambda m: alike(first[m]), maps, probe)
         if good and self.clean is not None:
-            yield from self._ccm(arms, probe._replace(image=self.clean.to(probe.image)), measure)
-
-    def _ccm(self, arms: Arms, clean: Probe, measure: Measure) -> Iterator[Measured]:
-        """Maps of inputs without the signal, against the first control's."""
-        first, *others = arms.control
-        known = references(measure.explain(first, clean.image, measure.targets(first, clean)))
-        for role, network in chain(roles(BUG, arms.bug), roles(CONTROL, others)):
-            maps = measure.explain(network, clean.image, measure.targets(network, clean))
-            yield measure.compare("ccm", role, known, maps, clean)
+            known, *twins = arms.control
+            clean = probe._replace(image=self.clean.to(probe.image))
+            yield from Ordinary().pairs(Arms(arms.bug, twins, known), clean, measure.undrawn)
 
     def _arm(
         self, role: str, network: nn.Module, probe: Probe, measure: Measure
@@ -172,3 +220,131 @@ class Spurious(DebugTest):
             return ~probe.mask
         signal = self.signal.to(probe.image.device).bool()
         return signal.expand(len(probe.image), -1, -1, -1) if len(signal) == 1 else signal
+
+
+@dataclass(frozen=True)
+class Ordinary(AgainstReference):
+    """Pictures without the signal: the network's maps against a clean network's (CCM)."""
+
+    name = Spurious.name
+    title = Spurious.title
+
+    asked: Headline = questions("ssim")[1]
+    own_target: bool = True
+
+
+@dataclass(frozen=True)
+class SpuriousExperiment(Experiment):
+    """The network learned a signal that has nothing to do with the object.
+
+    All networks see the same test pictures, each with the signal. `signal` is one of the bugs that
+    are `SpuriousSignal`s, by name or as {name: options}; `feather` belongs to "background".
+
+    Source: Adebayo et al. 2020, section 3.1; the follow-up's questions and signals: 2022.
+    """
+
+    name = Spurious.name
+    title = "Spurious background"
+
+    fraction: float = 1.0
+    feather: float = 0.01
+    signal: str | dict[str, Any] = "background"
+    ccm: int = 24  # pictures without the signal, on which it is asked for cause for concern
+
+    def __post_init__(self) -> None:
+        at_least_none("bug.spurious.ccm", self.ccm)
+        _ = self._bug  # what can't work is an error now
+
+    @property
+    def _bug(self) -> SpuriousSignal:
+        spec = {self.signal: {}} if isinstance(self.signal, str) else self.signal
+        own = {"feather": self.feather} if "background" in spec else {}
+        given = {n: {"fraction": self.fraction, **own, **(o or {})} for n, o in spec.items()}
+        known = [n for n in BUGS if issubclass(BUGS[n], SpuriousSignal)]
+        for name in spec:
+            if name not in known:
+                raise ConfigError(
+                    f"bug.spurious.signal: unknown signal {name!r}.{nearest(name, known)} "
+                    f"Known: {', '.join(known)}."
+                )
+        bug: SpuriousSignal = BUGS.build(given)
+        return bug
+
+    @property
+    def _trained(self) -> NetworkSpec:
+        return NetworkSpec("spurious", bug=self._bug, twin=2)
+
+    def check(self, lab: Lab) -> None:
+        """Masks, scenes or classes as the signal needs them, and pictures enough."""
+        pictures = lab.data("data", self._bug)
+        pictures.check()
+        pictures.probe(lab.inputs)
+        if self.ccm:
+            lab.data().probe(self.ccm)
+
+    def networks(self) -> Sequence[NetworkSpec]:
+        """The network to debug, and two clean ones on the same inputs."""
+        return [CLEAN, TWIN, self._trained]
+
+    def calls(self, lab: Lab) -> int:
+        """Three networks' maps of pictures and of scenes, and of pictures without the signal."""
+        return 6 + (3 if self.ccm else 0)
+
+    def run(self, lab: Lab) -> TestResult:
+        """Share of the attribution on the signal, GT-1 and GT-2, and the follow-up's questions."""
+        pictures = lab.data("data", self._bug)
+        lab.record(self._trained)
+        lab.accuracy(self._trained, "without the bug", lab.data().clean.test)
+        lab.accuracy(CLEAN, "with spurious signals", pictures.data.test)
+        gate, facts = self._reliance(lab)
+        trained, clean, twin = map(lab.network, (self._trained, CLEAN, TWIN))
+        result = lab.measure(Spurious(), Arms([trained], [clean, twin]), pictures.probe(lab.inputs))
+        asked: Sequence[Headline] = ()
+        if self.ccm:
+            arms = Arms([trained], [twin], clean)
+            more = lab.measure(Ordinary(), arms, lab.data().probe(self.ccm), pictures=0)
+            result = with_scores_of(result, more)
+            asked = Spurious().questions(result.scores)
+        return replace(result, title=self._bug.label, gates=(gate,), facts=facts, questions=asked)
+
+    def _reliance(self, lab: Lab) -> tuple[Gate, dict[str, Any]]:
+        """Whether the network learned the signal, and what a clean one makes of it."""
+        test = lab.data("data", self._bug).data.test
+        scores = {spec: self._score(lab, spec) for spec in (self._trained, CLEAN)}
+        facts = {
+            "share of the class's training pictures with the signal": self.fraction,
+            "spurious score": str(scores[self._trained]),
+            "clean network's spurious score": str(scores[CLEAN]),
+        }
+        if self._bug.name == "background":
+            alone, clean = (
+                lab.accuracy(spec, "scenes alone", test, scenes=True)
+                for spec in (self._trained, CLEAN)
+            )
+            facts["clean network's accuracy on scenes alone"] = round(clean, 3)
+            gate = Gate("accuracy on scenes alone", alone, SCENE_GATE, self._unlearned)
+        else:
+            score = scores[self._trained].value
+            gate = Gate("spurious score", score, SCORE_GATE, self._unlearned)
+        return gate, facts
+
+    @property
+    def _unlearned(self) -> str:
+        """What it means that the gate failed, and what would help."""
+        ways = ["train longer (trainer.max_epochs)"]
+        if self.fraction < 1:
+            ways.append("put it into more pictures (bug.spurious.fraction)")
+        if self._bug.plainer:
+            ways.append(f"make it plainer (a larger {self._bug.plainer} of {self._bug.name})")
+        how = " or ".join(ways)
+        return f"{UNLEARNED}: {how}"
+
+    def _score(self, lab: Lab, spec: NetworkSpec) -> SpuriousScore:
+        """How often the signal flips what the network says of clean test pictures."""
+        clean = lab.data().clean.test
+        scenes = lab.data().scenes if "scenes" in self._bug.needs else {}
+        after = {
+            c: lab.predictions(spec, self._bug.added(clean, c, scenes=scenes))
+            for c in self._bug.classes(clean)
+        }
+        return spurious_score(lab.predictions(spec, clean), after)

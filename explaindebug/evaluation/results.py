@@ -23,6 +23,22 @@ class Headline:
     similarity: str  # "background", "spearman", ...
     moves: Literal["up", "down"]  # "down": the bug shows where the maps grow less alike
     question: str  # what "shows" means here, one sentence
+    short: str = ""  # what a column is called that answers it: "K-SSD"
+
+    @property
+    def column(self) -> str:
+        """The name of a column that answers it: its own short one, or else the condition."""
+        return self.short or self.condition
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the table of a test's arms is laid out, and what it is called."""
+
+    heading: str = "Arm by arm"
+    caption: str = "Similarity of maps"
+    similarities: tuple[str, ...] = ("ssim", "spearman")  # of those measured, the ones in the table
+    conditions: Mapping[str, str] = field(default_factory=dict)  # condition -> its name there
 
 
 @dataclass(frozen=True)
@@ -92,16 +108,23 @@ class TestResult:
     unscored: Sequence[Unscored] = ()  # maps without a score; `warnings` has them in words
     questions: Sequence[Headline] = ()  # asked beside the headline: see `followup.answers`
     detectors: Sequence[Detector] = ()  # could one find the examples with the bug, one by one?
+    kind: str = ""  # which debugging test it is, also where variants are called "spurious-2"
+    # Name in scores -> label of the lines of its tables; the run's methods where empty.
+    rows: Mapping[str, str] = field(default_factory=dict)
+    layout: Layout = field(default_factory=Layout)
+    domains: Sequence[str] = ("data",)  # whose networks it asked for: "data", "foreign"
+
+    def __post_init__(self) -> None:
+        self.kind = self.kind or self.name
+
+    def lines(self, methods: Mapping[str, str]) -> Mapping[str, str]:
+        """Name -> label of the lines of its tables, in a run of these methods."""
+        return self.rows or methods
 
     @property
     def void(self) -> bool:
         """Whether a gate failed, so that the test says nothing."""
         return not all(gate.passed for gate in self.gates)
-
-    @property
-    def kind(self) -> str:
-        """Which debugging test it is: "spurious", also where variants are called "spurious-2"."""
-        return self.name.partition("-")[0]
 
 
 @dataclass(frozen=True)
@@ -157,3 +180,10 @@ class RunResult:
     accuracies: Sequence[tuple[str, str, float]]  # model, data, accuracy
     made: Mapping[str, str]  # command, config, versions, seeds, times
     warnings: Sequence[str] = ()
+
+    @property
+    def lines(self) -> Mapping[str, str]:
+        """Name -> label of the lines of a table of all tests: methods, then tests' own rows."""
+        own = {name: label for test in self.tests for name, label in test.rows.items()}
+        mine = [test for test in self.tests if not test.rows]
+        return {**(self.methods if mine or not self.tests else {}), **own}

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from explaindebug.core.errors import DataError
 from explaindebug.evaluation.detection import Detector
-from explaindebug.evaluation.results import Gate, Headline, RunResult, TestResult
+from explaindebug.evaluation.results import Gate, Headline, Layout, RunResult, TestResult
 from explaindebug.evaluation.scores import Key, Scores
 from explaindebug.evaluation.unscored import Fault, Unscored
 
@@ -31,6 +31,7 @@ class Run:
         return str(self.folder)
 
 
+DOMAINS = ("data", "foreign")  # of a run that does not say which of both a test needed
 SCHEMA_VERSION = 1  # of results.json; what `results.schema.json` describes
 D = TypeVar("D", Gate, Detector)
 
@@ -116,7 +117,11 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 def _test(test: TestResult) -> dict[str, Any]:
     return {
         "name": test.name,
+        "kind": test.kind,
         "title": test.title,
+        "rows": dict(test.rows),
+        "layout": asdict(test.layout),
+        "domains": list(test.domains),
         "scores": test.scores.digest,  # of its part of scores.csv
         "headline": asdict(test.headline),
         "stages": list(test.stages),
@@ -163,7 +168,15 @@ def _read(told: Mapping[str, Any], scores: Scores, found: Mapping[str, Any]) -> 
         unscored=[_unscored(one) for one in told["unscored"]],
         questions=[Headline(**question) for question in told["questions"]],
         detectors=[_record(Detector, detector) for detector in detectors],
+        kind=told.get("kind", ""),
+        rows=told.get("rows", {}),
+        layout=_layout(told.get("layout", {})),
+        domains=tuple(told.get("domains", DOMAINS)),
     )
+
+
+def _layout(told: Mapping[str, Any]) -> Layout:
+    return Layout(**{**told, "similarities": tuple(told["similarities"])} if told else {})
 
 
 def _record(kind: type[D], told: Mapping[str, Any]) -> D:

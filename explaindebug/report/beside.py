@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from explaindebug.evaluation.nulls import is_matched
-from explaindebug.evaluation.results import TestResult, Verdict
+from explaindebug.evaluation.results import Layout, TestResult, Verdict
 from explaindebug.evaluation.roles import NULL, Role, null_role
 from explaindebug.evaluation.scores import Key, Scores
 from explaindebug.evaluation.similarities.labels import registered
@@ -20,15 +20,6 @@ from explaindebug.report import table as tables
 from explaindebug.report.table import Cell, Table
 
 SIMILARITIES = {"ssim": "SSIM", "spearman": "Rank correlation"}  # those of the paper
-ONLY = {"spurious": ("ssim",)}  # tests of which the paper has fewer
-CONDITIONS = {"gt1": "GT-1", "gt2": "GT-2"}
-CAPTIONS = {
-    "spurious": "As Table 2 of the paper: SSIM of maps to the background (GT-1), and to the part "
-    "of the scene's own map that lies on the background (GT-2)",
-    "ood": "As Table 3 of the paper: similarity of maps to those of the inputs' own network",
-    "reinit": "As Figure 7 of the paper: similarity of maps to those of the trained network, when "
-    "its layers lose their weights, stage by stage",
-}
 PAPER, OURS, BUG, CONTROL = "Paper", "Ours", "Bug", "Control"
 NONE: Mapping[str, Verdict] = {}
 SHOWN = {"gaussian": "Null: noise", "shuffled": "Null: shuffled"}  # these, or the first there is
@@ -143,7 +134,7 @@ class ArmTable:
 def arm_table(
     test: TestResult, names: Mapping[str, str], published: Published | None = None
 ) -> ArmTable | None:
-    """The test's table, beside the numbers of an published of the paper where one is given.
+    """The test's table, beside the numbers that somebody published of it where these are given.
 
     None where nothing of it was measured. Several networks of one arm are averaged input by input.
     """
@@ -168,7 +159,7 @@ def arm_table(
     ranges = published.ranges if published else {}
     words = published.words if published else {}
     return ArmTable(
-        CAPTIONS.get(test.kind, "Similarity of maps as in the paper's tables"),
+        test.layout.caption,
         columns,
         cells,
         {
@@ -181,8 +172,8 @@ def arm_table(
 
 
 def comparisons(test: TestResult) -> dict[Comparison, str]:
-    """(condition, similarity) -> its name in the table: the paper's, but for a cascade's stages."""
-    wanted = ONLY.get(test.kind, tuple(SIMILARITIES))
+    """(condition, similarity) -> its name in the table, but for those of a cascade's stages."""
+    wanted, named = test.layout.similarities, test.layout.conditions
     own = test.scores.select(test=test.name, role="bug")
     keys = [key for key, _ in own if key.condition not in test.stages]
     conditions = list(dict.fromkeys(key.condition for key in keys))
@@ -190,9 +181,9 @@ def comparisons(test: TestResult) -> dict[Comparison, str]:
     for condition, name in product(conditions, wanted):
         for key in keys:
             if (key.condition, registered(key.similarity)) == (condition, name):
-                label = SIMILARITIES[name] + key.similarity.removeprefix(name)
+                label = SIMILARITIES.get(name, name) + key.similarity.removeprefix(name)
                 several = len(conditions) > 1 or bool(test.stages)
-                where = f"{CONDITIONS.get(condition, condition)}, " * several
+                where = f"{named.get(condition, condition)}, " * several
                 found[condition, key.similarity] = where + label
     return found
 
@@ -205,14 +196,14 @@ def staged(test: TestResult) -> dict[Comparison, str]:
     marks = dict.fromkeys((stages[0], half(stages), stages[-1]))
     similarities = dict.fromkeys(
         key.similarity
-        for name in SIMILARITIES
+        for name in test.layout.similarities
         for key, _ in test.scores.select(test=test.name, role="bug")
-        if key.condition in marks and registered(key.similarity).partition("_")[0] == name
+        if key.condition in marks and _is(name, key.similarity)
     )
     return {
-        (stage, similarity): f"{_similarity(similarity)}, {stages.index(stage) + 1} of "
-        f"{len(stages)} stages lost"
+        (stage, similarity): f"{name}, {stages.index(stage) + 1} of {len(stages)} stages lost"
         for similarity in similarities
+        for name in [_similarity(similarity, test.layout)]
         for stage in marks
     }
 
@@ -236,9 +227,15 @@ def pooled(scores: Scores) -> Scores:
     return whole
 
 
-def _similarity(name: str) -> str:
-    plain = next(s for s in SIMILARITIES if name.startswith(s))
-    return SIMILARITIES[plain] + name.removeprefix(plain).replace("_", " ")
+def _is(name: str, similarity: str) -> bool:
+    """Whether it is the similarity of that name, or a kind of it: `spearman_signed`."""
+    known = registered(similarity)
+    return known == name or known.startswith(f"{name}_")
+
+
+def _similarity(similarity: str, layout: Layout) -> str:
+    plain = next(name for name in layout.similarities if _is(name, similarity))
+    return SIMILARITIES.get(plain, plain) + similarity.removeprefix(plain).replace("_", " ")
 
 
 def _roles(scores: Scores, bug: str) -> dict[str, str]:

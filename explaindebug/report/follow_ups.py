@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from explaindebug.core import wording
-from explaindebug.evaluation.follow_up import SHORT
 from explaindebug.evaluation.multirun.pooling import Several
 from explaindebug.evaluation.results import Headline, TestResult, Verdict
 from explaindebug.report import phrases
@@ -15,7 +14,7 @@ def asked(test: TestResult, further: Sequence[Verdict]) -> dict[str, Headline]:
     """The test's questions that have answers among those of all tests, by their short names."""
     answered = {v.condition for v in further if v.test == test.name}
     own = [q for q in test.questions if q.condition in answered]
-    return {SHORT.get(q.condition, q.condition): q for q in own}
+    return {q.column: q for q in own}
 
 
 def answers(

@@ -34,13 +34,16 @@ def measure(similarity: str) -> str:
 def answer(result: RunResult, verdicts: Sequence[Verdict]) -> str:
     """The run's result in one sentence: which methods show how many of the bugs."""
     judged = [test for test in result.tests if not test.void]
+    # Where there are tests of methods, the sentence is about these.
+    judged = [test for test in judged if not test.rows] or judged
     if not judged:
         return "Nothing can be said: every test is void." if result.tests else "No test was run."
     names = {test.name for test in judged}
-    own = [v for v in verdicts if v.test in names and v.method in result.methods]
-    counts = {m: sum(v.method == m and v.answer == "shows" for v in own) for m in result.methods}
+    methods = {m: label for test in judged for m, label in test.lines(result.methods).items()}
+    own = [v for v in verdicts if v.test in names and v.method in methods]
+    counts = {m: sum(v.method == m and v.answer == "shows" for v in own) for m in methods}
     best = max(counts.values(), default=0)
-    winners = [result.methods[m] for m, count in counts.items() if count == best]
+    winners = [methods[m] for m, count in counts.items() if count == best]
     if best == 0:
         return _nothing(judged, len(counts), all(v.answer == "doesn't" for v in own))
     if len(judged) == 1:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from explaindebug.app.detection import TOGETHER, calls, picked
+from explaindebug.debugtests.detection import TOGETHER, calls, picked
 
 Run = Callable[..., tuple[int, str]]
 STATISTICS = {"entropy", "gini", "zeros", "norm"}

@@ -100,8 +100,13 @@ class TestRuns:
         assert run("output=out", f"bug={bug}", *rate) == (0, "")
         tests = {row["test"] for row in rows(tmp_path / "out" / "scores.csv")}
         assert tests == ({"spurious", "labels", "reinit", "ood"} if bug == "none" else {bug})
+        drawn = {f"debug/{test}/maps/{m}__epoch_0.png" for test in tests for m in ("grad", "gbp")}
+        assert all((tmp_path / "out" / name).is_file() for name in drawn)  # no logger takes them
+        results = json.loads((tmp_path / "out" / "results.json").read_text())
+        needed = {test["name"]: test["domains"] for test in results["tests"]}
+        both = ["foreign"] if bug == "none" else ["data", "foreign"]
+        assert needed == {test: both if test == "ood" else ["data"] for test in tests}
         if bug == "none":
-            results = json.loads((tmp_path / "out" / "results.json").read_text())
             assert all(v["n"] == 4 for v in results["verdicts"])  # each test has both its arms
 
     def test_a_network_is_trained_once_and_reused_when_nothing_changed(

@@ -16,13 +16,12 @@ from scipy.stats import spearmanr
 from striped_pictures import Striped
 from torch import Tensor, nn
 
-from explaindebug.app.bugtests import CLEAN, TWIN, Ood
-from explaindebug.app.progress import Bar
 from explaindebug.app.run import measured, prepared
-from explaindebug.app.session import Wanted, Workbench
+from explaindebug.app.session import Workbench
 from explaindebug.bugs.label_flips import LabelFlips
 from explaindebug.bugs.spurious_background import SpuriousBackground
 from explaindebug.data import ImageSet
+from explaindebug.debugtests import CLEAN, TWIN, NetworkSpec, OodExperiment
 from explaindebug.debugtests.base import SHOWN
 from explaindebug.evaluation.results import RunResult, TestResult, Verdict
 from explaindebug.evaluation.runs import Run
@@ -54,13 +53,13 @@ class Science:
     tests: dict[str, Any]
     results: dict[str, TestResult]
 
-    def again(self, test: str, networks: dict[Wanted, nn.Module]) -> TestResult:
+    def again(self, test: str, networks: dict[NetworkSpec, nn.Module]) -> TestResult:
         """A test measured once more, some of its networks exchanged for others."""
         before = dict(self.bench.trained)
         try:
             for wanted, network in networks.items():
                 self.bench.trained[wanted] = replace(before[wanted], network=network)
-            return self.tests[test].run(self.bench, Bar(0))
+            return self.tests[test].run(self.bench)
         finally:
             self.bench.trained = before
 
@@ -125,7 +124,7 @@ def alike(one: Any, other: Any) -> Any:
     return np.array([spearmanr(a, b).statistic for a, b in pairs])
 
 
-def trained(science: Science, test: str) -> Wanted:
+def trained(science: Science, test: str) -> NetworkSpec:
     """The network that a test trains with its bug."""
     return science.tests[test].networks()[-1]
 
@@ -244,7 +243,10 @@ class TestOod:
         bench, result = science.bench, science.results["ood"]
         probe = bench.data("foreign").probe(24)
         images = probe.batch(slice(None)).image
-        inside = [Wanted("in-domain", "foreign"), Wanted("in-domain twin", "foreign", twin=1)]
+        inside = [
+            NetworkSpec("in-domain", "foreign"),
+            NetworkSpec("in-domain twin", "foreign", twin=1),
+        ]
         reference, twin = (own_class(bench.network(want), images) for want in inside)
         foreign, second = (gradients(bench.network(want), images) for want in (CLEAN, TWIN))
         for role, maps in (("bug", foreign), ("bug: 2", second), ("control", twin)):
@@ -258,15 +260,20 @@ class TestOod:
 
     def test_verdicts_go_down_with_the_likeness(self, science: Science) -> None:
         bench = science.bench
-        reference = bench.network(Wanted("in-domain", "foreign"))
-        twin = Wanted("in-domain twin", "foreign", twin=1)
+        reference = bench.network(NetworkSpec("in-domain", "foreign"))
+        twin = NetworkSpec("in-domain twin", "foreign", twin=1)
         same = science.again("ood", {CLEAN: reference, TWIN: reference})
         other = science.again("ood", {twin: reference})
         check_down(same, other)
 
     def test_without_a_foreign_network_all_are_of_one_domain(self) -> None:
-        assert {want.domain for want in Ood(foreign=False).networks()} == {"foreign"}
-        assert [want.domain for want in Ood().networks()] == ["data", "data", "foreign", "foreign"]
+        assert {want.domain for want in OodExperiment(foreign=False).networks()} == {"foreign"}
+        assert [want.domain for want in OodExperiment().networks()] == [
+            "data",
+            "data",
+            "foreign",
+            "foreign",
+        ]
 
 
 def own_class(network: nn.Module, images: Tensor) -> Any:
@@ -325,6 +332,9 @@ class TestReinit:
         whole = RunResult([result], dict(zip(METHODS, METHODS, strict=True)), [], {})
         said = network_is_lost(Entry(Run(Path(), whole, {}), EXPERIMENTS["figure7"]))
         stage = result.headline.condition
+        stay = np.array([24 * result.agreement[stage] for stage in result.stages])
+        np.testing.assert_allclose(stay, stay.round(), atol=1e-4)  # a number of inputs of the probe
+        assert set(stay.round()) <= set(range(25))
         assert stage in said.evidence
         assert "did not note" not in said.evidence
 

@@ -51,6 +51,15 @@ def test_a_contamination_sweep(run: Run, tmp_path: Path) -> None:
     assert counts == [4, 20, 40]  # of 80 training pictures, half of them of the tag's class
 
 
+def test_pictures_without_the_signal_have_clusters_too(run: Run, tmp_path: Path) -> None:
+    assert run("output=out", *ONE[:2], "bug.spurious.ccm=14", "clusters=class") == (0, "")
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert len(results["tests"][0]["clusters"]) == 14
+    units = {v["condition"]: (v["n"], v["units"]) for v in results["questions"]}
+    assert units["ccm"] == (14, 2)
+    assert units["gt1"] == (6, 2)
+
+
 def test_without_the_follow_up(run: Run, tmp_path: Path) -> None:
     assert run("output=out", *ONE[:2], "bug.spurious.ccm=0") == (0, "")
     assert "ccm" not in conditions(tmp_path / "out")

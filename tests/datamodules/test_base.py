@@ -14,6 +14,7 @@ from explaindebug.bugs.label_flips import LabelFlips
 from explaindebug.bugs.spurious_background import SpuriousBackground
 from explaindebug.core.errors import ConfigError, DataError
 from explaindebug.data import ImageSet, MaskedSample, Sample, Splits
+from explaindebug.data.splits import balanced
 from explaindebug.datamodules import (
     MNIST,
     BirdsDogs,
@@ -23,7 +24,6 @@ from explaindebug.datamodules import (
     OxfordPets,
     Photos,
 )
-from explaindebug.datamodules.base import balanced
 
 
 class Noise(DebugDataModule):

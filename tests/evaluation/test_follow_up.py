@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from explaindebug.evaluation.follow_up import SHORT, answers, questions
+from explaindebug.debugtests.spurious import questions
+from explaindebug.evaluation.follow_up import answers
 from explaindebug.evaluation.results import Headline, RunResult, TestResult
 from explaindebug.evaluation.scores import Key, Scores
 from explaindebug.report.console.follow_ups import print_questions
@@ -25,7 +26,8 @@ def result(**means: tuple[float, float]) -> TestResult:
 
 def told(**means: tuple[float, float]) -> dict[str, str]:
     found = answers(result(**means), margin=0.1, level=0.05)
-    return {SHORT[v.condition]: v.answer for v in found}
+    names = {q.condition: q.column for q in questions("ssim")}
+    return {names[v.condition]: v.answer for v in found}
 
 
 def test_a_signal_that_maps_show_to_whoever_looks() -> None:

@@ -13,7 +13,7 @@ from explaindebug.core.errors import DataError
 from explaindebug.core.io import as_json
 from explaindebug.evaluation.detection import Detector
 from explaindebug.evaluation.follow_up import answers
-from explaindebug.evaluation.results import Gate, Headline, Verdict
+from explaindebug.evaluation.results import Gate, Headline, Layout, Verdict
 from explaindebug.evaluation.runs import SCHEMA_VERSION, read_run, results_schema
 from explaindebug.evaluation.scores import Key
 from explaindebug.evaluation.unscored import Fault, Unscored
@@ -120,7 +120,8 @@ def test_results_are_valid_json_and_as_the_schema_says(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "record"), [("verdict", Verdict), ("headline", Headline), ("detector", Detector)]
+    ("name", "record"),
+    [("verdict", Verdict), ("headline", Headline), ("layout", Layout), ("detector", Detector)],
 )
 def test_the_schema_has_every_field(name, record) -> None:
     own = results_schema()["$defs"][name]

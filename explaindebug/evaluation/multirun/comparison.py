@@ -1,6 +1,6 @@
 """Several runs as one result: which belong together, and what their seeds say together."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations, pairwise
@@ -20,7 +20,6 @@ K = TypeVar("K")
 SAME = ("attributions", "similarities", "postprocessing", "nulls", "probe", "margin", "level")
 STORED = ("output", "store", "logger", "callbacks")
 TECHNICAL = ("workers", "threads", "chunk", "pictures")  # they change no number
-NEEDS_FOREIGN = "ood"  # data of the other domain matter to the test that uses them
 
 
 class Variant(NamedTuple):
@@ -222,7 +221,8 @@ def _variants(runs: Sequence[Run]) -> Iterator[Variant]:
     names = dict.fromkeys(test.name for run in runs for test in run.result.tests)
     for name in names:
         having = [run for run in runs if name in (test.name for test in run.result.tests)]
-        keys = _differing(having, partial(_matters, name))
+        domains = {d for run in having for d in _own(run, name).domains}
+        keys = _differing(having, partial(_matters, name, domains))
         groups: dict[str, Variant] = {}
         for run in having:
             values = {key: run.settings.get(key) for key in keys}
@@ -258,13 +258,17 @@ def _refuse_twins(runs: Sequence[Run]) -> None:
             )
 
 
-def _matters(test: str, key: str) -> bool:
-    """Whether a setting decides what a test measures."""
+def _own(run: Run, name: str) -> TestResult:
+    return next(test for test in run.result.tests if test.name == name)
+
+
+def _matters(test: str, domains: Collection[str], key: str) -> bool:
+    """Whether a setting decides what a test measures that has networks of these domains."""
     group = _group(key)
     if group == "bug":
         return key.startswith(f"bug.{test}.")
     if group in ("foreign", "foreign_model"):
-        return test == NEEDS_FOREIGN
+        return "foreign" in domains
     return group not in ("seed", *STORED, *TECHNICAL)
 
 

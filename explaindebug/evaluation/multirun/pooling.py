@@ -99,6 +99,10 @@ def _test(variant: Variant, name: str) -> TestResult:
         facts={"runs": len(told), **_common(told)},
         clusters=first.clusters,
         questions=first.questions,
+        kind=first.kind,
+        rows=first.rows,
+        layout=first.layout,
+        domains=first.domains,
         warnings=[*left_out, *dict.fromkeys(said for test in told for said in test.warnings)],
     )
 

@@ -1,7 +1,7 @@
 """One setting of a test at several levels, and from which level on a method shows the bug."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby, takewhile
 
 from explaindebug.core import wording
@@ -29,6 +29,7 @@ class Sweep:
     title: str  # "Spurious tag", and the other settings where these differ, too
     setting: str  # "fraction"
     levels: Sequence[Level]  # upwards
+    rows: Mapping[str, str] = field(default_factory=dict)  # of the test's tables: `TestResult.rows`
 
     @property
     def name(self) -> str:
@@ -51,6 +52,7 @@ class Sweep:
 
     def sentence(self, names: Mapping[str, str]) -> str:
         """From where on methods show it: `Spurious tag: GBP shows it from fraction 0.1 on`."""
+        names = self.rows or names
         from_where = {method: self.shown_from(method) for method in names}
         levels = sorted({value for value in from_where.values() if value is not None})
         last = self.levels[-1].value
@@ -96,6 +98,7 @@ def _over(result: Across, test: str, key: str, variants: Sequence[Variant]) -> l
             title,
             variants[0].short(key),
             [_level(result, v, key) for v in sorted(group, key=lambda v: float(v.values[key]))],
+            group[0].results[0].rows,
         )
         for title, group in groups.items()
         if len({variant.values[key] for variant in group}) >= FEWEST

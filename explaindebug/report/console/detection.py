@@ -32,7 +32,7 @@ def _head(title: str, found: Detecting, console: Console) -> None:
 
 def _print_all(result: RunResult, console: Console) -> None:
     for test in result.tests:
-        if found := detecting(test.detectors, result.methods):
+        if found := detecting(test.detectors, test.lines(result.methods)):
             _print(test, found, console)
 
 

@@ -27,5 +27,5 @@ def _print(result: RunResult, further: Sequence[Verdict], console: Console) -> N
             for question in [question for question in questions if question not in said]:
                 console.print(Text(question), soft_wrap=True)
             said.update(questions)
-            table = answers(test, result.methods, further, Several())
+            table = answers(test, test.lines(result.methods), further, Several())
             console.print(drawn(table, test.title))

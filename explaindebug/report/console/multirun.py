@@ -29,7 +29,8 @@ def _print(result: Across, console: Console) -> None:
         title = Text.assemble(variant.title, (" (void)" if void else "", "red"))
         table.add_column(title, overflow="fold")
     cells = {(line.test, line.setting, line.method): line for line in found}
-    for method, name in result.methods.items():
+    names = {m: n for v in result.variants for m, n in v.results[0].lines(result.methods).items()}
+    for method, name in names.items():
         where = [(variant.test, variant.setting, method) for variant in result.variants]
         table.add_row(Text(name), *(_cell(cells.get(key)) for key in where))
     console.print(table)

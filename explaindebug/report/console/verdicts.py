@@ -52,7 +52,7 @@ def _table(result: RunResult, cells: phrases.Table, narrow: bool) -> Table:
         title = Text.assemble(test.title, (" (void)" if void else "", "red"))
         count = "–" if void else f"{shown} of {len(own)}"
         table.add_column(title, count, footer_style="dim", overflow="fold")
-    for method, name in result.methods.items():
+    for method, name in result.lines.items():
         table.add_row(
             Text(name), *(_cell(cells.get((t.name, method)), narrow) for t in result.tests)
         )

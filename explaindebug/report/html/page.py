@@ -28,6 +28,7 @@ class Section:
 
     id: str
     test: TestResult
+    names: Mapping[str, str]  # of what stands in the lines of its tables: methods, mostly
     void: bool  # a gate failed
     verdicts: Mapping[str, Verdict]  # by method, in the order of the tables
     headline: Table
@@ -59,7 +60,7 @@ def section(
 
     Where numbers of this test were `published`, they stand beside its own.
     """
-    own = published if published and published.test == test.name else None
+    own = published if published and published.test == test.kind else None
     arms = arm_table(test, names, own)
     verdicts = {m: cells[test.name, m] for m in names if (test.name, m) in cells}
     place = f"test-{test.name}"
@@ -69,6 +70,7 @@ def section(
     return Section(
         id=place,
         test=test,
+        names=names,
         void=test.void,
         verdicts=verdicts,
         headline=tables.headline(test, names, verdicts, summaries),

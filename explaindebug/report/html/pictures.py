@@ -169,7 +169,7 @@ def save_pictures(result: RunResult, folder: Path) -> list[Path]:
             part = f"_{g}" if len(test.galleries) > 1 else ""
             for i in range(len(gallery.inputs)):
                 buffer = io.BytesIO()
-                picture = strip(gallery, result.methods, inputs=[i])
+                picture = strip(gallery, test.lines(result.methods), inputs=[i])
                 Image.fromarray(picture).save(
                     buffer, "PNG", compress_level=1
                 )  # 4 times as fast, 6 % more

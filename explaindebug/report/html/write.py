@@ -57,11 +57,14 @@ def write_report(
     page come pictures/ (PNG, a strip per test and input) and figures/ (PNG and PDF). It is written
     last and as a whole: where it exists, it is complete.
     """
-    drawn = {test.name: draw(test, verdicts, result.methods, several) for test in result.tests}
+    drawn = {
+        test.name: draw(test, verdicts, test.lines(result.methods), several)
+        for test in result.tests
+    }
     for test, figures_of_test in drawn.items():
         for name, figure in figures_of_test.items():
             plotting.save(figure, folder / "figures" / f"{test}_{name}")
-    curves = [sweep_figure(sweep, result.methods) for sweep in several.sweeps]
+    curves = [sweep_figure(sweep, sweep.rows or result.methods) for sweep in several.sweeps]
     for name, figure in zip(sweep_files(several), curves, strict=True):
         plotting.save(figure, folder / name)
     save_pictures(result, folder / "pictures")
@@ -77,7 +80,7 @@ def write_page(
     further: Sequence[Verdict] = (),
 ) -> Path:
     """The path of the page alone, all figures and maps in it; arguments are `write_report`'s."""
-    drawn = {test.name: draw(test, verdicts, result.methods) for test in result.tests}
+    drawn = {test.name: draw(test, verdicts, test.lines(result.methods)) for test in result.tests}
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_atomically(path, render(result, verdicts, drawn, level, further))
 
@@ -119,23 +122,31 @@ def render(
 
     All text from users is escaped.
     """
-    names, cells, budget = result.methods, phrases.by_cell(verdicts), share(result)
+    cells, budget = phrases.by_cell(verdicts), share(result)
     return fill(
         "report.html.jinja",
         result=result,
-        methods=names,
+        methods=result.lines,
         answer=answer(result, verdicts, several),
         remark=phrases.remark(result),
         reading=[*phrases.reading(verdicts, level), *[SPREAD] * bool(several.verdicts)],
         spreads={
             cell: phrases.spread(cells[cell], each) for cell, each in several.verdicts.items()
         },
-        sweeps=swept(several, names, curves),
+        sweeps=swept(several, result.methods, curves),
         interval=INTERVAL,
         accuracies=accuracies(result),
         sections=[
             section(
-                test, names, cells, drawn[test.name], budget, further, several, published, level
+                test,
+                test.lines(result.methods),
+                cells,
+                drawn[test.name],
+                budget,
+                further,
+                several,
+                published,
+                level,
             )
             for test in result.tests
         ],

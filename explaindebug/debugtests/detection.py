@@ -7,12 +7,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from explaindebug.app.progress import Bar
-from explaindebug.app.session import Wanted, Workbench
-from explaindebug.attributions._engine.plan import Plan
 from explaindebug.core.errors import UnsupportedModelError
 from explaindebug.core.isolation import watch
 from explaindebug.data import ImageSet
+from explaindebug.debugtests.run import Options
 from explaindebug.evaluation.confidence import confidences, losses, self_influences
 from explaindebug.evaluation.detection import Name
 from explaindebug.evaluation.map_statistics import map_statistics
@@ -31,15 +29,14 @@ def picked(rows: npt.NDArray[np.int64], most: int, seed: int) -> npt.NDArray[np.
     return np.sort(np.random.default_rng((seed, 3)).permutation(rows)[:most])
 
 
-def of_maps(bench: Workbench, wanted: Wanted, images: Tensor, bar: Bar) -> Scores:
+def of_maps(network: nn.Module, images: Tensor, options: Options) -> Scores:
     """Statistics (n,) of every method's maps of what the network predicts."""
-    s = bench.settings
-    parts: dict[Name, list[Tensor]] = {}
-    with watch(bench.network(wanted), seed=s.seed) as private:
-        private.to(bench.device)
-        plan = Plan(s.attributions).prepare(private, bench.references(wanted.domain))
+    o, parts = options, dict[Name, list[Tensor]]()
+    with watch(network, seed=o.seed) as private:
+        private.to(o.device)
+        plan = o.plan if o.references is None else o.plan.prepare(private, o.references)
         for some in torch.split(images, TOGETHER):
-            maps = plan(private, some, chunk=s.chunk, workers=s.workers, progress=bar)
+            maps = plan(private, some, chunk=o.chunk, workers=o.workers, progress=o.progress)
             for method, raw in maps.items():
                 for statistic, values in map_statistics(raw).items():
                     parts.setdefault(Name(method, statistic), []).append(values)

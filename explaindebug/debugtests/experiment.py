@@ -1,0 +1,57 @@
+"""A debugging test from its beginning: which networks are trained, on what, and what is measured.
+
+Every experiment compares two arms on the same inputs. The bug arm has a network with the bug, the
+control arm one without; both were trained with other seeds than the reference, so that without a
+bug the two arms could be exchanged, and what differs between them is the bug.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+from explaindebug.core.validation import whole
+from explaindebug.debugtests.lab import Lab, NetworkSpec
+from explaindebug.evaluation.results import TestResult
+
+
+class Experiment(ABC):
+    """A debugging test as `train.py` runs it; its `DebugTest` is in the same file.
+
+    It asks a `Lab` for pictures and trained networks, and knows nothing of trainers or files.
+    """
+
+    name: ClassVar[str]  # as in configs, keys and tables
+    title: ClassVar[str]
+    explanations: ClassVar[int] = 0  # calls to explain, for the progress bar
+
+    @abstractmethod
+    def check(self, lab: Lab) -> None:
+        """Refuse data that the test can't use, before anything is trained."""
+
+    @abstractmethod
+    def networks(self) -> Sequence[NetworkSpec]:
+        """The networks that must be trained."""
+
+    @abstractmethod
+    def run(self, lab: Lab) -> TestResult:
+        """Measure."""
+
+    def calls(self, lab: Lab) -> int:
+        """How often all methods are run, for the progress bar."""
+        return self.explanations
+
+
+def with_scores_of(result: TestResult, more: TestResult) -> TestResult:
+    """The result, with what a further measurement under the same name has found."""
+    return replace(
+        result,
+        scores=result.scores + more.scores,
+        warnings=(*result.warnings, *more.warnings),
+        unscored=(*result.unscored, *more.unscored),
+    )
+
+
+def at_least_none(key: str, count: int) -> None:
+    """Raises ConfigError for fewer examples than none."""
+    whole(key, count, least=0, hint="0 is for none.")

@@ -1,0 +1,256 @@
+"""A debugging test measured: by anybody with networks and inputs, and by the application."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from explaindebug import __version__
+from explaindebug.attributions._engine.inputs import predictions
+from explaindebug.attributions._engine.jobs import Progress
+from explaindebug.attributions._engine.plan import Plan
+from explaindebug.attributions._engine.specs import Specs
+from explaindebug.core.errors import ConfigError, UnsupportedModelError
+from explaindebug.core.isolation import undisturbed
+from explaindebug.debugtests.base import Arms, DebugTest, roles
+from explaindebug.debugtests.explain import Explain, Measured, merged
+from explaindebug.debugtests.measure import Measure
+from explaindebug.debugtests.panels import captions, gallery
+from explaindebug.debugtests.probe import Probe
+from explaindebug.debugtests.simple import SimpleLab
+from explaindebug.evaluation import follow_up as followup
+from explaindebug.evaluation.comparison import Comparison
+from explaindebug.evaluation.heatmaps import stretched
+from explaindebug.evaluation.missing import sentences
+from explaindebug.evaluation.postprocessing import ROBUST, PostProcessing
+from explaindebug.evaluation.results import Gallery, RunResult, TestResult, Verdict
+from explaindebug.evaluation.scores import Scores
+from explaindebug.evaluation.verdicts import verdicts
+
+
+@dataclass(frozen=True, eq=False)
+class Options:
+    """How a test's maps are made, compared and shown; fields are as `run_test` has them."""
+
+    plan: Plan
+    comparison: Comparison
+    target: str = "predicted"
+    references: Tensor | None = None
+    pictures: int = 4
+    classes: Sequence[str] | None = None
+    picture: Callable[[Tensor], Tensor] = stretched
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    chunk: int = 32
+    workers: int | None = None
+    seed: int = 0
+    progress: Progress | None = None
+
+
+def measured(
+    test: DebugTest,
+    arms: Arms,
+    probe: Probe,
+    options: Options,
+    *,
+    drawn: Sequence[int] | None = None,
+    parts: list[Measured] | None = None,
+) -> TestResult:
+    """What a test finds on these networks and inputs: private copies, on the options' device.
+
+    `drawn`: rows of the inputs whose maps are kept to be drawn, in this order; the first ones where
+    not given. `parts` is filled while the test is measured: with it, what is known is not lost
+    where that is interrupted.
+
+    Raises:
+        ConfigError, DataError: for networks or inputs that the test can't use.
+        AttributionError: where a method fails.
+    """
+    o, parts = options, [] if parts is None else parts
+    rows = probe.row[: o.pictures].tolist() if drawn is None else list(drawn)
+    with undisturbed(o.device, seed=o.seed):
+        test.check(arms, probe)
+        gates = test.gates(arms, probe, o.chunk)
+    with undisturbed(o.device, seed=o.seed):  # whatever checks and gates have drawn
+        explain = Explain(
+            o.plan,
+            references=None if o.references is None else o.references.to(o.device),
+            chunk=o.chunk,
+            workers=o.workers,
+            progress=o.progress,
+        )
+        measure = Measure(test.name, explain, o.comparison, o.target, rows, o.picture)
+        for part in test.pairs(arms, probe, measure):
+            parts.append(part)
+    whole = merged(parts)
+    scores = whole.scores.select(test=test.name)
+    result = TestResult(
+        test.name,
+        test.title,
+        test.headline(whole.stages),
+        scores,
+        gates=gates,
+        galleries=_galleries(whole, probe, rows, o.classes),
+        stages=tuple(whole.stages),
+        unscored=whole.missing,
+        warnings=(*whole.warnings, *sentences(whole.missing, whole.scores)),
+        questions=test.questions(scores),
+        layout=test.layout,
+    )
+    return test.finished(result, whole.scores)
+
+
+def _galleries(
+    whole: Measured, probe: Probe, rows: Sequence[int], classes: Sequence[str] | None
+) -> list[Gallery]:
+    labels = dict(zip(probe.row.tolist(), captions(probe.label, classes), strict=True))
+    shown = gallery(whole.shown, rows, [labels[row] for row in rows], whole.arms)
+    return [] if shown is None else [shown]
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What `run_test` found."""
+
+    result: RunResult
+    verdicts: list[Verdict]  # one per method
+    further: list[Verdict]  # on the test's further questions
+    level: float
+
+    @property
+    def test(self) -> TestResult:
+        """The test, measured."""
+        return self.result.tests[0]
+
+    @property
+    def scores(self) -> Scores:
+        """Similarities per input, of both arms and of the nulls."""
+        return self.test.scores
+
+    def report(self, path: Path | str) -> Path:
+        """Write one self-contained page of it, and return its path."""
+        from explaindebug.report.html.write import (
+            write_page,  # late: jinja and matplotlib take a second
+        )
+
+        return write_page(self.result, self.verdicts, Path(path), self.level, self.further)
+
+    def __str__(self) -> str:
+        return "\n".join(f"{v.method}: {v.answer}. {v.reason}" for v in self.verdicts)
+
+
+def run_test(
+    test: DebugTest,
+    lab: SimpleLab,
+    *,
+    methods: Specs = "all",
+    similarities: Sequence[Any] = ("ssim", "spearman"),
+    postprocessing: PostProcessing = ROBUST,
+    nulls: Sequence[str] = ("gaussian",),
+    target: str = "predicted",
+    references: Tensor | None = None,
+    pictures: int = 4,
+    chunk: int = 32,
+    workers: int | None = None,
+    seed: int = 0,
+    margin: float = 0.1,
+    level: float = 0.05,
+    progress: Progress | None = None,
+) -> Found:
+    """Verdicts of one debugging test on networks that are there.
+
+        lab = SimpleLab(images, networks={"bug": network, "control": [twin, other_twin]})
+        found = run_test(Spurious(signal=mask), lab, methods=["grad", "gbp"])
+        print(found)
+        found.report("report.html")
+
+    The networks are explained as they are in eval mode, and left untouched. Where there is no
+    control, scores and nulls are there, but no verdict: what the number is without the bug is not
+    known.
+
+    Args:
+        test: which one, see `explaindebug.debugtests`.
+        lab: networks and inputs.
+        methods: attribution methods, as `attribute` takes them.
+        similarities: how alike maps are: names, `{name: options}` or objects.
+        postprocessing: from raw maps to those that are compared.
+        nulls: unrelated maps that go the same way.
+        target: the class explained: the one `predicted`, or the `label`.
+        references: images (m, c, h, w) of the training distribution, for methods that need some.
+        pictures: of how many inputs, the first ones, maps are kept to be drawn.
+        chunk: inputs per pass.
+        workers: as of `attribute`.
+        seed: of all that is random here.
+        margin: the least effect that is worth showing, see `verdicts`.
+        level: the rate of false claims, see `verdicts`.
+        progress: called with (method names, passes done, passes in all).
+
+    Raises:
+        ConfigError, DataError, UnsupportedModelError: for what can't work, before anything is
+            explained.
+        AttributionError: where a method fails.
+    """
+    plan = Plan(methods, references=references is not None)
+    comparison = Comparison(similarities, postprocessing, nulls, seed)
+    _check_similarity(test, comparison)
+    if target not in ("predicted", "label"):
+        raise ConfigError(f"target must be 'predicted' or 'label', got {target!r}.")
+    if target == "label" and lab.labels is None:
+        raise ConfigError("target='label' explains the labels, but the lab has none.")
+    device = next((p.device for n in lab.role("bug") for p in n.parameters()), lab.images.device)
+    with undisturbed(device, seed=seed):
+        arms, probe = lab.arms(device), lab.probe(device)
+        given = None if references is None else references.detach().clone().to(device)
+        test.check(arms, probe)
+        _check_networks(plan, arms, probe, given)
+        accuracies = [] if lab.labels is None else _accuracies(arms, probe, chunk)
+    options = Options(
+        plan=plan,
+        comparison=comparison,
+        target=target,
+        references=given,
+        pictures=pictures,
+        classes=lab.classes,
+        picture=lab.picture,
+        device=device,
+        chunk=chunk,
+        workers=workers,
+        seed=seed,
+        progress=progress,
+    )
+    result = measured(test, arms, probe, options)
+    labels = plan.labels
+    made = {"seed": str(seed), "versions": f"explaindebug {__version__}, torch {torch.__version__}"}
+    answers = verdicts([result], margin=margin, level=level, seed=seed)
+    further = followup.answers(result, margin=margin, level=level, seed=seed)
+    return Found(RunResult([result], labels, accuracies, made), answers, further, level)
+
+
+def _check_similarity(test: DebugTest, comparison: Comparison) -> None:
+    """Refuse similarities without the one that the verdict is about."""
+    if test.similarity not in (*comparison.measures, *test.measures):
+        raise ConfigError(
+            f"the verdict of the test {test.name!r} is about {test.similarity!r}: add it to "
+            f"similarities, which are {', '.join(comparison.measures)}."
+        )
+
+
+def _check_networks(plan: Plan, arms: Arms, probe: Probe, references: Tensor | None) -> None:
+    """Refuse methods that one of the networks can't pass, by name."""
+    for network in arms.everybody:
+        if refusals := plan.refusals(network, probe.image, references):
+            raise UnsupportedModelError("\n".join(map(str, refusals.values())))
+
+
+def _accuracies(arms: Arms, probe: Probe, chunk: int) -> list[tuple[str, str, float]]:
+    """Which share of the inputs each network gives its label."""
+    reference = [] if arms.reference is None else [arms.reference]
+    named = {"bug": arms.bug, "control": arms.control, "reference": reference}
+    everybody = [pair for role, networks in named.items() for pair in roles(role, networks)]
+    return [
+        (role, "these inputs", float((right == probe.label).float().mean()))
+        for role, network in everybody
+        for right in [predictions(network, probe.image, chunk)]
+    ]
