@@ -129,7 +129,7 @@ def test_a_full_disk_is_told_before_anything_is_written(
 ) -> None:
     usage = type("Usage", (), {"free": 2 * len(CONTENT) - 1})
     monkeypatch.setattr(files.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(ConfigError, match=r"needs 2.6 MB on the disk, but .* has 2.6 MB left"):
+    with pytest.raises(ConfigError, match=r"needs 2.6 MB of disk space, but .* has 2.6 MB left"):
         fetch(archive(server.url, gives=("data",)), tmp_path)
     assert list(tmp_path.iterdir()) == []
     fetch(archive(server.url), tmp_path)  # what is not unpacked needs its own size only
