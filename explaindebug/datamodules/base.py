@@ -108,7 +108,7 @@ class DebugDataModule(LightningDataModule, ABC):
         bug = self.bug
         if bug is None:
             return []
-        return [bug.record(getattr(self.data, name), name).to_dict() for name in bug.strikes]
+        return [bug.record(getattr(self.data, name), name).to_dict() for name in bug.splits]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -181,7 +181,7 @@ class DebugDataModule(LightningDataModule, ABC):
         parts = dict(zip(SPLITS, self.clean, strict=True))
         return Splits(
             **{
-                name: bug(part, scenes=scenes, split=name) if name in bug.strikes else part
+                name: bug(part, scenes=scenes, split=name) if name in bug.splits else part
                 for name, part in parts.items()
             }
         )

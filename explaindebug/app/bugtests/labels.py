@@ -109,8 +109,8 @@ class Labels(BugTest):
     def _unflipped(self, bench: Workbench) -> ImageSet:
         """As many examples whose labels are right."""
         clean: ImageSet = bench.data().clean.train
-        struck = LabelFlips(self.rate or 0.1).struck(clean)
-        right = clean.subset(np.setdiff1d(np.arange(len(clean)), struck))
+        flipped = LabelFlips(self.rate or 0.1).affected(clean)
+        right = clean.subset(np.setdiff1d(np.arange(len(clean)), flipped))
         return right.subset(balanced(right.truth, bench.settings.probe, right.classes, "unflipped"))
 
     def _suspects(self, bench: Workbench) -> tuple[ImageSet, npt.NDArray[np.bool_]]:
@@ -119,7 +119,7 @@ class Labels(BugTest):
         With `rate=0` those that would be: their labels are right, so that nothing can tell them.
         """
         told: ImageSet = bench.data("data", self._trained.bug).data.train
-        flipped = LabelFlips(self.rate or 0.1).struck(told)
+        flipped = LabelFlips(self.rate or 0.1).affected(told)
         others = np.setdiff1d(np.arange(len(told)), flipped)
         half = min(self.detect // 2, len(flipped))
         ones, zeros = (
@@ -147,7 +147,7 @@ class Labels(BugTest):
 
     def _flipped(self, bench: Workbench) -> ImageSet:
         clean: ImageSet = bench.data().clean.train
-        return clean.subset(LabelFlips(self.rate or 0.1).struck(clean))
+        return clean.subset(LabelFlips(self.rate or 0.1).affected(clean))
 
     def _probe(self, bench: Workbench) -> ImageSet:
         flipped = self._flipped(bench)
