@@ -229,7 +229,7 @@ def test_what_stays_as_trained_is_said():
     assert prepared.stages == ("head", "kernel")
     left, unused = prepared.notes
     assert "1 left as trained: kernel" in left
-    assert "no image meets spare" in unused
+    assert "the forward pass does not use spare" in unused
     assert Cascade()(network("plain"), Plan(["grad"]), X[:1]).notes == []
 
 

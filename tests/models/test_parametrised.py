@@ -298,5 +298,5 @@ def test_weights_that_are_read_only_once_are_named():
     model = Whole(nn.Sequential(Caching(8, 8), nn.ReLU(), nn.Linear(8, 3)))
     found = cascade(model, pictures(), methods=["grad"], **QUICK)
     (said,) = (sentence for sentence in found.warnings if "body.0.weight" in sentence)
-    assert "no forward pass reads" in said
+    assert "the forward pass does not read" in said
     assert "body.0.bias" not in said
