@@ -18,11 +18,10 @@ from explaindebug.core.errors import UnsupportedModelError
 from explaindebug.core.isolation import private_copy, watch
 from explaindebug.evaluation.comparison import Comparison
 from explaindebug.evaluation.heatmaps import display, stretched, to_bytes
-from explaindebug.evaluation.missing import sentences
 from explaindebug.evaluation.results import Gallery
 from explaindebug.evaluation.roles import BUG, Role
 from explaindebug.evaluation.scores import Floats, Scores
-from explaindebug.evaluation.unscored import Unscored
+from explaindebug.evaluation.unscored import Unscored, sentences
 
 SIMILARITIES = ("ssim", "spearman_signed", "spearman_abs")
 

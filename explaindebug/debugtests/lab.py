@@ -24,10 +24,10 @@ from explaindebug.debugtests.probe import Probe
 from explaindebug.evaluation import follow_up as followup
 from explaindebug.evaluation.comparison import Comparison
 from explaindebug.evaluation.heatmaps import stretched
-from explaindebug.evaluation.missing import sentences
 from explaindebug.evaluation.postprocessing import ROBUST, PostProcessing
 from explaindebug.evaluation.results import RunResult, TestResult, Verdict
 from explaindebug.evaluation.scores import Scores
+from explaindebug.evaluation.unscored import sentences
 from explaindebug.evaluation.verdicts import verdicts
 
 ROLES = ("bug", "control", "reference")

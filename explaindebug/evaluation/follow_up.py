@@ -1,16 +1,15 @@
-"""Three questions about a spurious signal, of which the first paper asked one.
+"""Three questions about a spurious signal, of which the 2020 paper asked the first.
 
-- **Known signal (K-SSD).** Who knows the signal, would he see it? The map of a picture with the
-  signal against the signal's mask; under a good network as control.
-- **Unknown signal (CCM).** Who doesn't and looks at ordinary pictures, would he wonder? The map of
-  a picture without the signal against a good network's map of it; a second good network as control.
-  Where the bad network's maps are as like as the second good one's, there is no cause for concern
-  to be seen.
-- **False alarm (FAM).** Who sees a good network's map of a picture with the signal, would he take
-  it for a bad one's? The two maps against each other; two good networks' as control. Where they are
-  as like as those are, he would.
+- **Known signal (K-SSD).** Would somebody who knows the signal see it in the map? Compares the map
+  of a picture with the signal and the signal's mask; control: a clean network.
+- **Unknown signal (CCM).** Would the maps of ordinary pictures raise concern? Compares the map of a
+  picture without the signal and a clean network's map of it; control: a second clean network. If
+  the buggy network's maps are as similar as the second clean one's, nothing raises concern.
+- **False alarm (FAM).** Would a clean network's map of a picture with the signal be taken for a
+  buggy one's? Compares the two networks' maps; control: two clean networks. If they are as similar
+  as those, it would.
 
-Each is answered as the main question is (see `verdicts`), p adjusted over all of them.
+Each is answered as the main question is (see `verdicts`), with p adjusted over all of them.
 
 Source: Adebayo, Muelly, Abelson, Kim: Post hoc explanations may be ineffective for detecting
 unknown spurious correlation, ICLR 2022, section 3, where the three are similarities without
@@ -27,34 +26,34 @@ SHORT = {"gt1": "K-SSD", "ccm": "CCM", "fam": "FAM"}  # condition -> the paper's
 
 
 def questions(similarity: str) -> tuple[Headline, ...]:
-    """The three, by one similarity."""
+    """The three questions, measured by one similarity."""
     return (
-        Headline("gt1", similarity, "up", "K-SSD: is a signal that is known seen in the map?"),
+        Headline("gt1", similarity, "up", "K-SSD: is a known signal seen in the map?"),
         Headline(
             "ccm",
             similarity,
             "down",
-            "CCM: does the map of an ordinary picture give cause for concern?",
+            "CCM: does the map of an ordinary picture raise concern?",
         ),
         Headline(
             "fam",
             similarity,
             "down",
-            "FAM: is its map of the signal told from a good network's? If not, that one raises a "
-            "false alarm.",
+            "FAM: can its map of the signal be distinguished from a clean network's? If not, the "
+            "clean network's map is a false alarm.",
         ),
     )
 
 
 def answers(test: TestResult, *, margin: float, level: float, seed: int = 0) -> list[Verdict]:
-    """Verdicts on the test's further questions, question by question and method by method."""
+    """Verdicts on the test's further questions, by question, then by method."""
     return repeated_answers([test], margin=margin, level=level, seed=seed)
 
 
 def repeated_answers(
     tests: Sequence[TestResult], *, margin: float, level: float, seed: int = 0
 ) -> list[Verdict]:
-    """The same of one test that was run with networks of several seeds."""
+    """The same for one test that was repeated with networks of other seeds."""
     asked = [[replace(test, headline=q) for test in tests] for q in tests[0].questions]
     found = repeated_verdicts(asked, margin=margin, level=level, seed=seed)
     return [verdict for group in found for verdict in group]
