@@ -1,7 +1,7 @@
-"""Scenes without anybody in them, by kind.
+"""Empty scenes, by kind.
 
-Draws of a kind differ in colours, weather, scale and arrangement: a kind is a texture and a palette
-rather than a picture.
+Scenes of a kind differ in colours, weather, scale and arrangement: a kind is a texture and a
+palette rather than a picture.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ SCENES: dict[str, Scene] = {  # append only: a kind's place seeds its draws
         surfaces.forest,
     )
 }
-SOFT = 0.65  # scenes are drawn this much smaller and enlarged: a lens focused on the animal
+SOFT = 0.65  # scenes are drawn at this scale and enlarged, as if the focus were on the animal
 
 
 def scenery(kind: str, rng: Rng, size: int) -> Floats:
