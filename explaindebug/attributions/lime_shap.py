@@ -93,7 +93,7 @@ class Lime(Surrogate):
     Here z indicates which of the m superpixels are on, x_z is the resulting image, and d the cosine
     distance of z to all-on. No superpixels are selected; all keep their weights.
 
-    Args, beside those of all surrogates:
+    Args, in addition to those of all surrogates:
         kernel_width: in units of d; the smaller, the more images with few superpixels off count.
         alpha: strength of the penalty on the weights.
 

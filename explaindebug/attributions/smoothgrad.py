@@ -124,7 +124,7 @@ class SmoothGradSquared(SmoothGrad):
 
         mean_i g_i^2, with SGrad's g_i; or (mean_i g_i)^2
 
-    Args, beside SGrad's:
+    Args, in addition to SGrad's:
         variant: `mean_of_squares` as in Hooker et al., or `square_of_mean`, the square of SGrad, as
             in the text of Adebayo et al. 2020.
 

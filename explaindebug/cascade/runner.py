@@ -17,7 +17,7 @@ from explaindebug.attributions._engine.targets import predicted
 from explaindebug.cascade.config import Cascade, Prepared
 from explaindebug.cascade.states import TRAINED
 from explaindebug.cascade.walk import Step
-from explaindebug.core.parallel import cores, side_by_side
+from explaindebug.core.parallel import cores, parallel_map
 from explaindebug.core.validation import number, whole
 from explaindebug.evaluation.comparison import Comparison, Reference
 from explaindebug.evaluation.map_complexity import entropy, rise
@@ -178,7 +178,7 @@ class _Block:
             (step,) = twin.trained(self.images, targets, self.progress(n))
             yield self._compared(TWIN, str(Role(CONTROL, i + 1)), step)
         calls = [partial(self._stage, step) for step in steps]
-        yield from side_by_side(calls, self._scorers)
+        yield from parallel_map(calls, self._scorers)
 
     def _stage(self, step: Step) -> Part:
         stage, draw = step.state.stage, step.state.draw

@@ -43,7 +43,7 @@ def replacing(path: Path | str, *, binary: bool = False) -> Iterator[IO[Any]]:
         os.close(handle)
         return Path(name)
 
-    with held(empty) as part:
+    with locked_temporary(empty) as part:
         try:
             options: dict[str, Any] = {} if binary else {"newline": "", "encoding": "utf-8"}
             with part.open("wb" if binary else "w", **options) as file:
@@ -58,16 +58,16 @@ def replacing(path: Path | str, *, binary: bool = False) -> Iterator[IO[Any]]:
 
 
 @contextmanager
-def held(make: Callable[[], Path]) -> Iterator[Path]:
+def locked_temporary(make: Callable[[], Path]) -> Iterator[Path]:
     """The temporary file or folder that `make` creates, locked for the duration of the block.
 
     `remove_abandoned` leaves locked files alone; a lock is released when its process ends, in
     whatever way. Without locks (Windows, some network file systems) nothing is ever removed.
     """
-    path, handle = _made(make)
+    path, handle = _make_and_lock(make)
     while not path.exists():  # removed before it was locked
         _release(handle)
-        path, handle = _made(make)
+        path, handle = _make_and_lock(make)
     try:
         yield path
     finally:
@@ -79,7 +79,7 @@ def remove_abandoned(folder: Path, *, prefix: str = ".", suffix: str = "") -> No
     for name in os.listdir(folder):
         path = folder / name
         if name.startswith(prefix) and name.endswith(suffix):
-            handle = _locked(path, wait=False)
+            handle = _lock(path, wait=False)
             if handle is not None:
                 if path.is_dir():
                     shutil.rmtree(path, ignore_errors=True)
@@ -88,12 +88,12 @@ def remove_abandoned(folder: Path, *, prefix: str = ".", suffix: str = "") -> No
             _release(handle)
 
 
-def _made(make: Callable[[], Path]) -> tuple[Path, int | None]:
+def _make_and_lock(make: Callable[[], Path]) -> tuple[Path, int | None]:
     path = make()
-    return path, _locked(path, wait=True)
+    return path, _lock(path, wait=True)
 
 
-def _locked(path: Path, *, wait: bool) -> int | None:
+def _lock(path: Path, *, wait: bool) -> int | None:
     """A handle that holds the file's lock; None if another process has it or locks don't work."""
     if sys.platform == "win32":
         return None
@@ -146,7 +146,7 @@ def as_json(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
-def copied(source: Path, target: Path) -> None:
+def link_or_copy(source: Path, target: Path) -> None:
     """Make `target` a copy of `source`, as a hard link where the file system allows it.
 
     A target with different content, such as half a copy, is replaced.

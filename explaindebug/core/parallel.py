@@ -54,7 +54,7 @@ def run_jobs(
             done(i, result)
 
 
-def side_by_side(calls: Sequence[Callable[[], T]], workers: int) -> Iterator[T]:
+def parallel_map(calls: Sequence[Callable[[], T]], workers: int) -> Iterator[T]:
     """The results of the calls, in order; up to `workers` calls run at once, on one core each."""
     if workers <= 1 or len(calls) <= 1:
         yield from (call() for call in calls)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from explaindebug.core.errors import DataError
-from explaindebug.core.io import check_space, held, remove_abandoned, size_in_words
+from explaindebug.core.io import check_space, locked_temporary, remove_abandoned, size_in_words
 
 CHUNK = 1 << 20
 UNPACKING = ".unpacking-"  # prefix of a folder that an archive is being unpacked into
@@ -93,7 +93,7 @@ def unpack(archive: Archive, path: Path, root: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     remove_abandoned(folder, prefix=UNPACKING)
     check_space(folder, path.stat().st_size, f"unpacking {path}")
-    with held(lambda: Path(tempfile.mkdtemp(dir=folder, prefix=UNPACKING))) as aside:
+    with locked_temporary(lambda: Path(tempfile.mkdtemp(dir=folder, prefix=UNPACKING))) as aside:
         try:
             with tarfile.open(path) as tar:
                 tar.extractall(aside, filter="data")

@@ -13,7 +13,7 @@ import pytest
 
 from explaindebug.core import io as files
 from explaindebug.core.errors import ConfigError, DataError
-from explaindebug.core.io import held
+from explaindebug.core.io import locked_temporary
 from explaindebug.data.download import UNPACKING, Archive, fetch, unpack, verify
 
 CONTENT = bytes(range(256)) * 5000
@@ -185,6 +185,6 @@ def test_what_a_killed_process_had_unpacked_is_removed(tmp_path: Path) -> None:
     left = tmp_path / "home" / f"{UNPACKING}killed"
     left.mkdir(parents=True)
     (left / "half.jpg").write_bytes(b"x")
-    with held(lambda: made(tmp_path / "home" / f"{UNPACKING}running")):
+    with locked_temporary(lambda: made(tmp_path / "home" / f"{UNPACKING}running")):
         unpack(Archive("data.tar", into="home"), tmp_path / "data.tar", tmp_path)
         assert {p.name for p in (tmp_path / "home").iterdir()} == {"a.jpg", f"{UNPACKING}running"}

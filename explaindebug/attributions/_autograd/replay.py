@@ -196,9 +196,9 @@ def _is_understood(op: Linear, output: Tensor) -> bool:
     with torch._C.DisableTorchFunction():  # these are not the network's own calls
         if not agree(one.run(x), y):
             return False
-        forth = (one.apply(x, op.weight) * y).sum()  # <W x, y> = <x, W^T y>
-        back = (x * one.adjoint(y, op.weight)).sum()
-        return bool((forth - back).abs() <= 1e-3 * y.square().sum() + 1e-30)
+        forward = (one.apply(x, op.weight) * y).sum()  # <W x, y> = <x, W^T y>
+        backward = (x * one.adjoint(y, op.weight)).sum()
+        return bool((forward - backward).abs() <= 1e-3 * y.square().sum() + 1e-30)
 
 
 def _is_checkpointed() -> bool:
