@@ -6,11 +6,13 @@ the file has under the test's own file and a name:
     def test_reason(sentence) -> None:
         sentence("a method shows the bug", verdict.reason)
 
-`pytest -n 0 --renew-sentences tests/...` rewrites the file's sections of the test files that it
-runs. They are dropped and collected again, so run whole files.
+`python tests/sentences.py` writes the file anew from what the code says now. It runs all test files
+that use the fixture with the option `--renew-sentences`, which replaces their sections.
 """
 
 import json
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +22,7 @@ TESTS = Path(__file__).parent
 STORED = TESTS / "sentences.json"
 Sections = dict[str, dict[str, str]]  # test file -> name -> sentence
 RENEWED = pytest.StashKey[Sections]()
-RENEW = "pytest -n 0 --renew-sentences"
+RENEW = "python tests/sentences.py"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("renew_sentences") and config.getoption("numprocesses", None):
-        raise pytest.UsageError(f"sentences are collected in one process: {RENEW}")
+        raise pytest.UsageError(f"sentences are collected in one process (-n 0): {RENEW}")
     config.stash[RENEWED] = {}
 
 
@@ -60,3 +62,13 @@ def sentence(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
             assert text == stored().get(place, {}).get(name), f"if it should change: {RENEW}"
 
     return compare
+
+
+if __name__ == "__main__":
+    using = [
+        str(path)
+        for path in sorted(TESTS.rglob("test_*.py"))
+        if re.search(r"^ +sentence\(", path.read_text("utf-8"), re.MULTILINE)
+    ]
+    STORED.write_text("{}\n", "utf-8")  # also without sections of tests that are gone
+    sys.exit(pytest.main(["-n", "0", "--renew-sentences", *using]))
