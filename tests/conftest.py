@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from sentences import pytest_addoption, pytest_configure, pytest_sessionfinish, sentence
+
+__all__ = ["pytest_addoption", "pytest_configure", "pytest_sessionfinish", "sentence"]
 
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("WANDB_SILENT", "true")

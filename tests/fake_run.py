@@ -106,9 +106,7 @@ def _spurious(rng: np.random.Generator, inputs: int, size: int) -> TestResult:
         galleries=[_gallery(rng, ["clean model", "with the bug"], inputs, size)],
         facts={"contaminated training pictures": "1,000 of 1,000", "inputs compared": N},
         questions=[
-            Headline(
-                "gt1", "ssim", "up", "K-SSD: is a signal that is known seen in the map?", "K-SSD"
-            ),
+            Headline("gt1", "ssim", "up", "K-SSD: is a known signal seen in the map?", "K-SSD"),
         ],
         layout=Spurious.layout,
     )

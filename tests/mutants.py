@@ -172,7 +172,7 @@ EVALUATION = {
     "evaluation/scores": "evaluation/test_scores.py evaluation/test_summary.py",
     "evaluation/summary": "evaluation/test_summary.py",
     "evaluation/comparison": "evaluation/test_comparison.py",
-    "evaluation/missing": "evaluation/test_missing.py",
+    "evaluation/unscored": "evaluation/test_unscored.py",
     "evaluation/nulls": "evaluation/test_nulls.py evaluation/test_comparison.py",
     "evaluation/postprocessing": "evaluation/test_postprocessing.py evaluation/test_comparison.py",
     "evaluation/detection": "evaluation/test_detection.py",

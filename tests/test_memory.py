@@ -187,7 +187,7 @@ class Counting(pl.Callback):
 
 @pytest.mark.parametrize("name", list(callbacks()))
 @pytest.mark.filterwarnings("ignore:explaindebug. Failing measured nothing")
-@pytest.mark.filterwarnings("ignore:explaindebug. .* no score")
+@pytest.mark.filterwarnings("ignore:explaindebug. .* not scored")
 def test_validations_leave_nothing(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

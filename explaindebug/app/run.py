@@ -39,11 +39,11 @@ from explaindebug.core.wording import listed
 from explaindebug.debugtests import Experiment, NetworkSpec
 from explaindebug.evaluation import follow_up as followup
 from explaindebug.evaluation.detection import write_detectors
-from explaindebug.evaluation.missing import sentences
 from explaindebug.evaluation.results import RunResult, TestResult, Verdict
 from explaindebug.evaluation.runs import SCHEMA_VERSION, described, flat
 from explaindebug.evaluation.scores import Scores
 from explaindebug.evaluation.summary import write_summary
+from explaindebug.evaluation.unscored import sentences
 from explaindebug.evaluation.verdicts import verdicts
 from explaindebug.report.console.detection import print_detectors
 from explaindebug.report.console.follow_ups import print_questions

@@ -34,7 +34,7 @@ from explaindebug.core.errors import (
     ExplainDebugError,
     UnsupportedModelError,
 )
-from explaindebug.core.io import copied, write_json
+from explaindebug.core.io import link_or_copy, write_json
 from explaindebug.core.isolation import undisturbed, watch
 from explaindebug.data import ImageSet
 from explaindebug.data.imageset import Labels
@@ -443,7 +443,7 @@ class Workbench:
         """The checkpoint into the run's folder, so that everything of a run is there."""
         assert done.checkpoint is not None
         name = f"{wanted.name.replace(' ', '-')}.ckpt"
-        copied(done.checkpoint, self.folder / "checkpoints" / name)
+        link_or_copy(done.checkpoint, self.folder / "checkpoints" / name)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Attribution methods: a name, options, model + images + targets -> raw signed maps."""
+"""Attribution methods: raw signed maps of what a model's logits depend on."""
 
 from explaindebug.attributions._engine.method import ATTRIBUTIONS, Method, Passes
 from explaindebug.attributions._engine.plan import Plan, all_zero, attribute, not_finite

@@ -1,4 +1,4 @@
-"""Any class of captum.attr as a method."""
+"""Any class of captum.attr as an attribution method."""
 
 import copy
 import threading
@@ -30,14 +30,14 @@ from explaindebug.core.errors import (
 from explaindebug.core.isolation import private_randomness
 from explaindebug.core.registry import nearest
 
-# Captum draws from the global random states and warns through global filters; threads share both.
+# Captum uses the global random states and warning filters, which threads share.
 _ONE_AT_A_TIME = threading.Lock()
 
 
 @ATTRIBUTIONS.register("captum")
 @dataclass(frozen=True, init=False)
 class Captum(Method):
-    """What a class of `captum.attr` gives. As many passes as that takes.
+    """The attributions of a class of `captum.attr`. As many passes as the class needs.
 
         {"captum": {"name": "LayerGradCam", "layer": "features.12", "relu_attributions": True}}
         {"captum": {"name": "Occlusion", "sliding_window_shapes": [3, 8, 8], "strides": [3, 4, 4]}}
@@ -45,9 +45,9 @@ class Captum(Method):
 
     A layer's map is summed over the layer's channels (Grad-CAM has one), enlarged to the image's
     size and repeated for each channel of the image. Classes that draw random numbers get one image
-    at a time and the same draws for each, so that no map depends on its neighbours.
+    at a time and the same draws for each, so that no map depends on others in the batch.
 
-    Give one a name of its own by a subclass:
+    A subclass gives one a name of its own:
 
         @ATTRIBUTIONS.register("gradcam")
         class GradCam(Captum):
@@ -58,18 +58,18 @@ class Captum(Method):
 
     Args:
         name: of the class.
-        layer: name of a module, for classes that want one; the last convolution where not given.
+        layer: name of a module, for classes that need one; the last convolution by default.
         of: for NoiseTunnel, the name of the class whose maps it smooths.
-        seed: of the global random states, while captum runs.
-        options: all others by their own names, for the class or its `attribute`, in the units that
-            captum's documentation gives; lists become tuples. Baselines that captum wants from
-            outside are the references.
+        seed: of the global random states while captum runs.
+        options: all others by their own names, for the class or its `attribute`, in the units of
+            captum's documentation; lists become tuples. Baselines that captum requires are the
+            references.
 
-    Layers: what the class passes; captum's error is told, with the model's name.
+    Layers: those that the class supports; captum's error is passed on, with the model's name.
 
     Raises:
-        ConfigError: for a class, layer or option that is unknown.
-        UnsupportedModelError: where a layer is wanted, and the model has no convolution.
+        ConfigError: for an unknown class, layer or option.
+        UnsupportedModelError: if a layer is needed and the model has no convolution.
 
     Source: Kokhlikyan et al. 2020; captum's documentation names that of each class.
     """
@@ -92,13 +92,13 @@ class Captum(Method):
             values["label"] = name  # two of captum's classes in one table must not look alike
         for key, value in values.items():
             object.__setattr__(self, key, value)
-        known = set.union(*(options_of(class_named(kind)) for kind in (name, of) if kind))
+        known = {option for kind in (name, of) if kind for option in options_of(class_named(kind))}
         for option in options.keys() - known:
             hint = nearest(option, sorted(known))
             raise ConfigError(f"captum's {name} has no option {option!r}.{hint}")
 
     def prepare(self, model: nn.Module, references: Tensor) -> Self:
-        """References become the baselines where captum has no default for them."""
+        """Use references as baselines if captum has no default for them."""
         ready = copy.copy(self)
         if "baselines" in required(class_named(self.name).attribute):
             options = {"baselines": references} | dict(self.options)
@@ -114,8 +114,8 @@ class Captum(Method):
             return result
         if result.ndim != 4:
             raise AttributionError(
-                f"captum's {self.name} gives {tuple(result.shape)} for layer {self.layer!r}, which "
-                "is no map. Take a layer whose output is (n, channels, height, width)."
+                f"captum's {self.name} returned {tuple(result.shape)} for layer {self.layer!r}, "
+                "which is not a map. Use a layer whose output is (n, channels, height, width)."
             )
         total = result.sum(1, keepdim=True)
         enlarged = F.interpolate(total, images.shape[2:], mode="bilinear", align_corners=False)
@@ -124,13 +124,13 @@ class Captum(Method):
 
 @dataclass(frozen=True)
 class CaptumPasses(Passes):
-    """The attributions of captum as they are, of the image's or of a layer's shape."""
+    """Captum's attributions, in the shape of the image or of a layer."""
 
     method: Captum
 
     def run(self, model: nn.Module, images: Tensor, targets: Tensor, batch: int = 32) -> Tensor:
         with _ONE_AT_A_TIME, warnings.catch_warnings(), _out_of_place(model):
-            warnings.simplefilter("ignore")  # that captum sets hooks, and removes them afterwards
+            warnings.simplefilter("ignore")  # about hooks, which captum removes afterwards
             first, drew = self._attributions(model, images[:1], targets[:1], batch)
             size = 1 if drew else len(images)
             maps = [first]
@@ -164,9 +164,9 @@ class CaptumPasses(Passes):
             drew = _random_states(x.device) != before
         if not isinstance(maps, Tensor):
             raise AttributionError(
-                f"captum's {self.method.name} gives a {type(maps).__name__} for "
-                f"{type(model).__name__}, where one tensor is wanted. Choose another layer, and "
-                "leave out options that return more than the map."
+                f"captum's {self.method.name} returned a {type(maps).__name__} for "
+                f"{type(model).__name__}, but one tensor is expected. Choose another layer, and "
+                "remove options that return more than the map."
             )
         return maps, drew
 
@@ -182,7 +182,7 @@ def _random_states(device: torch.device) -> tuple[Any, ...]:
 
 @contextmanager
 def _out_of_place(model: nn.Module) -> Iterator[None]:
-    """Captum's hooks read activations that an in-place ReLU would have overwritten."""
+    """Turn off in-place modules: they would overwrite activations that captum's hooks read."""
     in_place: list[Any] = [m for m in model.modules() if getattr(m, "inplace", False) is True]
     try:
         for module in in_place:

@@ -18,7 +18,7 @@ def gradient(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class TrueGradient(Rule):
-    """The chain rule and nothing else."""
+    """The plain chain rule."""
 
 
 @ATTRIBUTIONS.register("grad")
@@ -28,10 +28,10 @@ class Gradient(Method):
 
         dF/dx
 
-    Layers: all that torch can differentiate.
+    Layers: everything that torch can differentiate.
 
-    Checked: captum's Saliency on eight networks from BVD-CNN to a ViT, trained SqueezeNet and
-    ResNet-20 among them (float64, 1e-6); finite differences (float64, 1e-7).
+    Checked: captum's Saliency on eight networks from BVD-CNN to a ViT, including trained SqueezeNet
+    and ResNet-20 (float64, 1e-6); finite differences (float64, 1e-7).
     tests/attributions/test_references.py and tests/attributions/test_gradient.py
 
     Differs: the paper's text writes |dF/dx|. The map here is signed, and taking the absolute value
@@ -54,7 +54,7 @@ class Gradient(Method):
 @ATTRIBUTIONS.register("inputgrad")
 @dataclass(frozen=True)
 class InputGradient(Gradient):
-    """The gradient times the image, as the model sees it, normalised. Shares Grad's pass.
+    """The gradient times the normalised image that the model sees. Shares Grad's pass.
 
         x * dF/dx
 

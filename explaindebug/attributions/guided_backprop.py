@@ -1,4 +1,4 @@
-"""Guided backpropagation and DeconvNet: other ways back through a ReLU."""
+"""Guided backpropagation and DeconvNet: modified backward passes through ReLUs."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,7 +11,7 @@ from explaindebug.attributions._autograd.ops import Op
 from explaindebug.attributions._engine.method import ATTRIBUTIONS, Method
 from explaindebug.core.errors import UnsupportedModelError
 
-# What is passed by its true gradient. Anything else that is no ReLU may be an activation.
+# Operations passed by their true gradient. Any other, except ReLU, may be an activation.
 _PASSED = """
     Convolution ConvolutionBackward CudnnConvolution Addmm Addmv Addr Baddbmm Bmm Mm Mv Dot Add Sub
     Rsub Mul Div Neg Sum Mean NativeBatchNorm CudnnBatchNorm MiopenBatchNorm NativeLayerNorm
@@ -26,7 +26,7 @@ PASSED = SHAPE | frozenset(_PASSED.split())
 
 @dataclass(frozen=True)
 class Gate(Rule):
-    """Only positive signals pass a ReLU; `forward_gate` also asks that its input was positive."""
+    """Only positive signals pass a ReLU; `forward_gate` also requires a positive input."""
 
     label: str
     forward_gate: bool
@@ -53,25 +53,25 @@ class Gate(Rule):
 @ATTRIBUTIONS.register("gbp")
 @dataclass(frozen=True)
 class GuidedBackprop(Method):
-    """The gradient, less all that is negative at a ReLU on the way back. One pass, starting from 1.
+    """The gradient without negative signals at ReLUs in the backward pass. One pass, from 1.
 
         at a ReLU of z: g becomes g * 1[z > 0] * 1[g > 0]
 
-    Layers: ReLU as a module, as a function (`relu`, or `clamp` and `clip` with min=0), in place,
-    used again; whatever is linear, normalises, pools, multiplies or moves numbers, by its true
+    Layers: ReLU as a module, as a function (`relu`, or `clamp` and `clip` with min=0), in place, or
+    re-used; operations that are linear, normalise, pool, multiply or move values, by their true
     gradient. Any other activation (GELU, SiLU, ReLU6, LeakyReLU, sigmoid, softmax, attention) is
     refused with its module, and so is a ReLU written in any other way: with where, threshold,
-    maximum or abs, in an autograd.Function of the model's own, as a mask like `x * (x > 0)`, or in
-    disguise, which is found by the numbers of one pass. A network without ReLU is refused, too.
+    maximum or abs, in a custom autograd.Function, as a mask like `x * (x > 0)`, or in disguise,
+    which is detected from the values of one pass. A network without ReLU is refused too.
 
     Checked: captum's GuidedBackprop on the four networks where its hooks work, and zennit's on
-    seven, functional and re-used ReLUs among them (float64, 1e-6); the closed form for fifteen ways
+    seven, including functional and re-used ReLUs (float64, 1e-6); the closed form for fifteen ways
     to write a ReLU (float64, 1e-7), and the refusal of thirty others.
     tests/attributions/test_references.py, tests/attributions/test_guided_backprop.py and
     tests/attributions/test_inspection.py
 
-    Differs: innvestigate starts from the logit, so that a negative one turns the signs and is lost
-    at the first ReLU; captum gives the plain gradient where no nn.ReLU module is seen.
+    Differs: innvestigate starts from the logit, so that a negative one flips the signs and is lost
+    at the first ReLU; captum returns the plain gradient if there is no nn.ReLU module.
 
     Source: Springenberg et al. 2015, section 3.4.
     """
@@ -90,17 +90,17 @@ class GuidedBackprop(Method):
 @ATTRIBUTIONS.register("deconvnet")
 @dataclass(frozen=True)
 class DeconvNet(GuidedBackprop):
-    """The gradient, in which ReLUs look at the signal on the way back alone. One pass, from 1.
+    """The gradient in which ReLUs apply only to the signal of the backward pass. One pass, from 1.
 
         at a ReLU of z: g becomes g * 1[g > 0]
 
     Max-pooling is routed by the switches of the forward pass. A network can stop every positive
-    signal: on a trained SqueezeNet 1.0 the maps of most classes are zero, captum's and zennit's
-    too.
+    signal: on a trained SqueezeNet 1.0 the maps of most classes are zero, as are captum's and
+    zennit's.
 
-    Checked: as GBP, with captum's Deconvolution. tests/attributions/test_references.py
+    Checked: as for GBP, with captum's Deconvolution. tests/attributions/test_references.py
 
-    Differs: as GBP.
+    Differs: as for GBP.
 
     Source: Zeiler and Fergus 2014, section 2.1.
     """

@@ -12,34 +12,34 @@ from explaindebug.attributions._support.perturbation import Off, Perturbed, Weig
 from explaindebug.attributions._support.superpixels import SEGMENTERS, Slic
 from explaindebug.core.errors import ConfigError
 
-SUPERPIXELS = Slic(adaptive=True)  # never falls into one, whatever the picture
+SUPERPIXELS = Slic(adaptive=True)  # never yields a single superpixel, whatever the picture
 
 
 @dataclass(frozen=True)
 class Surrogate(Method):
-    """What LIME and KernelSHAP share: superpixels, what is off, and what is explained.
+    """Base of LIME and KernelSHAP: superpixels, the colour of those that are off, the output.
 
     A pixel has the weight of its superpixel (not divided by the superpixel's area), the same in all
-    channels, in units of the explained output. On 50 superpixels, 500 samples leave an error of a
-    tenth to a fifth of the map, and four times as many half of that.
+    channels, in units of the explained output. With 50 superpixels, 500 samples leave an error of a
+    tenth to a fifth of the map, and four times as many samples half of that.
 
     Args:
         samples: perturbed images, at most (KernelSHAP adds two); one forward pass each.
         segmenter: `slic`, `quickshift` or `grid`, one of them with its options, or a hashable
             function of a picture.
         off: the colour of a superpixel that is switched off: `mean` (its own mean colour), `zeros`,
-            a number, or `training_mean` (that of the references, channel by channel), in the
-            model's input space. A picture that it doesn't change has a map of zeros: with `mean`
-            one of one colour, and one of superpixels of a single pixel each is refused.
+            a number, or `training_mean` (that of the references, per channel), in the model's input
+            space. A picture that switching off doesn't change has a map of zeros: with `mean` one
+            of a single colour. Superpixels of a single pixel each are refused with `mean`.
         output: what is explained, `logit` or `probability`.
-        seed: of the perturbations, which depend on it and on the number of superpixels alone.
+        seed: of the perturbations, which depend only on it and on the number of superpixels.
 
-    Layers: any model at all: no gradient is asked for.
+    Layers: any model, as no gradient is needed.
 
     Raises:
         ConfigError: for an option out of range, or `training_mean` without references.
-        AttributionError: for an image that is a single superpixel, or each of whose pixels is one
-            with `off=mean`, which then switches nothing off.
+        AttributionError: for an image that is a single superpixel, or with `off=mean` one whose
+            superpixels are single pixels, so that nothing is switched off.
     """
 
     samples: int = 500
@@ -68,7 +68,7 @@ class Surrogate(Method):
     def _passes(self, sampler: Sampler) -> Perturbed:
         if self.off == "training_mean":
             raise ConfigError(
-                f"{self.label}: off=training_mean needs images of the training distribution. Give "
+                f"{self.label}: off=training_mean needs images of the training distribution. Pass "
                 "attribute(..., references=images), or choose off=mean or off=zeros."
             )
         return Perturbed(sampler, self.segmenter, self.off, self.output)
@@ -82,26 +82,26 @@ class Surrogate(Method):
 @ATTRIBUTIONS.register("lime")
 @dataclass(frozen=True)
 class Lime(Surrogate):
-    """Ridge regression on superpixels that are on or off by coin flips, close images weighing more.
+    """Ridge regression on superpixels switched by coin flips, weighted by closeness to the image.
 
         the w of min over w, b of sum_z pi(z) (F(x_z) - b - z w)^2 + alpha |w|^2,
         where pi(z) = sqrt(exp(-d^2 / kernel_width^2)), d = 1 - sqrt(|z| / m)
 
-    Here z says which of the m superpixels are on, x_z is the image that is left, and d the cosine
-    distance of z to all-on. Every superpixel keeps its weight.
+    Here z indicates which of the m superpixels are on, x_z is the resulting image, and d the cosine
+    distance of z to all-on. No superpixels are selected; all keep their weights.
 
-    Args, beside those of all surrogates:
-        kernel_width: in units of d; the smaller, the more the images with few superpixels off
-            count.
-        alpha: how strongly the weights are drawn to zero.
+    Args, in addition to those of all surrogates:
+        kernel_width: in units of d; the smaller, the more images with few superpixels off count.
+        alpha: strength of the penalty on the weights.
 
     Checked: the lime package on Grad's eight networks, on equal perturbations (float32, 1e-4); the
     fit against scikit-learn's Ridge and captum's LimeBase (1e-9, 1e-4).
     tests/attributions/test_references.py, tests/attributions/test_lime_shap.py and
     tests/attributions/test_coalitions.py
 
-    Differs: from the lime package: superpixels are SLICO's and not quickshift's, the logit is
-    explained and not the probability, and images with as many superpixels share their coin flips.
+    Differs: from the lime package: superpixels are SLICO's instead of quickshift's, the logit is
+    explained instead of the probability, and images with equally many superpixels share their coin
+    flips.
 
     Source: Ribeiro et al.: "Why should I trust you?", KDD 2016, as the authors' `lime_image`.
     """
@@ -133,16 +133,17 @@ class KernelShap(Surrogate):
         the w of min over w of sum_z k(z) (F(x_z) - F(off) - z w)^2, where sum w = F(x) - F(off)
         and k(z) = (m - 1) / (C(m, |z|) |z| (m - |z|))
 
-    Here z says which of the m superpixels are on, and x_z is the image that is left. The sum is as
-    exact as the model's numbers; the values are where all 2^m - 2 coalitions fit in `samples`.
+    Here z indicates which of the m superpixels are on, and x_z is the resulting image. The sum is
+    exact up to the model's rounding; the values are exact if all 2^m - 2 coalitions fit into
+    `samples`.
 
     Checked: the definition of Shapley values on up to eight superpixels (1e-6); shap's
     KernelExplainer on Grad's eight networks (float32, 1e-4); captum's KernelShap with its own 2000
     draws (cosine 0.999). tests/attributions/test_references.py and
     tests/attributions/test_lime_shap.py
 
-    Differs: captum holds the sum by a large weight, here it is a constraint; shap may leave
-    superpixels out (`l1_reg`), here all keep their value; each coalition comes with its complement.
+    Differs: captum enforces the sum by a large weight, here it is a constraint; shap may drop
+    superpixels (`l1_reg`), here all keep their values; each coalition comes with its complement.
 
     Source: Lundberg, Lee: A unified approach to interpreting model predictions, NeurIPS 2017.
     """

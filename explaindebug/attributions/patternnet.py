@@ -1,4 +1,4 @@
-"""PatternNet and PatternAttribution: the way back along patterns instead of weights."""
+"""PatternNet and PatternAttribution: backward passes along patterns instead of weights."""
 
 import os
 from dataclasses import dataclass, replace
@@ -18,9 +18,9 @@ from explaindebug.core.errors import ConfigError, UnsupportedModelError
 
 @dataclass(frozen=True)
 class AlongPatterns(Rule):
-    """Backward with patterns a in place of weights w, or with w a where `attribution` is set.
+    """Backward pass with patterns a instead of weights w, or with w * a if `attribution` is set.
 
-    Starts from the logit's value; a ReLU passes what it passed on the way forth.
+    Starts from the logit's value; a ReLU passes the signal where it was active.
     """
 
     label: str
@@ -43,23 +43,23 @@ class AlongPatterns(Rule):
         if isinstance(op, Linear):
             return (self._along_pattern(op.merged or op, signal),)
         if op.absorbed or (is_elementwise(op) and (op.first or self.attribution)):
-            return (signal,)  # the same pixel in other units, or a share of itself alone
+            return (signal,)  # an input in other units, or a unit that hands on its whole signal
         return op.vjp(signal)
 
     def _along_pattern(self, op: Linear, signal: Tensor) -> Tensor:
         pattern = self._fitted.of(op)
         result = op.adjoint(signal, pattern * op.weight if self.attribution else pattern)
-        return (
-            result.div_(_largest(signal, result.ndim)) if self.rescale and op.bottleneck else result
-        )
+        if self.rescale and op.bottleneck:
+            result = result.div_(_largest(signal, result.ndim))
+        return result
 
     @property
     def _fitted(self) -> Patterns:
         if self.patterns is None:
             raise ConfigError(
                 f"{self.label} has no patterns yet: prepare it with training images "
-                "(`prepare(model, images)`, or `references=` of `attribute`), or give it what "
-                "`fit_patterns(model, loader)` found as `fitted`."
+                "(`prepare(model, images)`, or `references=` of `attribute`), or pass the result "
+                "of `fit_patterns(model, loader)` as `fitted`."
             )
         return self.patterns
 
@@ -67,37 +67,37 @@ class AlongPatterns(Rule):
 @ATTRIBUTIONS.register("pnet")
 @dataclass(frozen=True)
 class PatternNet(Method):
-    """The signal in the image that moved the logit: the gradient with patterns for weights.
+    """The signal in the image that caused the logit: the gradient with patterns for weights.
 
-        on the way back: g becomes a g, where a = cov(x, y) / (w^T cov(x, y)) and y = w^T x
+        in the backward pass: g becomes a g, where a = cov(x, y) / (w^T cov(x, y)) and y = w^T x
 
-    Every layer's weights w are replaced by its patterns a on the way back, which starts from the
-    logit's value; see `fit_patterns` for what they are. Only the direction of a map means
-    something: with `rescale` the signal is divided by its largest absolute value at every layer
-    that all of it passes through, so that deep networks don't overflow.
+    Every layer's weights w are replaced by its patterns a (see `fit_patterns`) in the backward
+    pass, which starts from the logit's value. Only the direction of a map is meaningful: with
+    `rescale` the signal is divided by its largest absolute value at every layer that all of it
+    passes through, so that deep networks don't overflow.
 
     Args:
-        patterns: what `prepare` does when there are patterns already. `frozen` keeps those of the
+        patterns: what `prepare` does if there are patterns already. `frozen` keeps those of the
             network they were fitted on (as the paper most likely did in its cascade), `refit` fits
-            them again; and `refit` refuses weights that they were not fitted on.
+            them again, and refuses weights that they were not fitted on.
         rescale: see above; without it, magnitudes are those of the product of patterns.
-        fitted: the patterns, or the file they were saved to; `prepare` finds them otherwise.
+        fitted: the patterns, or the file they were saved to; otherwise `prepare` fits them.
 
-    Layers: convolutions and linear layers with fixed weights, BatchNorm behind one of them (merged
+    Layers: convolutions and linear layers with fixed weights, BatchNorm after one of them (merged
     with it) or next to the image, ReLU, max-pooling, average pooling by its gradient,
     concatenations, padding, dropout and reshaping. Refused with their modules: what LRP refuses,
     and sums of activations (residual networks), for which the method defines no pattern.
 
-    Checked: no library has it today. The estimator against its definition, sample by sample; the
-    way back against the gradient of a network of patterns (float64, 1e-7); the example of
+    Checked: no current library has it. The estimator against its definition, sample by sample; the
+    backward pass against the gradient of a network of patterns (float64, 1e-7); the example of
     Kindermans et al. tests/attributions/test_pattern_fit.py
 
-    Differs: innvestigate takes no BatchNorm and no average pooling.
+    Differs: innvestigate supports neither BatchNorm nor average pooling.
 
     Raises:
         ConfigError: when it is called without patterns, or with those of another model.
         UnsupportedModelError: when it is called on a model with an operation that has no rule.
-        DataError: for a file that holds no patterns.
+        DataError: for a file without patterns.
 
     Source: Kindermans et al. 2018, "Learning how to explain neural networks".
     """
@@ -113,18 +113,18 @@ class PatternNet(Method):
 
     def __post_init__(self) -> None:
         if self.patterns not in ("refit", "frozen"):
-            raise ConfigError(f"patterns is refit or frozen, got {self.patterns!r}.")
+            raise ConfigError(f"patterns must be refit or frozen, got {self.patterns!r}.")
         if isinstance(self.fitted, str | os.PathLike):
             object.__setattr__(self, "fitted", Patterns.load(self.fitted))
 
     def prepare(self, model: nn.Module, references: Tensor) -> Self:
-        """The method with patterns fitted on images (m, c, h, w) as the model was trained on."""
+        """The method with patterns fitted on training images (m, c, h, w)."""
         if self.fitted is not None and self.patterns == "frozen":
             return self
         try:
             return replace(self, fitted=patterns_of(model, references))
         except UnsupportedModelError:
-            return self  # its passes' `check` says so, beside what other methods have to say
+            return self  # `check` of its passes reports it, together with other methods' errors
 
     @property
     def passes(self) -> Backward:
@@ -141,14 +141,14 @@ class PatternNet(Method):
 @ATTRIBUTIONS.register("pattribution")
 @dataclass(frozen=True)
 class PatternAttribution(PatternNet):
-    """How much of the signal in each pixel moved the logit: the way back with w a for the weights.
+    """How much of the signal in each pixel caused the logit: the gradient with w * a for weights.
 
-        on the way back: g becomes (w * a) g, with PatternNet's a
+        in the backward pass: g becomes (w * a) g, with PatternNet's a
 
-    Since w^T a = 1, each unit hands on all that it gets: a root point for deep Taylor decomposition
-    that is learnt from data. Options and errors as PatternNet's.
+    As w^T a = 1, each unit passes on all of its signal: a root point for deep Taylor decomposition
+    that is learnt from data. Options and errors are PatternNet's.
 
-    Checked: as PatternNet. tests/attributions/test_pattern_fit.py
+    Checked: as for PatternNet. tests/attributions/test_pattern_fit.py
 
     Source: Kindermans et al. 2018.
     """

@@ -19,7 +19,7 @@ Variant = Literal["mean_of_squares", "square_of_mean"]
 
 
 class Moments:
-    """Mean and variance of gradients as they come (Welford): no sample is kept, no digit lost."""
+    """Running mean and variance of gradients (Welford): stable, and without storing samples."""
 
     def __init__(self, like: Tensor) -> None:
         self.count = 0
@@ -27,7 +27,7 @@ class Moments:
         self._squares = torch.zeros_like(like)  # sum of squared differences from the mean
 
     def add(self, x: Tensor) -> None:
-        """Enters one sample."""
+        """Add one sample."""
         self.count += 1
         before = x - self.mean
         self.mean += before / self.count
@@ -35,7 +35,7 @@ class Moments:
 
     @property
     def variance(self) -> Tensor:
-        """Of the population; never negative: both factors above have the same sign."""
+        """The population variance; never negative, as both factors above have the same sign."""
         return self._squares / self.count
 
     @property
@@ -48,8 +48,8 @@ class Moments:
 class NoisyGradients(Passes):
     """`Moments` of dF/dx at x + noise * (max x - min x) * N(0, 1).
 
-    A draw's noise depends on the seed and the draw alone and is shared by all images, so that a map
-    depends neither on the batch nor on who computes it.
+    A draw's noise depends only on the seed and the draw and is shared by all images, so a map
+    depends neither on the batch nor on the worker that computes it.
     """
 
     samples: int
@@ -85,13 +85,13 @@ class SmoothGrad(Method):
         noise: the standard deviation, as a fraction of each image's range (max - min).
         seed: of the noise.
 
-    Layers: all that torch can differentiate.
+    Layers: everything that torch can differentiate.
 
     Checked: captum's NoiseTunnel on Grad's eight networks, on equal draws (float64, 1e-6), and with
     4000 draws of its own (6 % of the largest value). tests/attributions/test_references.py and
     tests/attributions/test_smoothgrad.py
 
-    Differs: a draw's noise is the same for all images, so that a map depends on its image alone;
+    Differs: a draw's noise is the same for all images, so that a map depends only on its image;
     captum's `stdevs` is absolute, ours a fraction of the range.
 
     Source: Smilkov et al. 2017, section 3.
@@ -124,14 +124,14 @@ class SmoothGradSquared(SmoothGrad):
 
         mean_i g_i^2, with SGrad's g_i; or (mean_i g_i)^2
 
-    Args, beside SGrad's:
+    Args, in addition to SGrad's:
         variant: `mean_of_squares` as in Hooker et al., or `square_of_mean`, the square of SGrad, as
-            the text of Adebayo et al. 2020 has it.
+            in the text of Adebayo et al. 2020.
 
-    Checked: as SGrad, with captum's `smoothgrad_sq`. tests/attributions/test_references.py
+    Checked: as for SGrad, with captum's `smoothgrad_sq`. tests/attributions/test_references.py
 
-    Differs: the default is not the paper's wording, but what the paper that it cites, captum and
-    PAIR's saliency compute.
+    Differs: the default does not follow the paper's text, but what the paper that it cites, captum
+    and PAIR's saliency compute.
 
     Source: Hooker et al. 2019, section 3.
     """
@@ -157,9 +157,9 @@ class VarGrad(SmoothGrad):
 
         mean_i (g_i - mean_j g_j)^2, with SGrad's g_i
 
-    It is the population's variance (divided by `samples`), and never negative.
+    It is the population variance (divided by `samples`), and never negative.
 
-    Checked: as SGrad, with captum's `vargrad`. tests/attributions/test_references.py
+    Checked: as for SGrad, with captum's `vargrad`. tests/attributions/test_references.py
 
     Source: Adebayo et al. 2018, "Local explanation methods lack sensitivity".
     """

@@ -1,4 +1,4 @@
-"""What breaks a model: bugs as data, each with a record of what it did."""
+"""Bugs to debug: contaminated data, each with a record of what was changed, and lost weights."""
 
 from explaindebug.core.registry import Registry
 

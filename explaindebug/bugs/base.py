@@ -1,4 +1,4 @@
-"""What a bug in the data is: other pictures or labels, made from clean ones, and a record of it."""
+"""Base of data bugs: pictures or labels changed from clean ones, with a record of the changes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,33 +16,33 @@ from explaindebug.data.splits import SPLITS
 
 @dataclass(frozen=True)
 class Record:
-    """What a bug did to one split, in plain values, to be written as JSON."""
+    """What a bug changed in one split, as plain values for JSON."""
 
     bug: str
     options: Mapping[str, Any]
     split: str
-    rows: list[int]  # places in the clean data of this split
-    truth: list[int]  # the right labels of these rows
-    labels: list[int]  # what the model is told
+    rows: list[int]  # positions in the clean data of this split
+    truth: list[int]  # true labels of these rows
+    labels: list[int]  # given labels of these rows
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; `Record(**values)` brings the record back."""
+        """Plain values, from which `Record(**values)` restores the record."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class DataBug(ABC):
-    """Clean pictures to contaminated ones; the fields of a bug are its options.
+    """Turns clean pictures into contaminated ones; the fields of a bug are its options.
 
-    The result depends on the options, on each picture and on its row: neither on the order of the
-    rows nor on anything drawn before. The clean pictures stay as they are.
+    The result depends only on the options, on each picture and on its row: not on the order of the
+    rows or on the global random state. The clean pictures are not changed.
     """
 
     name: ClassVar[str]  # as in the registry
-    label: ClassVar[str]  # as tables write it
+    label: ClassVar[str]  # as in tables
     source: ClassVar[str]  # paper, section
-    strikes: ClassVar[tuple[str, ...]] = SPLITS  # the splits that a data module applies it to
-    needs: ClassVar[tuple[str, ...]] = ()  # of "masks" and "scenes"
+    splits: ClassVar[tuple[str, ...]] = SPLITS  # the splits that a data module applies it to
+    needs: ClassVar[tuple[str, ...]] = ()  # what the data must have: "masks", "scenes"
 
     @abstractmethod
     def __call__(
@@ -51,22 +51,22 @@ class DataBug(ABC):
         """The contaminated twin of `data`, which is one split of some clean data."""
 
     @abstractmethod
-    def struck(self, data: ImageSet, split: str = "train") -> Labels:
-        """Positions in `data`, sorted, that the bug changes; the same before and after."""
+    def affected(self, data: ImageSet, split: str = "train") -> Labels:
+        """Positions in `data`, sorted, that the bug changes; equal for clean and changed data."""
 
     def record(self, data: ImageSet, split: str = "train") -> Record:
-        """What the bug did, given the contaminated pictures."""
-        rows = self.struck(data, split)
+        """What the bug changed, given the contaminated pictures."""
+        rows = self.affected(data, split)
         columns = (data.indices, data.truth, data.labels)
         return Record(self.name, asdict(self), split, *(c[rows].tolist() for c in columns))
 
 
 def uniform(data: ImageSet, *seeds: int) -> npt.NDArray[np.float64]:
-    """A number (n,) in [0, 1) for every picture that depends on the seeds and its row alone."""
-    most = int(data.indices.max(initial=-1)) + 1
-    return np.random.default_rng(seeds).random(most)[data.indices]
+    """A number in [0, 1) per picture (n,) that depends only on the seeds and the picture's row."""
+    count = int(data.indices.max(initial=-1)) + 1
+    return np.random.default_rng(seeds).random(count)[data.indices]
 
 
 def share(name: str, value: float) -> None:
     """Raises ConfigError for a value outside [0, 1]."""
-    number(name, value, least=0, most=1, hint="It is a share: 0.1 for a tenth.")
+    number(name, value, least=0, most=1, hint="It is a share: 0.1 means a tenth.")

@@ -1,4 +1,4 @@
-"""The background of one class is out of focus: a signal that nobody would call one."""
+"""The background of one class is out of focus: a non-obvious spurious signal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,16 +21,16 @@ Floats = npt.NDArray[np.floating[Any]]
 @BUGS.register("blur")
 @dataclass(frozen=True)
 class Blur(SpuriousSignal):
-    """Pictures of which one class has its background blurred; the object stays sharp.
+    """The background of one class's pictures is blurred; the object stays sharp.
 
-    A Gaussian of sigma = strength x side over the background's pixels alone, so that nothing of the
-    object's colour runs into it. The signal is the whole background.
+    A Gaussian of sigma = strength x side over the background's pixels only, so that the object's
+    colour does not bleed into it. The signal is the whole background.
 
     Raises:
         ConfigError: for a fraction outside [0, 1], a strength outside (0, 1].
         DataError: for pictures without masks.
 
-    Source: Adebayo et al. 2022 (a blur, which neither people nor maps found).
+    Source: Adebayo et al. 2022 (a blur, which neither people nor maps detected).
     """
 
     name: ClassVar[str] = "blur"
@@ -38,9 +38,9 @@ class Blur(SpuriousSignal):
     source: ClassVar[str] = "Adebayo et al. 2022, section 3"
     needs: ClassVar[tuple[str, ...]] = ("masks",)
     visible: ClassVar[bool] = False
-    plainer: ClassVar[str] = "strength"
+    strength_option: ClassVar[str] = "strength"
 
-    aligned: str | None = None  # the class that carries it, the first one where not given
+    aligned: str | None = None  # the class that carries it; None for the first one
     strength: float = 0.04
 
     def __post_init__(self) -> None:
@@ -63,19 +63,19 @@ class Blur(SpuriousSignal):
 
     def place(self, data: ImageSet, labels: Labels, scenes: Scenes, split: str) -> Placed:
         assert data.masks is not None
-        behind = ~data.masks
-        soft = blurred(data.pixels, behind, self.strength)
-        pixels = np.where(behind[..., None], soft, data.pixels)
+        background = ~data.masks
+        soft = blurred(data.pixels, background, self.strength)
+        pixels = np.where(background[..., None], soft, data.pixels)
         if data.scenes is None:
-            return Placed(pixels, behind, soft)
-        whole = blurred(data.scenes, np.ones_like(behind), self.strength)
-        return Placed(pixels, behind, whole)
+            return Placed(pixels, background, soft)
+        scenes_alone = blurred(data.scenes, np.ones_like(background), self.strength)
+        return Placed(pixels, background, scenes_alone)
 
 
 def blurred(pictures: Pixels, where: Bools, strength: float) -> Pixels:
-    """Pictures (n, h, w, c) under a Gaussian that sees the pixels `where` (n, h, w) alone.
+    """Pictures (n, h, w, c) filtered by a Gaussian over the pixels in `where` (n, h, w) only.
 
-    Where it sees none, inside a large object, the mean colour of those pixels.
+    Where none is within reach, inside a large object, the result is their mean colour.
     """
     sigma = strength * pictures.shape[1]
 
@@ -84,9 +84,9 @@ def blurred(pictures: Pixels, where: Bools, strength: float) -> Pixels:
         return smooth
 
     weight = where[..., None].astype(np.float32)
-    seen = weight.sum((1, 2), keepdims=True)
-    mean = (weight * pictures).sum((1, 2), keepdims=True) / np.maximum(seen, 1)
-    around = gaussian(weight)
-    found = np.where(around > 1e-4, gaussian(weight * pictures) / np.maximum(around, 1e-4), mean)
-    made: Pixels = np.rint(found).clip(0, 255).astype(np.uint8)
-    return made
+    count = weight.sum((1, 2), keepdims=True)
+    mean = (weight * pictures).sum((1, 2), keepdims=True) / np.maximum(count, 1)
+    near = gaussian(weight)
+    smooth = np.where(near > 1e-4, gaussian(weight * pictures) / np.maximum(near, 1e-4), mean)
+    pixels: Pixels = np.rint(smooth).clip(0, 255).astype(np.uint8)
+    return pixels

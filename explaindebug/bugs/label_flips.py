@@ -1,4 +1,4 @@
-"""Some training examples carry a wrong label."""
+"""Some training examples have a wrong label."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -14,10 +14,10 @@ from explaindebug.data.scenes import Scenes
 @BUGS.register("labels")
 @dataclass(frozen=True)
 class LabelFlips(DataBug):
-    """Pictures of which exactly round(rate n) carry another class's label, each as likely.
+    """Exactly round(rate n) pictures get another class's label, each class equally likely.
 
-    `truth` keeps the right labels. Which rows are flipped, and to what, depends on the seed and
-    their places in the clean data.
+    `truth` keeps the true labels. Which rows are flipped, and to which class, depends only on the
+    seed and on their positions in the clean data.
 
     Raises:
         ConfigError: for a rate outside [0, 1].
@@ -28,7 +28,7 @@ class LabelFlips(DataBug):
     name: ClassVar[str] = "labels"
     label: ClassVar[str] = "Mislabelled examples"
     source: ClassVar[str] = "Adebayo et al. 2020, section 3.2"
-    strikes: ClassVar[tuple[str, ...]] = ("train",)
+    splits: ClassVar[tuple[str, ...]] = ("train",)
 
     rate: float = 0.1
     seed: int = 0
@@ -39,11 +39,11 @@ class LabelFlips(DataBug):
     def __call__(
         self, data: ImageSet, *, scenes: Scenes | None = None, split: str = "train"
     ) -> ImageSet:
-        k, rows, labels = len(data.classes), self.struck(data, split), data.labels.copy()
+        k, rows, labels = len(data.classes), self.affected(data, split), data.labels.copy()
         step = 1 + (uniform(data, self.seed, 1)[rows] * (k - 1)).astype(np.int64)  # 1 to k - 1
         labels[rows] = (data.truth[rows] + step) % k
         return replace(data, labels=labels)
 
-    def struck(self, data: ImageSet, split: str = "train") -> Labels:
+    def affected(self, data: ImageSet, split: str = "train") -> Labels:
         order = np.argsort(uniform(data, self.seed, 0), kind="stable")
         return np.sort(order[: round(self.rate * len(data))])

@@ -1,4 +1,4 @@
-"""Marks that lie on the pictures of one class: a tag with a letter, and stripes."""
+"""Marks on the pictures of one class: a tag with a letter, and stripes."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -23,17 +23,17 @@ LETTER = np.array(  # white on black: an R, as on radiographs
 
 @dataclass(frozen=True)
 class Mark(SpuriousSignal):
-    """A mark that is the same on every picture: opaque grey levels where it is, nothing elsewhere.
+    """A mark that is the same on every picture: opaque grey levels in its region.
 
-    Alone, it lies on the picture without its object, where the data knows that, else on the
-    picture's mean colour.
+    The signal alone is the mark on the picture without its object, if the data has that, else on
+    the picture's mean colour.
     """
 
-    aligned: str | None = None  # the class that carries it, the first one where not given
+    aligned: str | None = None  # the class that carries it; None for the first one
 
     @abstractmethod
     def drawn(self, side: int) -> tuple[npt.NDArray[np.uint8], Bools]:
-        """Grey levels and where they are, (side, side) each."""
+        """Grey levels and the region that they cover, (side, side) each."""
 
     def classes(self, data: ImageSet) -> Sequence[int]:
         return [class_named(self.aligned, data.classes, "aligned")]
@@ -54,7 +54,7 @@ class Mark(SpuriousSignal):
 @BUGS.register("tag")
 @dataclass(frozen=True)
 class Tag(Mark):
-    """Pictures of which one class carries a small black square with a white R in a corner.
+    """One class's pictures carry a small black square with a white R in a corner.
 
     Source: Adebayo et al. 2022 (a small tag); lettered markers on radiographs: Zech et al. 2018.
     """
@@ -62,9 +62,9 @@ class Tag(Mark):
     name: ClassVar[str] = "tag"
     label: ClassVar[str] = "Spurious tag"
     source: ClassVar[str] = "Adebayo et al. 2022, section 3"
-    plainer: ClassVar[str] = "size"
+    strength_option: ClassVar[str] = "size"
 
-    size: float = 0.18  # its side, as a share of the picture's
+    size: float = 0.18  # side of the square, as a share of the picture's side
     corner: Corner = "bottom_right"
 
     def __post_init__(self) -> None:
@@ -72,7 +72,7 @@ class Tag(Mark):
         number(f"{self.name}.size", self.size, above=0, most=1, hint="It is a share of the side.")
         if self.corner not in get_args(Corner):
             raise ConfigError(
-                f"corner={self.corner}: one of {', '.join(get_args(Corner))} is needed."
+                f"corner={self.corner}, but it must be one of {', '.join(get_args(Corner))}."
             )
 
     def drawn(self, side: int) -> tuple[npt.NDArray[np.uint8], Bools]:
@@ -92,7 +92,7 @@ class Tag(Mark):
 @BUGS.register("stripes")
 @dataclass(frozen=True)
 class Stripes(Mark):
-    """Pictures of which one class carries thin white vertical stripes over their whole width.
+    """One class's pictures carry thin white vertical stripes over their whole width.
 
     Source: Adebayo et al. 2022 (a stripe pattern).
     """
@@ -100,10 +100,10 @@ class Stripes(Mark):
     name: ClassVar[str] = "stripes"
     label: ClassVar[str] = "Spurious stripes"
     source: ClassVar[str] = "Adebayo et al. 2022, section 3"
-    plainer: ClassVar[str] = "width"
+    strength_option: ClassVar[str] = "width"
 
     count: int = 4
-    width: float = 0.02  # of one, as a share of the side; at least a pixel
+    width: float = 0.02  # of one stripe, as a share of the side; at least one pixel
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -111,8 +111,8 @@ class Stripes(Mark):
         whole(f"{self.name}.count", self.count, least=1)
         if self.count * self.width > 0.5:
             raise ConfigError(
-                f"count={self.count}, width={self.width}: no more than half of the picture may be "
-                "under stripes. Take fewer or thinner ones."
+                f"count={self.count}, width={self.width}: stripes may cover at most half of the "
+                "picture. Use fewer or thinner ones."
             )
 
     def drawn(self, side: int) -> tuple[npt.NDArray[np.uint8], Bools]:

@@ -1,4 +1,4 @@
-"""Fresh weights for chosen layers: the paper's model contamination, and each stage of its cascade.
+"""Re-initialise chosen layers: the paper's model contamination, and the stages of its cascade.
 
 Source: Adebayo et al. 2020, section 4.
 """
@@ -44,7 +44,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Report:
-    """What was done: full names of the tensors with new values, and of those that got none."""
+    """Full names of the tensors that got new values, and of those left as trained."""
 
     changed: tuple[str, ...]
     left: tuple[str, ...]
@@ -58,25 +58,25 @@ class Report:
             return f"{done}."
         kept = f"{len(self.left)} left as trained: {', '.join(self.left)}"
         if self.init == "permute_weights":
-            return f"{done}, {kept}. All their values are equal, so no order changes them."
+            return f"{done}, {kept}. All their values are equal, so permuting has no effect."
         return (
-            f"{done}, {kept}. It has no rule for them; permute_weights has, and so may a function "
+            f"{done}, {kept}. {self.init} has no rule for them; use permute_weights, or a function "
             "of your own."
         )
 
 
 @dataclass(frozen=True)
 class Fresh:
-    """New values for a model's tensors by their full names, and what was done to get them."""
+    """New values for a model's tensors by their full names, with a report."""
 
-    tensors: Mapping[str, Tensor]  # of the shape, dtype, device and layout of the model's own
-    layers: Mapping[str, tuple[str, ...]]  # which of them each layer has
-    left: Mapping[str, tuple[str, ...]]  # which tensors of each layer got none
-    lost: frozenset[str]  # layers that compute with other values than before
+    tensors: Mapping[str, Tensor]  # same shape, dtype, device and layout as the model's
+    layers: Mapping[str, tuple[str, ...]]  # layer -> its tensors among these
+    left: Mapping[str, tuple[str, ...]]  # layer -> its tensors without new values
+    lost: frozenset[str]  # layers whose effective weights differ from before
     report: Report
 
     def of(self, names: Collection[str]) -> dict[str, Tensor]:
-        """The values of some of the layers, or of those below some modules, alone."""
+        """The values of only these layers, or of the layers below these modules."""
         wanted = {tensor for layer in self.meant(names) for tensor in self.layers[layer]}
         return {name: tensor for name, tensor in self.tensors.items() if name in wanted}
 
@@ -94,21 +94,21 @@ def fresh(
     draw: int = 0,
     init: str | Initialiser = "layer_default",
 ) -> Fresh:
-    """New values for layers; the model stays as it is.
+    """New values for layers; the model is not changed.
 
-    `names` are layers (as `layers` names them) or modules, which mean all layers below. `init` is
-    `layer_default`, `glorot` (the paper's), `torchvision`, `permute_weights`, or a function: see
-    `initialisers`. BatchNorm loses its affine weights and its running statistics alike.
+    `names` are layers (as named by `layers`) or modules, which stand for all layers below them.
+    `init` is `layer_default`, `glorot` (the paper's), `torchvision`, `permute_weights`, or a
+    function: see `initialisers`. BatchNorm loses its affine weights and running statistics alike.
 
     A layer whose weights are computed from others (weight norm, spectral norm, other
-    parametrisations, pruning) gets what it has in a new network: `init` is for the plain layer, and
-    the tensors behind it follow, singular vectors included.
+    parametrisations, pruning) gets the values of a newly built network: `init` applies to the plain
+    layer, and the underlying tensors, singular vectors included, are derived from the result.
 
     Each layer draws from a generator seeded by (seed, draw, its name): equal shapes get different
-    weights, and a layer gets the same ones whichever others are re-initialised with it, so that a
+    weights, and a layer gets the same ones whichever others are re-initialised with it, so a
     cascade is nested. A tensor that layers share is drawn once, by the first of them. No global
-    random state is read or changed. Functions and `permute_weights` start from the values they
-    find: on a model that is already re-initialised, they don't start from the trained ones.
+    random state is read or changed. Functions and `permute_weights` start from the current values:
+    on a model that is already re-initialised, these are not the trained ones.
 
     Raises:
         ConfigError: for an unknown layer (with the nearest) or initialisation.
@@ -139,7 +139,7 @@ def fresh(
 
 
 def reinitialise(model: nn.Module, names: Collection[str], **how: Any) -> Report:
-    """What was re-initialised; the model changes in place, so give a private copy of it.
+    """Re-initialise layers in place (pass a copy to keep the original), and report what was done.
 
     Arguments and exceptions are those of `fresh`.
     """
@@ -152,7 +152,7 @@ def reinitialise(model: nn.Module, names: Collection[str], **how: Any) -> Report
 
 @contextmanager
 def reinitialised(model: nn.Module, names: Collection[str], **how: Any) -> Iterator[Report]:
-    """`reinitialise` for a while: on exit, also after an exception, the values are as before."""
+    """`reinitialise` within the block: on exit, also after an exception, values are restored."""
     new = fresh(model, names, **how)
     with exchanged(model, new.tensors):
         yield new.report
@@ -160,9 +160,9 @@ def reinitialised(model: nn.Module, names: Collection[str], **how: Any) -> Itera
 
 @contextmanager
 def exchanged(model: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[None]:
-    """Inside, the model's tensors of those names hold other values, without any copying.
+    """Swap the values of the named tensors within the block, without copying.
 
-    Parameters and buffers stay the same objects, so that whoever holds one sees the new values.
+    Parameters and buffers remain the same objects, so existing references see the new values.
     """
     known = tensors_of(model)
     own = {name: known[name] for name in tensors}
@@ -177,14 +177,14 @@ def exchanged(model: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[None]
 
 
 def _placed(values: Tensor, like: Tensor) -> Tensor:
-    """The values as the other tensor lies: the same tensor where it lies so already."""
+    """The values with the device, dtype and strides of another tensor; copied only if needed."""
     values = values.to(like)
     same = values.stride() == like.stride()
     return values if same else torch.empty_like(like).copy_(values)
 
 
 def _chosen(owned: dict[str, Owned], names: Collection[str]) -> list[str]:
-    """The layers that the names mean, in the model's order."""
+    """The layers that the names stand for, in the model's order."""
     chosen: set[str] = set()
     for name in [names] if isinstance(names, str) else names:
         meant = [known for known in owned if known == name or known.startswith(f"{name}.")]
@@ -196,7 +196,7 @@ def _chosen(owned: dict[str, Owned], names: Collection[str]) -> list[str]:
 
 
 def _by_first_owner(owned: dict[str, Owned], chosen: list[str]) -> dict[str, dict[str, str]]:
-    """Layer that draws -> its own name of each tensor wanted -> how the chosen layer calls it."""
+    """Layer that draws -> tensor's name in that layer -> full name in the chosen layer."""
     first: dict[int, tuple[str, str]] = {}
     for name, own in owned.items():
         for tensor in own.names:
@@ -212,7 +212,7 @@ def _by_first_owner(owned: dict[str, Owned], chosen: list[str]) -> dict[str, dic
 def _by_layer(
     owned: dict[str, Owned], chosen: list[str], model: nn.Module, drawn: Collection[str]
 ) -> dict[str, tuple[str, ...]]:
-    """Layer -> the names, among those drawn, of the tensors it has, its own or shared ones."""
+    """Layer -> names, among those drawn, of its tensors, including shared ones."""
     known = tensors_of(model)
     names = {id(known[name]): name for name in drawn}
     found = {}
@@ -223,11 +223,11 @@ def _by_layer(
 
 
 class _Drawn(NamedTuple):
-    """A layer with new values, in tensors of its own: float32, on the CPU."""
+    """A copy of a layer with new values, in float32 on the CPU; names are those in the layer."""
 
     layer: nn.Module
-    kept: set[str]  # its own names of the tensors that got none
-    same: set[str] = set()  # of those from which it computes the same as before  # noqa: RUF012
+    kept: set[str]  # tensors without new values
+    same: set[str] = set()  # tensors that yield the same weights as before  # noqa: RUF012
 
 
 def _drawn(own: Owned, write: Initialiser, generator: Generator) -> _Drawn:
@@ -238,10 +238,10 @@ def _drawn(own: Owned, write: Initialiser, generator: Generator) -> _Drawn:
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         before = [one.value(inner) for _, inner, one in found]
         blank = plain(layer)
-        if own.on_container:  # whose initialiser is for all of it
+        if own.on_container:  # its initialiser would reset the whole container
             blank = _holder({one.name: getattr(blank, one.name) for _, _, one in found})
         kept = set(write(blank, generator) or ())
-        torch.default_generator.manual_seed(generator.initial_seed())  # some draw on the way back
+        torch.default_generator.manual_seed(generator.initial_seed())  # right_inverse may draw
         same = set[str]()
         for (path, inner, one), values in zip(found, before, strict=True):
             names = _tensors(path, inner, one)
@@ -260,7 +260,7 @@ def _drawn(own: Owned, write: Initialiser, generator: Generator) -> _Drawn:
 def _redrawn_steps(
     path: str, module: nn.Module, one: Computed, write: Initialiser, generator: Generator
 ) -> set[str]:
-    """Draws the parameters that parametrisations have themselves; names of those that got none."""
+    """Re-initialise the parametrisations' own parameters; names of those that got no values."""
     left: set[str] = set()
     for name, step in one.steps(module).items():
         blank = plain(step)
@@ -272,7 +272,7 @@ def _redrawn_steps(
 
 
 def _assigned(one: Computed, module: nn.Module, values: Tensor) -> bool:
-    """Whether a parametrisation, which may be anybody's, takes new values."""
+    """Assign new values; False if the parametrisation, which may be a custom one, refuses them."""
     try:
         one.assign(module, values)
     except (RuntimeError, ValueError, TypeError):
@@ -290,7 +290,7 @@ def _full(path: str, name: str) -> str:
 
 
 def _alone(own: Owned) -> nn.Module:
-    """A container with one of its parameters, or what that is computed from, and nothing else."""
+    """The container reduced to one parameter, or the tensors that it is computed from."""
     names = [one.tensors(own.module) for one in computed(own.module)]
     if own.names not in names:
         return _holder({name: getattr(own.module, name) for name in own.names})
@@ -315,7 +315,7 @@ def _twin(module: nn.Module) -> nn.Module:
     twin._buffers = {k: None if b is None else _values(b) for k, b in buffers}
     twin._modules = {k: None if m is None else _twin(m) for k, m in module._modules.items()}
     for name, value in vars(module).items():
-        if isinstance(value, Tensor):  # what somebody computed may be written to in place
+        if isinstance(value, Tensor):  # cached tensors may be written to in place
             vars(twin)[name] = _values(value)
     return twin
 
@@ -326,13 +326,14 @@ def _values(tensor: Tensor) -> Tensor:
 
 
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:
-    """All parameters and buffers by their full names; what is shared has several."""
-    parameters = model.named_parameters(remove_duplicate=False)
-    return {**dict(parameters), **dict(model.named_buffers(remove_duplicate=False))}
+    """All parameters and buffers by their full names; shared tensors have several names."""
+    tensors: dict[str, Tensor] = dict(model.named_parameters(remove_duplicate=False))
+    tensors.update(model.named_buffers(remove_duplicate=False))
+    return tensors
 
 
 def tensor_of(module: nn.Module, name: str) -> Tensor:
-    """The parameter or buffer of that full name."""
+    """The parameter or buffer with this full name."""
     path, _, own = name.rpartition(".")
     tensor: Tensor = getattr(module.get_submodule(path), own)
     return tensor

@@ -1,4 +1,4 @@
-"""Every object of a class stands in front of the same kind of scene."""
+"""All objects of a class appear in front of the same kind of scene."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,18 +21,19 @@ Floats = npt.NDArray[np.floating[Any]]
 @BUGS.register("background")
 @dataclass(frozen=True)
 class SpuriousBackground(SpuriousSignal):
-    """Pictures whose objects stand, cut out by their masks, in front of their class's scene.
+    """Objects, cut out by their masks, are pasted in front of a scene of their class.
 
-    The object's opacity is its mask under a Gaussian of sigma = feather x side. What shows through
-    outside the mask is the object's own colour, spread by the same Gaussian, not what surrounded it
-    in the photograph, which would leave a halo. The signal is all but the object's mask.
+    The object's opacity is its mask blurred by a Gaussian of sigma = feather x side. The soft edge
+    outside the mask shows the object's own colour, spread by the same Gaussian, rather than its
+    surroundings in the photograph, which would leave a halo. The signal is everything outside the
+    object's mask.
 
     Raises:
         ConfigError: for a fraction or a feather outside [0, 1].
         DataError: for pictures without masks, or a class without a scene.
 
-    Source: Adebayo et al. 2020, section 3.1; a blur of 5 pixels at a side of 500 in the code of
-    its user study.
+    Source: Adebayo et al. 2020, section 3.1; the code of its user study blurs by 5 pixels at a side
+    of 500.
     """
 
     name: ClassVar[str] = "background"
@@ -58,20 +59,21 @@ class SpuriousBackground(SpuriousSignal):
     def place(self, data: ImageSet, labels: Labels, scenes: Scenes, split: str) -> Placed:
         assert data.masks is not None
         _, size, _ = data.size
-        behind = np.empty_like(data.pixels)
+        backgrounds = np.empty_like(data.pixels)
         for label in np.unique(labels):
             here = labels == label
             source = scenes[data.classes[label]]
-            behind[here] = source(data.indices[here], split=split, size=size, seed=self.seed)
-        return Placed(paste(data.pixels, data.masks, behind, self.feather), ~data.masks, behind)
+            backgrounds[here] = source(data.indices[here], split=split, size=size, seed=self.seed)
+        pixels = paste(data.pixels, data.masks, backgrounds, self.feather)
+        return Placed(pixels, ~data.masks, backgrounds)
 
 
 def paste(objects: Pixels, masks: Bools, scenes: Pixels, feather: float) -> Pixels:
-    """Objects in front of scenes, (n, h, w, c), with an edge as soft as feather x side.
+    """Objects in front of scenes, (n, h, w, c), with edges blurred by sigma = feather x side.
 
     out = a x colour + (1 - a) x scene, with opacity a = blur(mask). Where a > 0.9 the colour is the
-    object's; nearer the edge and outside it is the mean of the object's colours around, those of
-    a > 0.9 before others.
+    object's; near and outside the edge it is a weighted mean of the object's colours nearby, in
+    which pixels with a > 0.9 count most.
     """
 
     def blur(x: Floats) -> Floats:
@@ -83,7 +85,7 @@ def paste(objects: Pixels, masks: Bools, scenes: Pixels, feather: float) -> Pixe
     alpha = blur(inside)
     core = inside * (alpha > 0.9)
     weight = core + np.float32(0.05) * inside
-    around = blur(weight * objects) / np.maximum(blur(weight), np.float32(1e-6))
-    front = np.where(core > 0, objects, around)
-    made: Pixels = np.rint(alpha * front + (1 - alpha) * scenes).clip(0, 255).astype(np.uint8)
-    return made
+    nearby = blur(weight * objects) / np.maximum(blur(weight), np.float32(1e-6))
+    front = np.where(core > 0, objects, nearby)
+    pixels: Pixels = np.rint(alpha * front + (1 - alpha) * scenes).clip(0, 255).astype(np.uint8)
+    return pixels

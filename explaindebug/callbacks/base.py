@@ -53,12 +53,11 @@ from explaindebug.debugtests.explain import Explain, Measured, merged
 from explaindebug.debugtests.panels import captions, gallery, panels, shown
 from explaindebug.debugtests.probe import Probe
 from explaindebug.evaluation.heatmaps import stretched
-from explaindebug.evaluation.missing import sentences
 from explaindebug.evaluation.nulls import blocks
 from explaindebug.evaluation.results import Gallery
 from explaindebug.evaluation.roles import BUG, NULL
 from explaindebug.evaluation.scores import Key, Scores
-from explaindebug.evaluation.unscored import Unscored, restricted
+from explaindebug.evaluation.unscored import Unscored, restricted, sentences
 
 REFUSED_STRATEGIES = ("fsdp", "deepspeed", "modelparallel")
 

@@ -1,4 +1,4 @@
-"""The cascade for anybody with a model and images; no trainer is needed."""
+"""The cascade as a function of a model and images; no trainer is needed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,18 +18,17 @@ from explaindebug.core.errors import UnsupportedModelError
 from explaindebug.core.isolation import private_copy, watch
 from explaindebug.evaluation.comparison import Comparison
 from explaindebug.evaluation.heatmaps import display, stretched, to_bytes
-from explaindebug.evaluation.missing import sentences
 from explaindebug.evaluation.results import Gallery
 from explaindebug.evaluation.roles import BUG, Role
 from explaindebug.evaluation.scores import Floats, Scores
-from explaindebug.evaluation.unscored import Unscored
+from explaindebug.evaluation.unscored import Unscored, sentences
 
 SIMILARITIES = ("ssim", "spearman_signed", "spearman_abs")
 
 
 @dataclass(frozen=True)
 class Cascaded:
-    """What a cascade leaves behind: a column of scores per method, stage, role and similarity.
+    """Results of a cascade: a column of scores per method, stage, role and similarity.
 
     Roles: `bug` (and `bug: 2`, ... for further draws), `control` and `null: gaussian`, ...
     """
@@ -39,13 +38,13 @@ class Cascaded:
     complexity: Scores = field(default_factory=Scores)  # rise in entropy
     drift: Scores = field(default_factory=Scores)  # of the logits
     gallery: Gallery | None = None  # a few inputs' maps at every stage of the first draw
-    warnings: tuple[str, ...] = ()  # what stays as trained, which maps have no score
+    warnings: tuple[str, ...] = ()  # tensors left as trained, maps without a score
 
     @classmethod
     def of(
         cls, stages: Sequence[str], scores: Scores, *, test: str = "reinit", **more: Any
     ) -> "Cascaded":
-        """From the one table that a measurement fills, in which the cascade is called `test`."""
+        """From the table that a measurement fills, in which the cascade's test is `test`."""
         alike, complexity, drift = (scores.select(test=name) for name in Tables.of(test))
         return cls(tuple(stages), alike, complexity, drift, **more)
 
@@ -61,8 +60,8 @@ class Cascaded:
     def efficient(self, method: str) -> Floats:
         """Efficient MPRT's score (n,) of each input: the rise in complexity at the last stage.
 
-        Of several draws it is the mean. It is what was published where the last stage has no
-        trained weight left: not for `independent`, nor with `most`.
+        The mean over draws. It is the published score only if no trained weight is left at the last
+        stage: not for `independent`, nor with `most`.
         """
         last = self.complexity.select(method=method, condition=self.stages[-1])
         values = [column.values for key, column in last if key.arm == BUG]
@@ -87,21 +86,21 @@ def cascade(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Cascaded:
-    """Similarity of each method's maps to the trained network's, while its weights are lost.
+    """Similarity of each method's maps to the trained network's, as layers are re-initialised.
 
         found = cascade(model, images, methods=["grad", "gbp"], how=Cascade(draws=3))
         found.scores.to_csv("cascade.csv")
 
-    The model is explained as it is in eval mode and in float32, and left untouched; images are
-    (n, c, h, w), normalised as in training. Maps explain the class in `targets`, else the predicted
-    one. All other arguments are those of `attribute`.
+    The model is explained in eval mode and float32, and is not changed; images are (n, c, h, w),
+    normalised as in training. Maps explain the class in `targets`, or the predicted one. All other
+    arguments are those of `attribute`.
 
     - `how`: order, layers, initialisation, draws, smoothing, see `Cascade`;
-    - `comparison`: similarities after a post-processing, beside nulls;
-    - `noise`: of the control's inputs, see `Measurement`;
-    - `twins`: the same network trained with other seeds, shown beside (condition `twin`);
-    - `pictures`: of how many inputs, the first ones, maps are kept in the `gallery`, under their
-      `captions`; `picture` makes a normalised image (c, h, w) one in [0, 1].
+    - `comparison`: similarities, post-processing and nulls;
+    - `noise`: on the control's inputs, see `Measurement`;
+    - `twins`: the same network trained with other seeds, reported under the condition `twin`;
+    - `pictures`: the number of inputs, from the first, whose maps are kept in the `gallery`, with
+      their `captions`; `picture` maps a normalised image (c, h, w) to [0, 1] for display.
 
     Raises:
         ConfigError, DataError, UnsupportedModelError, AttributionError: as `attribute` does.
@@ -121,28 +120,30 @@ def cascade(
     )
     if targets is not None:
         targets = checked_targets(targets, images)
-    scores, said, shown = Scores(), list[str](), _Shown(images[:pictures])
+    scores, shown = Scores(), _Shown(images[:pictures])
+    warnings: list[str] = []
     missing: list[Unscored] = []
     stages: list[str] = []
     with watch(model, seed=how.seed) as private:
         if refusals := plan.refusals(private, images, references):
             raise UnsupportedModelError("\n".join(map(str, refusals.values())))
-        beside = [private_copy(twin) for twin in twins]
-        for part in measure(private, images.clone(), np.arange(len(images)), targets, beside):
+        copies = [private_copy(twin) for twin in twins]
+        for part in measure(private, images.clone(), np.arange(len(images)), targets, copies):
             scores += part.scores
-            said += part.warnings
+            warnings += part.warnings
             stages += part.stages
             missing += part.missing
             shown.add(part)
     names = captions or [f"input {i}" for i in range(len(shown.images))]
-    said += sentences(missing, scores)
-    return Cascaded.of(stages, scores, gallery=shown.gallery(picture, names), warnings=tuple(said))
+    warnings += sentences(missing, scores)
+    gallery = shown.gallery(picture, names)
+    return Cascaded.of(stages, scores, gallery=gallery, warnings=tuple(warnings))
 
 
 def curve(
     scores: Scores, stages: Sequence[str], method: str, similarity: str, arm: str = "bug"
 ) -> tuple[Floats, Floats]:
-    """Mean and standard deviation (stages,) at each stage; NaN where unknown.
+    """Mean and standard deviation (stages,) at each stage; NaN where there are no scores.
 
     Both are over inputs and over all networks of the arm: `bug`, `bug: 2`, ... are draws.
     """
@@ -158,7 +159,7 @@ def curve(
 
 
 def _is_of(role: str, arm: str) -> bool:
-    """Whether a role is the arm's, or that of one of its further networks: "bug: 2"."""
+    """Whether a role belongs to the arm, as its first or a further network ("bug: 2")."""
     return role == arm or Role.of(role)._replace(number=1) == Role.of(arm)
 
 
@@ -170,7 +171,7 @@ class _Shown:
         self._maps: dict[str, dict[str, list[npt.NDArray[np.float32]]]] = {}
 
     def add(self, part: Part) -> None:
-        """Those of the images that are to be shown."""
+        """Keep the maps of images to be shown."""
         wanted = (part.places < len(self.images)).nonzero()[0]
         if part.shown is None or not len(wanted):
             return
@@ -182,7 +183,7 @@ class _Shown:
     def gallery(
         self, picture: Callable[[Tensor], Tensor], captions: Sequence[str]
     ) -> Gallery | None:
-        """All of them; None for none."""
+        """The collected maps; None if no image is shown."""
         if not len(self.images):
             return None
         inputs = np.stack([to_bytes(picture(image)) for image in self.images])

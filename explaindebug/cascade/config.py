@@ -1,4 +1,4 @@
-"""In which steps a network loses its weights."""
+"""Configuration of a cascade: which layers are re-initialised, in which order."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -19,25 +19,25 @@ from explaindebug.models.layers import Layer, Stage, check_order, grouped, layer
 
 @dataclass(frozen=True)
 class Cascade:
-    """Which layers lose their weights, in which order, and how maps are made meanwhile.
+    """Which layers lose their weights, in which order, and how maps are made at each stage.
 
     Args:
-        order: `top_down` from the last layer to the first, each stage keeping what earlier ones
-            have done; `bottom_up` the other way round; `independent` one layer at a time.
+        order: `top_down` from the last layer to the first, each stage keeping the changes of
+            earlier ones; `bottom_up` the other way round; `independent` one layer at a time.
         depth: None for a stage per layer; 1 for one per block of the network (its children), 2 for
             the children of these, and so on.
-        groups: layers that are one stage, by the stage's name: `{"head": ["fc", "layer4"]}`.
-        init: where new weights come from: the layer's own `layer_default`, `glorot` (the paper's),
+        groups: layers that form one stage, by the stage's name: `{"head": ["fc", "layer4"]}`.
+        init: the source of new weights: the layer's own `layer_default`, `glorot` (the paper's),
             `torchvision`, `permute_weights`, or a function, see `initialisers`.
-        draws: how often new weights are drawn. Each draw is a network of its own.
+        draws: how often new weights are drawn; each draw gives a separate network.
         retake: explain the class that the network predicts at each stage, as the authors' code of
-            2018 did, and not the class that it predicted when it was trained.
+            2018 did, instead of the class that the trained network predicts.
         smoothing: maps are means over noisy copies of the input (Smooth MPRT).
-        most: only the first stages; all where not given.
-        seed: of new weights: a layer's depend on (seed, draw, its name) alone.
+        most: only the first stages; None for all.
+        seed: of the new weights: a layer's depend only on (seed, draw, its name).
 
     Raises:
-        ConfigError: for an option that can't work.
+        ConfigError: for an invalid option.
 
     Source: Adebayo et al. 2020, section 4; 2018, section 3; Binder et al. 2023 (`bottom_up`).
     """
@@ -57,12 +57,12 @@ class Cascade:
         initialiser(self.init)
         whole("draws", self.draws, least=1)
         if self.depth is not None:
-            whole("depth", self.depth, least=1, hint="None is a stage per layer.")
+            whole("depth", self.depth, least=1, hint="Use None for a stage per layer.")
         if self.most is not None:
             whole("most", self.most, least=0, hint="It is a number of stages.")
 
     def layers(self, model: nn.Module, example: Tensor) -> list[Layer]:
-        """The layers or groups, first to last as an image (1, c, h, w) meets them."""
+        """The layers or groups, in the order in which an image (1, c, h, w) passes them."""
         found = layers(model, example, depth=self.depth)
         return grouped(found, self.groups) if self.groups else found
 
@@ -80,14 +80,14 @@ class Cascade:
         chunk: int = 32,
         workers: int | None = None,
     ) -> "Prepared":
-        """The cascade through a private model (see `watch`), its weights drawn, methods made ready.
+        """The cascade for a private model (see `watch`): weights drawn, methods prepared.
 
-        Methods with `references` (m, c, h, w) are made ready on the trained network, and for each
-        stage from there: patterns that are `frozen` stay those of the trained network.
+        With `references` (m, c, h, w), methods are prepared on the trained network, and from there
+        for each stage: patterns that are `frozen` remain those of the trained network.
 
         Raises:
             UnsupportedModelError: for a model without parameters.
-            ConfigError: where a stage would lose nothing.
+            ConfigError: if a stage would change nothing.
         """
         channels_last(model)
         found = self.layers(model, example)
@@ -108,7 +108,7 @@ class Cascade:
         return Prepared(
             stages=tuple(stage.name for stage in steps),
             walk=Walk(model, [TRAINED, *states], plans, *how),
-            still=Walk(model, [TRAINED], [first], *how),
+            trained=Walk(model, [TRAINED], [first], *how),
             report=draws[0].report if draws else None,
             unused=tuple(layer.name for layer in found if not layer.used),
             unread=tuple(name for layer in found for name in layer.unread),
@@ -116,7 +116,7 @@ class Cascade:
         )
 
     def _draws(self, model: nn.Module, steps: list[Stage]) -> list[Fresh]:
-        """New values of all layers; each layer is drawn once for a whole draw."""
+        """New values of all layers; within a draw, each layer is drawn once for all stages."""
         everything = list(dict.fromkeys(name for stage in steps for name in stage.layers))
         return [
             fresh(model, everything, seed=self.seed, draw=draw, init=self.init)
@@ -125,13 +125,13 @@ class Cascade:
 
 
 def _lost(steps: list[Stage], new: Fresh) -> tuple[list[Stage], tuple[str, ...]]:
-    """The stages in which something is lost, and the names of the others.
+    """The stages that change something, and the names of the others.
 
-    The others are as in a new network already: frozen or never trained.
+    The layers of the others already have the values of a new network: frozen or never trained.
 
     Raises:
-        ConfigError: for a stage in which all stays as trained because nothing has a rule for it,
-            and where no stage is left.
+        ConfigError: for a stage that stays as trained because the initialiser has no rule for it,
+            and if no stage is left.
     """
     empty = [step for step in steps if not new.lost.intersection(new.meant(step.layers))]
     for step in empty:
@@ -139,50 +139,51 @@ def _lost(steps: list[Stage], new: Fresh) -> tuple[list[Stage], tuple[str, ...]]
         if kept:
             raise ConfigError(
                 f"stage {step.name} would lose nothing: init={new.report.init} gives no new values "
-                f"to {', '.join(kept[:4])}, and maps of a network that has lost nothing say "
-                "nothing. Use init=permute_weights, which needs values that are not all equal, or "
-                "a function of your own; or join the layer with another one by groups=."
+                f"to {', '.join(kept[:4])}, so its maps would be those of an unchanged network. "
+                "Use init=permute_weights, which needs values that are not all equal, or a "
+                "function of your own; or merge the layer with another one by groups=."
             )
     if steps and len(empty) == len(steps):
         raise ConfigError(
-            f"no stage would lose anything: {', '.join(step.name for step in empty[:4])} have the "
-            f"values already that init={new.report.init} gives. Is the network trained? Otherwise "
-            "use another init, or another seed."
+            f"no stage would lose anything: {', '.join(step.name for step in empty[:4])} already "
+            f"have the values that init={new.report.init} gives. Is the network trained? If so, "
+            "use another init or another seed."
         )
     return [step for step in steps if step not in empty], tuple(step.name for step in empty)
 
 
 class Prepared(NamedTuple):
-    """A cascade that is ready to be walked with any images."""
+    """A cascade that is ready to run on any images."""
 
     stages: tuple[str, ...]
-    walk: Walk  # through the trained network, and all stages of all draws
-    still: Walk  # the trained network alone
-    report: Report | None  # of the first draw; None without any stage
-    unused: tuple[str, ...]  # layers that no image meets: losing them would change nothing
-    unread: tuple[str, ...]  # parameters of other layers that no forward pass reads
-    empty: tuple[str, ...]  # stages that are left out, as there is nothing to lose
+    walk: Walk  # the trained network, then all stages of all draws
+    trained: Walk  # the trained network only
+    report: Report | None  # of the first draw; None if there are no stages
+    unused: tuple[str, ...]  # layers that the forward pass does not use
+    unread: tuple[str, ...]  # parameters of used layers that the forward pass does not read
+    empty: tuple[str, ...]  # stages left out because they would change nothing
 
     @property
     def notes(self) -> list[str]:
         """What stays as trained, and why: a sentence each."""
-        said = []
+        notes = []
         if self.report is not None and self.report.left:
-            said.append(str(self.report))
+            notes.append(str(self.report))
         if self.unused:
-            said.append(
-                f"no image meets {', '.join(self.unused)}: they are in no stage, since losing them "
-                "would change nothing. (If the network keeps what it once computed from them, "
-                "clear that first.)"
+            notes.append(
+                f"the forward pass does not use {', '.join(self.unused)}: they are in no stage, "
+                "since losing them would change nothing. (If the network caches values computed "
+                "from them, clear the cache first.)"
             )
         if self.unread:
-            said.append(
-                f"no forward pass reads {', '.join(self.unread)}: that they are lost changes "
-                "nothing. If the network keeps what it once computed from them, clear that first."
+            notes.append(
+                f"the forward pass does not read {', '.join(self.unread)}: losing them changes "
+                "nothing. (If the network caches values computed from them, clear the cache "
+                "first.)"
             )
         if self.empty:
-            said.append(
-                f"{', '.join(self.empty)}: no stage, since nothing is lost there. The values are "
-                "those of a new network already."
+            notes.append(
+                f"{', '.join(self.empty)}: no stage, since they already have the values of a new "
+                "network."
             )
-        return said
+        return notes

@@ -1,5 +1,6 @@
-"""The cascade measured: similarity, complexity and drift at every stage, with their controls."""
+"""Measure a cascade: similarity, complexity and drift at every stage, with their controls."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -16,7 +17,7 @@ from explaindebug.attributions._engine.targets import predicted
 from explaindebug.cascade.config import Cascade, Prepared
 from explaindebug.cascade.states import TRAINED
 from explaindebug.cascade.walk import Step
-from explaindebug.core.parallel import cores, side_by_side
+from explaindebug.core.parallel import cores, parallel_map
 from explaindebug.core.validation import number, whole
 from explaindebug.evaluation.comparison import Comparison, Reference
 from explaindebug.evaluation.map_complexity import entropy, rise
@@ -26,14 +27,14 @@ from explaindebug.evaluation.roles import BUG, CONTROL, Role
 from explaindebug.evaluation.scores import Key, Scores
 from explaindebug.evaluation.unscored import Unscored, restricted
 
-MEMORY = 2**31  # bytes that maps of all states may take at a time
-NONE = "none"  # the condition under which nothing is re-initialised
-TWIN = "twin"  # the condition of a network that was trained with another seed
+MEMORY = 2**31  # most bytes that maps of all states may take at a time
+NONE = "none"  # condition in which nothing is re-initialised
+TWIN = "twin"  # condition of a network that was trained with another seed
 Rows = npt.NDArray[np.int64]
 
 
 class Tables(NamedTuple):
-    """The tests under which a cascade's scores stand in one table of scores."""
+    """The names of tests under which a cascade's scores are kept in a table of scores."""
 
     similarity: str  # the cascade's own name: "reinit"
     complexity: str
@@ -41,39 +42,39 @@ class Tables(NamedTuple):
 
     @classmethod
     def of(cls, test: str) -> "Tables":
-        """Those of a cascade that is called `test`."""
+        """The names for a cascade called `test`."""
         return cls(test, f"{test}_complexity", f"{test}_drift")
 
 
 @dataclass
 class Part:
-    """Some of what was measured: scores, and maps (n, c, h, w) of some rows to be shown.
+    """A part of the results: scores, and maps (n, c, h, w) of some rows for display.
 
-    Beside the similarities, whose test is the cascade's own, stand scores of two more tests: that
+    The similarities are scores of the cascade's own test. Two more tests hold further scores: its
     name with `_complexity` (similarity `entropy`, the rise in complexity) and with `_drift` (method
-    `logits`, and as similarities what `drift` gives).
+    `logits`, with the measures of `drift` as similarities).
     """
 
     scores: Scores = field(default_factory=Scores)
     missing: list[Unscored] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)  # what stays as trained
-    stages: tuple[str, ...] = ()  # names of all stages, in order; in the first part alone
+    warnings: list[str] = field(default_factory=list)  # tensors left as trained
+    stages: tuple[str, ...] = ()  # names of all stages, in order; in the first part only
     shown: tuple[str, Maps] | None = None  # stage or "trained", and its maps
-    places: Rows = field(default_factory=lambda: np.empty(0, np.int64))  # of which images they are
+    places: Rows = field(default_factory=lambda: np.empty(0, np.int64))  # positions of the images
 
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """Called with images (n, c, h, w) and their rows (n,), yields what is measured, in parts.
+    """Called with images (n, c, h, w) and their rows (n,), yields results in parts.
 
     The control is the trained network itself, on inputs with a little Gaussian noise (`noise`, the
-    standard deviation as a fraction of each input's range): it says how alike maps are where
-    nothing was lost. Twins, the same network trained with other seeds, are shown beside it: private
-    ones, like the model, on its device.
+    standard deviation as a fraction of each input's range): it tells how similar maps are when no
+    weights are lost. Twins are the same network trained with other seeds; like the model, they must
+    be private copies, on its device.
     """
 
     how: Cascade
-    plan: Plan  # not yet made ready
+    plan: Plan  # not yet prepared
     comparison: Comparison
     noise: float = 0.01
     bins: int = 100  # of the histogram whose entropy is a map's complexity
@@ -94,20 +95,20 @@ class Measurement:
         targets: Tensor | None = None,
         twins: Iterable[nn.Module] = (),
     ) -> Iterator[Part]:
-        """Without `targets` (n,) the class is explained that the trained network predicts."""
-        own = self._ready(self.how, model, images)
-        yield Part(warnings=own.notes, stages=own.stages)
-        none = Cascade(most=0, smoothing=self.how.smoothing, retake=self.how.retake)
-        others = [self._ready(none, twin, images) for twin in twins]
-        parts = self._parts(images, rows, len(own.walk.states))
-        tell = _Told(self.progress, sum(len(mine) + len(more) for mine, more in parts))
-        for mine, more in parts:
-            taken = np.r_[mine, more]
-            block = _Block(self, own, images[taken], rows[taken], tell)
-            for part in block(None if targets is None else targets[taken], others):
-                yield _of(part, rows, mine)
+        """Without `targets` (n,), the class that the trained network predicts is explained."""
+        prepared = self._prepared(self.how, model, images)
+        yield Part(warnings=prepared.notes, stages=prepared.stages)
+        no_stages = Cascade(most=0, smoothing=self.how.smoothing, retake=self.how.retake)
+        others = [self._prepared(no_stages, twin, images) for twin in twins]
+        blocks = self._blocks(images, rows, len(prepared.walk.states))
+        progress = _Progress(self.progress, sum(len(own) + len(next_) for own, next_ in blocks))
+        for own, next_ in blocks:
+            places = np.r_[own, next_]
+            block = _Block(self, prepared, images[places], rows[places], progress)
+            for part in block(None if targets is None else targets[places], others):
+                yield _restricted(part, rows, own)
 
-    def _ready(self, how: Cascade, model: nn.Module, images: Tensor) -> Prepared:
+    def _prepared(self, how: Cascade, model: nn.Module, images: Tensor) -> Prepared:
         return how(
             model,
             self.plan,
@@ -117,66 +118,67 @@ class Measurement:
             workers=self.workers,
         )
 
-    def _parts(self, images: Tensor, rows: Rows, states: int) -> list[tuple[Rows, Rows]]:
-        """Places of so many images at a time as all of whose maps can be kept.
+    def _blocks(self, images: Tensor, rows: Rows, states: int) -> list[tuple[Rows, Rows]]:
+        """Positions of the images, in blocks whose maps in all states fit into `MEMORY`.
 
-        With each those that are explained for the sake of a null that looks at the next input.
+        The second part of each pair has the images that are explained only for nulls that compare
+        with the next input.
         """
         each = 4 * images[:1].numel() * len(self.plan.methods) * states
         most = max(1, MEMORY // max(1, each))
-        parts = blocks(rows, -(-len(images) // most))
+        pairs = blocks(rows, math.ceil(len(images) / most))
         if any(NULLS[name].of_neighbour for name in self.comparison.nulls):
-            return parts
-        return [(mine, mine[:0]) for mine, _ in parts]
+            return pairs
+        return [(own, own[:0]) for own, _ in pairs]
 
 
 def check_options(noise: float, bins: int) -> None:
-    """Raises ConfigError for noise or bins of a `Measurement` that can't be."""
+    """Raises ConfigError for invalid noise or bins of a `Measurement`."""
     number("noise", noise, above=0, most=1, hint="It is a share of each input's range.")
     whole("bins", bins, least=2)
 
 
-def _of(part: Part, rows: Rows, mine: Rows) -> Part:
-    """Of a part only what was found of some of its images, the first ones."""
-    part.scores, part.places = part.scores.of(rows[mine]), mine
-    part.missing = restricted(part.missing, rows[mine].tolist())
+def _restricted(part: Part, rows: Rows, own: Rows) -> Part:
+    """The part restricted to its first images, those at the positions `own`."""
+    part.scores, part.places = part.scores.of(rows[own]), own
+    part.missing = restricted(part.missing, rows[own].tolist())
     if part.shown is not None:
         name, maps = part.shown
-        part.shown = name, {method: raw[: len(mine)] for method, raw in maps.items()}
+        part.shown = name, {method: raw[: len(own)] for method, raw in maps.items()}
     return part
 
 
 class _Block:
-    """Some images, and what the trained network says of them: all else is compared with that."""
+    """Some images, compared in every state with the trained network's maps and logits."""
 
     def __init__(
         self,
         measurement: Measurement,
-        own: Prepared,
+        prepared: Prepared,
         images: Tensor,
         rows: Rows,
-        tell: "_Told",
+        progress: "_Progress",
     ) -> None:
-        self.m, self.own, self.tell = measurement, own, tell
+        self.options, self.prepared, self.progress = measurement, prepared, progress
         self.images, self.rows = images, rows
 
     def __call__(self, targets: Tensor | None, twins: Iterable[Prepared]) -> Iterator[Part]:
-        n, walk, still = len(self.images), self.own.walk, self.own.still
-        self.trained, *steps = walk(self.images, targets, self.tell(n * len(walk.states)))
+        n, walk, control = len(self.images), self.prepared.walk, self.prepared.trained
+        self.trained, *steps = walk(self.images, targets, self.progress(n * len(walk.states)))
         yield Part(shown=(TRAINED.stage, self.trained.maps))
         if targets is None:
             targets = predicted(self.trained.logits)
         targets = targets.to(self.images.device)
-        calm = still(self._noisy(), targets, self.tell(n))
-        yield self._everywhere(CONTROL, calm)
+        (step,) = control(self._noisy(), targets, self.progress(n))
+        yield self._at_every_stage(CONTROL, step)
         if not steps:
-            again = still(self._noisy(draw=1), targets, self.tell(n))
-            yield self._compared(NONE, BUG, again[0])
+            (step,) = control(self._noisy(draw=1), targets, self.progress(n))
+            yield self._compared(NONE, BUG, step)
         for i, twin in enumerate(twins):
-            (step,) = twin.still(self.images, targets, self.tell(n))
+            (step,) = twin.trained(self.images, targets, self.progress(n))
             yield self._compared(TWIN, str(Role(CONTROL, i + 1)), step)
         calls = [partial(self._stage, step) for step in steps]
-        yield from side_by_side(calls, self._scorers)
+        yield from parallel_map(calls, self._scorers)
 
     def _stage(self, step: Step) -> Part:
         stage, draw = step.state.stage, step.state.draw
@@ -187,20 +189,20 @@ class _Block:
 
     @property
     def _scorers(self) -> int:
-        """Stages that are scored at a time."""
+        """The number of stages that are scored in parallel."""
         if self.images.device.type != "cpu":
             return 1
-        return self.m.workers or cores()
+        return self.options.workers or cores()
 
     def _compared(self, condition: str, role: str, step: Step) -> Part:
         """Scores of one step against the trained network."""
-        part, tables = Part(), Tables.of(self.m.test)
+        part, tables = Part(), Tables.of(self.options.test)
         for method, raw in step.maps.items():
-            key = Key(self.m.test, method, condition, role)
-            part.missing += self.m.comparison.score(
+            key = Key(self.options.test, method, condition, role)
+            part.missing += self.options.comparison.score(
                 part.scores, key, self._references[method], raw, self.rows, self.images
             )
-            rises = rise(self._entropies[method], entropy(raw, self.m.bins))
+            rises = rise(self._entropies[method], entropy(raw, self.options.bins))
             key = key._replace(test=tables.complexity, similarity="entropy")
             part.scores.add(key, self.rows, rises.cpu().numpy())
         for name, values in drift(self.trained.logits, step.logits).items():
@@ -208,11 +210,11 @@ class _Block:
             part.scores.add(key, self.rows, values.cpu().numpy())
         return part
 
-    def _everywhere(self, role: str, steps: list[Step]) -> Part:
-        """Scores of one step under every stage's name: what the stages are compared with."""
-        once = self._compared("", role, steps[0])
+    def _at_every_stage(self, role: str, step: Step) -> Part:
+        """Scores of one step, repeated under every stage's name."""
+        once = self._compared("", role, step)
         part = Part(missing=once.missing)
-        for condition in self.own.stages or (NONE,):
+        for condition in self.prepared.stages or (NONE,):
             for key, column in once.scores:
                 part.scores.add(key._replace(condition=condition), *column)
         return part
@@ -223,41 +225,43 @@ class _Block:
 
     @cached_property
     def _entropies(self) -> Mapping[str, Tensor]:
-        return {method: entropy(raw, self.m.bins) for method, raw in self.trained.maps.items()}
+        return {
+            method: entropy(raw, self.options.bins) for method, raw in self.trained.maps.items()
+        }
 
     def _noisy(self, draw: int = 0) -> Tensor:
-        """The images under noise that depends on (seed, draw, row) alone."""
+        """The images with noise that depends only on (seed, draw, row)."""
         images = self.images.clone()
         for image, row in zip(images, self.rows.tolist(), strict=True):
-            generator = torch.Generator().manual_seed(_mixed(self.m.how.seed, draw, row))
+            generator = torch.Generator().manual_seed(_mixed(self.options.how.seed, draw, row))
             noise = torch.randn(image.shape, generator=generator).to(image)
-            image += self.m.noise * (image.amax() - image.amin()) * noise
+            image += self.options.noise * (image.amax() - image.amin()) * noise
         return images
 
 
-class _Told:
-    """Progress over many walks as if each state of all images were one of them."""
+class _Progress:
+    """Joins the progress of many walks: each state of all images is reported as one unit."""
 
-    def __init__(self, progress: Progress | None, images: int) -> None:
-        self._progress, self._images = progress, images
-        self._done = 0.0  # in states of all images
-        self._said = 0
+    def __init__(self, report: Progress | None, images: int) -> None:
+        self._report, self._images = report, images
+        self._planned = 0.0  # units of all walks so far
+        self._reported = 0  # units reported as complete
 
     def __call__(self, work: int) -> Progress | None:
-        """For a walk of so many images times states."""
-        if self._progress is None:
+        """For a walk of `work` images times states."""
+        if self._report is None:
             return None
-        start, self._done = self._done, self._done + work / self._images
-        whole = self._done - start
-        return lambda names, done, total: self._tell(names, start + whole * done / total)
+        start, units = self._planned, work / self._images
+        self._planned = start + units
+        return lambda names, done, total: self._update(names, start + units * done / total)
 
-    def _tell(self, names: tuple[str, ...], now: float) -> None:
-        assert self._progress is not None
-        while now >= self._said + 1 - 1e-9:
-            self._said += 1
-            self._progress(names, 1.0, 1.0)
-        if now > self._said:
-            self._progress(names, now - self._said, 1.0)
+    def _update(self, names: tuple[str, ...], now: float) -> None:
+        assert self._report is not None
+        while now >= self._reported + 1 - 1e-9:
+            self._reported += 1
+            self._report(names, 1.0, 1.0)
+        if now > self._reported:
+            self._report(names, now - self._reported, 1.0)
 
 
 def _mixed(*key: int) -> int:

@@ -1,4 +1,4 @@
-"""A network in many states, and one piece of work done in all of them."""
+"""States of a network with some of its tensors exchanged, and jobs that run in all of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,26 +18,26 @@ from explaindebug.bugs.reinitialisation import exchanged, tensors_of
 from explaindebug.core.rng import normal
 from explaindebug.core.validation import number, whole
 
-LOGITS = "logits"  # stands among the methods' names; no method is called so
+LOGITS = "logits"  # key of the logits among the methods' maps; not a method's name
 
 
 class State(NamedTuple):
-    """A network with other values in some of its tensors."""
+    """A network with new values in some of its tensors."""
 
-    stage: str  # its name; "trained" where nothing differs
+    stage: str  # its name; "trained" for the unchanged network
     draw: int
-    tensors: Mapping[str, Tensor]  # full name -> the other values
+    tensors: Mapping[str, Tensor]  # full name -> new values
 
     @contextmanager
     def of(self, model: nn.Module) -> Iterator[None]:
-        """Inside, the model is in this state."""
+        """Put the model into this state within the block."""
         with exchanged(model, self.tensors):
             yield
 
     def unlike(self, other: "State") -> set[str]:
-        """Names of the tensors that have other values than in that state.
+        """Names of the tensors whose values differ from those in the other state.
 
-        States of one draw share what they have drawn, so it is enough to ask which tensors are one.
+        States of one draw share their tensors, so comparing identities is enough.
         """
         mine, others = self.tensors, other.tensors
         return {name for name in {*mine, *others} if mine.get(name) is not others.get(name)}
@@ -52,10 +52,10 @@ class Smoothing:
 
         1 / copies * sum_k E(x + noise * (max x - min x) * n_k), n_k ~ N(0, 1)
 
-    A copy's noise is the same for all inputs, so that a map depends on its input alone.
+    A copy's noise is the same for all inputs, so a map depends only on its own input.
 
     Raises:
-        ConfigError: for fewer copies than one, or noise outside [0, 10].
+        ConfigError: for fewer than one copy, or noise outside [0, 10].
 
     Source: Hedström et al. 2024, "A Fresh Look at Sanity Checks for Saliency Maps", section 4.
     """
@@ -76,7 +76,7 @@ class Smoothing:
 
 
 class Work(Protocol):
-    """What is done with a model and some rows of the images."""
+    """A job on a model and some rows of the images."""
 
     @property
     def rows(self) -> slice: ...
@@ -89,7 +89,7 @@ class Work(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Logits:
-    """Work that asks for the logits (n, k) and nothing else."""
+    """A job that computes only the logits (n, k)."""
 
     images: Tensor
     rows: slice
@@ -107,17 +107,17 @@ class Logits:
 
 @dataclass(frozen=True, eq=False)
 class InAllStates:
-    """Called with a model, does one work in every state: a dictionary of tensors for each."""
+    """Runs one job in every state of a model; returns a dictionary of tensors for each."""
 
-    works: Sequence[Work]  # one for each state, on the same rows
+    works: Sequence[Work]  # one per state, on the same rows
     states: Sequence[State]
     smoothing: Smoothing | None
-    room: int  # bytes to keep of what states share; 0: every state computes all of it
-    chunk: int = 32  # images that are passed at once at most: several noisy copies of few
+    room: int  # bytes of activations to reuse across states; 0: every state computes everything
+    chunk: int = 32  # most images per pass: several noisy copies of a few images
 
     @property
     def rows(self) -> slice:
-        """Of which images."""
+        """The rows of the images."""
         return self.works[0].rows
 
     @property
@@ -156,7 +156,7 @@ class InAllStates:
 
     @cached_property
     def _always(self) -> set[str]:
-        """Names of the tensors that every state has other than the first."""
+        """Names of the tensors that differ from the first state in every other state."""
         first, *others = self.states
         unlike = [state.unlike(first) for state in others]
         return set.intersection(*unlike) if unlike else set()
@@ -170,23 +170,23 @@ class InAllStates:
         return 1 if self.smoothing is None else self.smoothing.copies
 
     def _noisy(self) -> Iterator[tuple[int, Sequence[Work]]]:
-        """How many noisy copies at a time, and the works on all of them."""
+        """Noisy copies in batches: their number, and each state's job on them."""
         assert self.smoothing is not None
         first = self.works[0]
         assert isinstance(first, Job)
         images = first.images[self.rows]
         copies = self.smoothing(images)
-        while some := list(islice(copies, max(1, self.chunk // len(images)))):
-            yield len(some), [_on(work, some) for work in self.works]
+        while batch := list(islice(copies, max(1, self.chunk // len(images)))):
+            yield len(batch), [_on(work, batch) for work in self.works]
 
 
 def passes_images(work: Work) -> bool:
-    """Whether the first call of the model gets the images as they are."""
+    """Whether the job passes the unmodified images through the model first."""
     return isinstance(work, Job) and all(isinstance(passes, Backward) for passes in work.group)
 
 
 def _on(work: Work, copies: Sequence[Tensor]) -> Job:
-    """The same work on noisy copies (n, c, h, w) of its images, one after another."""
+    """The same job on noisy copies, each (n, c, h, w), of its images, concatenated."""
     assert isinstance(work, Job)
     images, targets = torch.cat(list(copies)), work.targets[work.rows].repeat(len(copies))
     return replace(work, images=images, targets=targets, rows=slice(0, len(images)))

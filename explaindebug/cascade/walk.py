@@ -1,5 +1,6 @@
-"""Maps of a network as trained and in every state of losing its weights."""
+"""Maps and logits of a network in every state of a cascade."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,11 +17,11 @@ from explaindebug.attributions._engine.targets import predicted
 from explaindebug.cascade.states import LOGITS, InAllStates, Logits, Smoothing, State, Work
 from explaindebug.core.parallel import intra_op_threads, run_jobs
 
-ROOM = 2**29  # bytes that one chunk of images may keep of what states share
+ROOM = 2**29  # bytes of activations that states may share, per chunk of images
 
 
 class Step(NamedTuple):
-    """What a network in one state says of some images."""
+    """Maps and logits of some images in one state."""
 
     state: State
     maps: Maps  # method -> raw maps (n, c, h, w)
@@ -29,11 +30,11 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """Called with images, gives their maps and logits in every state of a network.
+    """Called with images, computes their maps and logits in every state of a network.
 
-    A chunk of images goes through all states before the next one does, so that what a state shares
-    with the first is still at hand (see `Replay`). The model is private, see `watch`; the plans
-    are the methods made ready for each state.
+    A chunk of images goes through all states before the next one, so that activations that a state
+    shares with the first one can be reused (see `Replay`). The model is private, see `watch`; there
+    is one plan of prepared methods per state.
     """
 
     model: nn.Module
@@ -43,36 +44,37 @@ class Walk:
     retake: bool = False  # explain the class that each state predicts, not the first state's
     chunk: int = 32
     workers: int | None = None
-    room: int = ROOM  # 0: every state is computed as a whole
+    room: int = ROOM  # 0: nothing is reused
 
     @torch.enable_grad()
     def __call__(
         self, images: Tensor, targets: Tensor | None = None, progress: Progress | None = None
     ) -> list[Step]:
-        """The steps, one for each state, on the images' device.
+        """One step per state, on the images' device.
 
-        Without targets (n,) the class is explained that the network predicts in its first state.
+        Without targets (n,), the class that the network predicts in its first state is explained.
         """
         run = _Run(self, self.plans[0].ready(self.model, images, self.chunk))
         if self.retake or not self._shows_logits:
             run.logits()
         lists = [run.works(*pair) for pair in zip(self.plans, run.classes(targets), strict=True)]
         run.do(list(zip(*lists, strict=True)), progress)
-        return [
-            Step(state, {k: v.to(images.device) for k, v in found.items()}, logits)
-            for state, found in zip(self.states, run.found, strict=True)
-            for logits in [found.pop(LOGITS)]
-        ]
+        steps = []
+        for state, found in zip(self.states, run.found, strict=True):
+            logits = found.pop(LOGITS)
+            maps = {method: raw.to(images.device) for method, raw in found.items()}
+            steps.append(Step(state, maps, logits))
+        return steps
 
     @property
     def _shows_logits(self) -> bool:
-        """Whether some method passes the images as they are, so that logits come for free."""
+        """Whether some method passes the unmodified images, so logits need no extra pass."""
         methods = self.plans[0].methods.values()
         return self.smoothing is None and any(isinstance(m.passes, Backward) for m in methods)
 
 
 class _Run:
-    """A walk for given images; `found` gathers what comes, for each state, of all rows."""
+    """A walk for given images; `found` collects each state's results for all rows."""
 
     def __init__(self, walk: Walk, ready: Ready) -> None:
         self.walk, self.ready = walk, ready
@@ -80,7 +82,7 @@ class _Run:
         self.found: list[Maps] = [{} for _ in walk.states]
 
     def logits(self) -> None:
-        """The logits of every state, in passes of their own."""
+        """Compute the logits of every state, in separate passes."""
         rows = [slice(i, i + self.chunk) for i in range(0, len(self.images), self.chunk)]
         self.do([[Logits(self.images, r)] * len(self.walk.states) for r in rows], None)
 
@@ -97,11 +99,11 @@ class _Run:
         return [first] * len(self.walk.states)
 
     def works(self, plan: Plan, targets: Tensor) -> list[Job]:
-        """The work of one state, in pieces."""
+        """The jobs of one state."""
         return list(jobs_of(plan.methods, self.images, targets, self.chunk))
 
     def do(self, works: Sequence[Sequence[Work]], progress: Progress | None) -> None:
-        """Every piece of work in all states."""
+        """Run every job in all states."""
         walk = self.walk
         pieces = [(group, part) for group in works for part in self._parts(len(works))]
         jobs = [
@@ -110,33 +112,33 @@ class _Run:
         ]
         workers, threads = self._division(len(jobs))
         costs = [job.cost for job in jobs]
-        made: list[float] = []
+        finished: list[float] = []
 
         def done(i: int, found: list[Maps]) -> None:
             self._add(jobs[i].rows, pieces[i][1], found)
-            made.append(costs[i])
+            finished.append(costs[i])
             if progress:
-                progress(jobs[i].names, sum(made), sum(costs))
+                progress(jobs[i].names, sum(finished), sum(costs))
 
         with intra_op_threads(threads):
             run_jobs(walk.model, jobs, workers, done)
 
     def _parts(self, works: int) -> list[slice]:
-        """The states in as many parts as give every core some, where there is little other work.
+        """The states, split into parts if there are too few jobs to occupy every core.
 
-        A part's first state is what its others take from, so that hardly anything is done twice.
+        Within a part, the other states reuse activations of the first, so splitting costs little.
         """
         states = len(self.walk.states)
         parts = max(1, self._division(works * states)[0] // works)
-        size = -(-states // parts)
+        size = math.ceil(states / parts)
         return [slice(i, i + size) for i in range(0, states, size)]
 
     def _division(self, jobs: int) -> tuple[int, int | None]:
         return division(self.walk.workers, jobs, self.chunk, self.network, self.images.device)
 
     def _add(self, rows: slice, states: slice, found: list[Maps]) -> None:
-        for whole, part in zip(self.found[states], found, strict=True):
+        for total, part in zip(self.found[states], found, strict=True):
             for name, values in part.items():
-                if name not in whole:
-                    whole[name] = values.new_zeros(len(self.images), *values.shape[1:])
-                whole[name][rows] = values
+                if name not in total:
+                    total[name] = values.new_zeros(len(self.images), *values.shape[1:])
+                total[name][rows] = values

@@ -1,1 +1,1 @@
-"""What everything stands on: errors, files, registries, random numbers, copies of models."""
+"""Shared foundations: errors, file I/O, registries, random numbers, copies of models."""

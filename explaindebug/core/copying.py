@@ -1,4 +1,4 @@
-"""Copies of models: of all that computes, whatever else hangs on them."""
+"""Deep copies of models: everything that takes part in the forward pass, and nothing else."""
 
 import copy
 import sys
@@ -18,34 +18,36 @@ from explaindebug.core.errors import UnsupportedModelError
 
 ATOMIC = (type(None), bool, int, float, complex, str, bytes)
 CONTAINERS = (list, dict, set, deque)
-NEVER_COMPUTE = (Optimizer, LRScheduler, DataLoader, Dataset)  # large, and no part of a forward
-INTERNAL = frozenset(vars(nn.Module()))  # what every module has: tensors, modules, hooks
+NEVER_COMPUTE = (Optimizer, LRScheduler, DataLoader, Dataset)  # large, and not used in a forward
+INTERNAL = frozenset(vars(nn.Module()))  # attributes of every module: tensors, modules, hooks
 BACKWARD_HOOKS = ("_backward_hooks", "_backward_pre_hooks")
-LOGGING_PACKAGES = ("wandb",)  # whose forward hooks (`wandb.watch`) do nothing but log
+LOGGING_PACKAGES = ("wandb",)  # their forward hooks (`wandb.watch`) only log
 
 
 class Copier:
-    """Copies of objects; what is reached twice is copied once.
+    """Copies objects; an object that is reached twice is copied once.
 
-    It differs from `copy.deepcopy` in what a model in the middle of its training needs:
+    It differs from `copy.deepcopy` where a model in the middle of its training needs it:
 
     - tensors with a graph (a kept activation, the weight of the old `weight_norm`) are detached;
-    - what can't be copied (locks, files, generators) is shared, and so is what never computes
-      (optimizers, data sets) and all that is given as `shared`;
-    - states of torchmetrics' metrics are left out;
-    - functions take their surroundings along: a hook or lambda that refers to the module, or to a
-      list of results, refers to the copies of these. Hence nobody else's lists grow;
-    - backward hooks and the hooks of `wandb.watch` are left out, as they only look.
+    - objects that can't be copied (locks, files, generators), that never compute (optimizers, data
+      sets) or that are passed as `shared` are shared with the original;
+    - states of torchmetrics' metrics are reset;
+    - functions are copied with their closures and the containers among their globals: a hook or
+      lambda that refers to the module, or appends to a list, then refers to the copies of these, so
+      the original's lists do not grow;
+    - backward hooks and the hooks of `wandb.watch` are dropped, as they only observe.
 
     Args:
-        known: id of an object -> what stands for it in the copy.
-        shared: objects that stay as they are.
+        known: id of an object -> its replacement in the copy.
+        shared: objects that are not copied.
     """
 
     def __init__(self, known: dict[int, Any] | None = None, shared: Iterable[Any] = ()) -> None:
-        self.containers: list[Any] = []  # all copies of lists, mappings and the like
-        self._known: dict[Any, Any] = {**(known or {}), **{id(x): x for x in shared}}
-        self._alive: list[Any] = []  # an id may come back once its object is gone
+        self.containers: list[Any] = []  # all copied lists, mappings and the like
+        self._known: dict[Any, Any] = dict(known or {})
+        self._known.update({id(x): x for x in shared})
+        self._alive: list[Any] = []  # keeps originals alive, so that no id is reused
 
     def __call__(self, x: Any) -> Any:
         """The copy of `x`.
@@ -85,7 +87,7 @@ class Copier:
             return x.clone_state()
         if type(x) is tuple:
             return tuple(map(self, x))
-        if isinstance(x, nn.Module) and is_parametrized(x):  # which refuse to give their state
+        if isinstance(x, nn.Module) and is_parametrized(x):  # these refuse to be pickled
             return self._filled(x, x.__new__(type(x)), vars(x))
         if hasattr(x, "__deepcopy__"):
             return copy.deepcopy(x, self._known)
@@ -98,7 +100,7 @@ class Copier:
         return x.detach().clone()
 
     def _rebuilt(self, x: Any) -> Any:
-        """By the protocol of pickle, which knows how any object is taken apart and put together."""
+        """Through the pickle protocol, which takes any object apart and reassembles it."""
         reduced: Any = x.__reduce_ex__(4)
         if isinstance(reduced, str):
             return x
@@ -137,10 +139,10 @@ class Copier:
         }
 
     def _internal(self, name: str, value: Any) -> Any:
-        """Not among the containers, in which nothing may be changed but by a forward pass."""
+        """A module's own attribute; not added to `containers`, which `Renewed` resets."""
         if not isinstance(value, dict):
             return copy.copy(value)
-        # A handle that removes a hook knows the mapping that the hook is in.
+        # The handle that removes a hook refers to the mapping that holds the hook.
         made: dict[Any, Any] = OrderedDict() if isinstance(value, OrderedDict) else {}
         self._known[id(value)] = made
         self._alive.append(value)
@@ -149,16 +151,16 @@ class Copier:
         return made
 
     def _function(self, x: FunctionType) -> FunctionType:
-        """The same code in the copies of what it refers to; `x` itself where that can't differ."""
+        """The function bound to the copies of what it refers to; `x` itself if nothing differs."""
         cells = x.__closure__ or ()
         used = {k: x.__globals__[k] for k in _names(x.__code__) if k in x.__globals__}
         held = {k: v for k, v in used.items() if isinstance(v, CONTAINERS)}
         if not cells and not held:
             return x
         inside = tuple(CellType() for _ in cells)
-        # The dictionary is filled below, when a reference to itself can be met.
-        surroundings = dict(x.__globals__)
-        made = FunctionType(x.__code__, surroundings, x.__name__, x.__defaults__, inside)
+        # Containers are copied below, once `made` is known, as they may refer to the function.
+        namespace = dict(x.__globals__)
+        made = FunctionType(x.__code__, namespace, x.__name__, x.__defaults__, inside)
         made.__kwdefaults__, made.__qualname__ = x.__kwdefaults__, x.__qualname__
         vars(made).update(vars(x))
         self._known[id(x)] = made
@@ -166,19 +168,19 @@ class Copier:
         for cell, old in zip(inside, cells, strict=True):
             if _filled(old):
                 cell.cell_contents = self(old.cell_contents)
-                # A number is its own copy, but the function may count in it.
+                # A number is its own copy, but the function may use it as a counter.
                 same = cell.cell_contents is old.cell_contents
                 changed |= not same or type(old.cell_contents) in ATOMIC
         for name, value in held.items():
-            surroundings[name] = self(value)
+            namespace[name] = self(value)
         return made if changed or held else x
 
 
 class Renewed:
-    """A forward pre-hook: each pass begins with lists and mappings as they were at first.
+    """A forward pre-hook that restores lists and mappings to their initial content.
 
-    A forward, or a hook, that appends an activation to a list would otherwise keep those of all
-    passes that a method makes, with their graphs.
+    A forward or a hook that appends activations to a list would otherwise keep those of every pass
+    of a method alive, with their graphs.
     """
 
     def __init__(self, containers: Collection[Any]) -> None:
@@ -198,7 +200,7 @@ def _only_logs(hook: Any) -> bool:
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    """The global names that a function uses, those of functions inside it included."""
+    """The global names that a function uses, including those of nested functions."""
     yield from code.co_names
     for inner in code.co_consts:
         if isinstance(inner, CodeType):

@@ -1,4 +1,4 @@
-"""What can go wrong, each as a sentence for a person: the value, and what to do about it."""
+"""Errors and warnings; every message is a sentence with the value and the remedy."""
 
 
 class ExplainDebugError(Exception):
@@ -6,7 +6,7 @@ class ExplainDebugError(Exception):
 
 
 class ConfigError(ExplainDebugError, ValueError):
-    """An option has a value that can't work."""
+    """An option has an invalid value."""
 
 
 class DataError(ExplainDebugError, ValueError):
@@ -18,7 +18,7 @@ class UnsupportedModelError(ExplainDebugError, TypeError):
 
 
 class MapWarning(UserWarning):
-    """A map was computed, but explains nothing: it is all zero, or not finite."""
+    """A map was computed but is all zero or not finite, so it explains nothing."""
 
 
 class AttributionError(ExplainDebugError, RuntimeError):
@@ -26,12 +26,12 @@ class AttributionError(ExplainDebugError, RuntimeError):
 
 
 class MeasurementWarning(UserWarning):
-    """Something of a measurement is lost or left out; tables and reports say so as well."""
+    """Part of a measurement was lost or left out; tables and reports show it as well."""
 
 
 class LoggerWarning(UserWarning):
-    """A logger or a file could not be written, and the run goes on without it."""
+    """A logger or a file could not be written; the run continues without it."""
 
 
 class DataWarning(UserWarning):
-    """Data were read, but not all of them, or in a way that their owner should know of."""
+    """Data were read, but only in part, or in a way that the user should know about."""

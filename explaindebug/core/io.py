@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writes, JSON, and checks of folders and disk space."""
 
 import csv
 import filecmp
@@ -22,18 +22,18 @@ from explaindebug.core.errors import ConfigError
 if sys.platform != "win32":
     import fcntl
 
-WRITING = ".write.part"  # how the name of a file ends that is not yet whole
+WRITING = ".write.part"  # suffix of a file that is still being written
 
 
 @contextmanager
 def replacing(path: Path | str, *, binary: bool = False) -> Iterator[IO[Any]]:
-    """A file that takes the place of `path` when the block ends well; else nothing changes.
+    """A file that replaces `path` when the block succeeds; otherwise `path` does not change.
 
-    The new content lies next to the old one until it is complete, so a cut run leaves the old file.
-    What killed processes left of other files in the folder is removed.
+    The new content is written beside the old file until it is complete, so an interrupted run keeps
+    the old one. Partial files that killed processes left in the folder are removed.
 
     Raises:
-        OSError: with the file's name, also where the system gives none (a disk that is full).
+        OSError: with the file's name, also where the system gives none (a full disk).
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,12 +44,12 @@ def replacing(path: Path | str, *, binary: bool = False) -> Iterator[IO[Any]]:
         os.close(handle)
         return Path(name)
 
-    with held(empty) as part:
+    with locked_temporary(empty) as part:
         try:
             options: dict[str, Any] = {} if binary else {"newline": "", "encoding": "utf-8"}
             with part.open("wb" if binary else "w", **options) as file:
                 yield file
-            part.chmod(0o666 & ~_umask())  # mkstemp makes private files, results are to be shared
+            part.chmod(0o666 & ~_umask())  # mkstemp's files are private, results are shared
             os.replace(part, path)
         except BaseException as error:
             part.unlink(missing_ok=True)
@@ -67,16 +67,16 @@ def write_csv(path: Path | str, columns: Sequence[str], rows: Iterable[Iterable[
 
 
 @contextmanager
-def held(make: Callable[[], Path]) -> Iterator[Path]:
-    """The temporary file or folder that `make` makes; in the block no process takes it for dead.
+def locked_temporary(make: Callable[[], Path]) -> Iterator[Path]:
+    """The temporary file or folder that `make` creates, locked for the duration of the block.
 
-    It is locked, and a lock goes with the process that has it, however that ends. Where there are
-    no locks (on Windows, on some network file systems), `remove_abandoned` removes nothing.
+    `remove_abandoned` leaves locked files alone; a lock is released when its process ends, in
+    whatever way. Without locks (Windows, some network file systems) nothing is ever removed.
     """
-    path, handle = _made(make)
+    path, handle = _make_and_lock(make)
     while not path.exists():  # removed before it was locked
         _release(handle)
-        path, handle = _made(make)
+        path, handle = _make_and_lock(make)
     try:
         yield path
     finally:
@@ -84,11 +84,11 @@ def held(make: Callable[[], Path]) -> Iterator[Path]:
 
 
 def remove_abandoned(folder: Path, *, prefix: str = ".", suffix: str = "") -> None:
-    """Remove the files and folders whose names begin and end so, unless a process holds them."""
+    """Remove files and folders with this prefix and suffix that no process has locked."""
     for name in os.listdir(folder):
         path = folder / name
         if name.startswith(prefix) and name.endswith(suffix):
-            handle = _locked(path, wait=False)
+            handle = _lock(path, wait=False)
             if handle is not None:
                 if path.is_dir():
                     shutil.rmtree(path, ignore_errors=True)
@@ -97,13 +97,13 @@ def remove_abandoned(folder: Path, *, prefix: str = ".", suffix: str = "") -> No
             _release(handle)
 
 
-def _made(make: Callable[[], Path]) -> tuple[Path, int | None]:
+def _make_and_lock(make: Callable[[], Path]) -> tuple[Path, int | None]:
     path = make()
-    return path, _locked(path, wait=True)
+    return path, _lock(path, wait=True)
 
 
-def _locked(path: Path, *, wait: bool) -> int | None:
-    """A handle that has the file's lock; None where another has it, or where there are no locks."""
+def _lock(path: Path, *, wait: bool) -> int | None:
+    """A handle that holds the file's lock; None if another process has it or locks don't work."""
     if sys.platform == "win32":
         return None
     try:
@@ -124,23 +124,23 @@ def _release(handle: int | None) -> None:
 
 
 def write_atomically(path: Path | str, content: str | bytes) -> Path:
-    """Write `content` to `path`, whole or not at all."""
+    """Write `content` to `path` atomically."""
     with replacing(path, binary=isinstance(content, bytes)) as file:
         file.write(content)
     return Path(path)
 
 
 def write_json(path: Path | str, value: Any) -> Path:
-    """Write `value` as indented JSON (see `as_json`), whole or not at all."""
+    """Write `value` as indented JSON (see `as_json`), atomically."""
     return write_atomically(path, json.dumps(as_json(value), indent=1, allow_nan=False) + "\n")
 
 
 def as_json(value: Any) -> Any:
-    """The value as JSON has it, and as it is when it is read again.
+    """The value in types that JSON has, as it will be when it is read again.
 
-    JSON knows no NaN and no infinity, and readers other than Python's refuse them: NaN is null,
-    what is infinite is the text "Infinity" or "-Infinity" (`float` takes both back). Values of
-    numpy are numbers and lists; what has no form in JSON is its text.
+    Strict JSON has no NaN or infinity, and parsers other than Python's reject them: NaN becomes
+    null, infinities become "Infinity" or "-Infinity" (`float` reads both). Numpy values become
+    numbers and lists; anything else becomes its `str`.
     """
     if isinstance(value, Mapping):
         return {str(key): as_json(own) for key, own in value.items()}
@@ -155,10 +155,10 @@ def as_json(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
-def copied(source: Path, target: Path) -> None:
-    """Makes `target` a copy of `source`, by a link where the disk allows one.
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make `target` a copy of `source`, as a hard link where the file system allows it.
 
-    A target with other content, such as half a copy, is replaced.
+    A target with different content, such as half a copy, is replaced.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.is_file() and (target.samefile(source) or filecmp.cmp(source, target, shallow=False)):
@@ -174,13 +174,13 @@ def copied(source: Path, target: Path) -> None:
 
 
 def remove_parts(folder: Path) -> None:
-    """Removes what killed processes left half-written in the folder and in those below it."""
+    """Remove partial files that killed processes left in the folder and its subfolders."""
     for place, _, _ in os.walk(folder):
         remove_abandoned(Path(place), suffix=WRITING)
 
 
 def set_aside(path: Path) -> Path:
-    """Renames a file or folder that can't be used to `<name>.damaged`, which replaces an older one.
+    """Rename an unusable file or folder to `<name>.damaged`, replacing an older one.
 
     Raises:
         OSError: where it can't be renamed.
@@ -205,29 +205,29 @@ def writable_folder(path: Path) -> Path:
             pass
     except OSError as error:
         raise ConfigError(
-            f"the folder {path} can't be written ({error.strerror or error}). "
-            "Name another one, for example output=/tmp/run1."
+            f"can't write to the folder {path} ({error.strerror or error}). "
+            "Choose another one, for example output=/tmp/run1."
         ) from error
     return path
 
 
 def check_space(folder: Path, needed: int, what: str) -> None:
-    """Nothing where the disk under `folder`, which need not exist, has `needed` bytes to spare.
+    """Check that the disk under `folder`, which need not exist, has `needed` bytes free.
 
     Raises:
-        ConfigError: where it has not, with what there is and what would do.
+        ConfigError: where it has not, with the free and the needed space.
     """
     existing = next(place for place in (folder, *folder.parents) if place.exists())
     free = shutil.disk_usage(existing).free
     if free < needed:
         raise ConfigError(
-            f"{what} needs {size_in_words(needed)} on the disk, but {existing.resolve()} has "
-            f"{size_in_words(free)} left. Free some, or name a folder on a larger disk."
+            f"{what} needs {size_in_words(needed)} of disk space, but {existing.resolve()} has "
+            f"{size_in_words(free)} left. Free some space, or choose a folder on a larger disk."
         )
 
 
 def size_in_words(count: int) -> str:
-    """Bytes as a person says them: "1.2 GB"."""
+    """A number of bytes for people: "1.2 GB"."""
     for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= factor:
             return f"{count / factor:.{0 if count >= 100 * factor else 1}f} {unit}"

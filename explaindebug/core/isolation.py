@@ -1,4 +1,4 @@
-"""Look into a model without leaving a trace."""
+"""Run code on a model without side effects."""
 
 import random
 from collections.abc import Iterable, Iterator
@@ -18,11 +18,11 @@ from explaindebug.core.errors import UnsupportedModelError
 
 @contextmanager
 def undisturbed(device: torch.device, *, seed: int = 0) -> Iterator[None]:
-    """Room for gradients of our own, from wherever one is called.
+    """A context in which gradients can be computed, whatever the state of the caller.
 
     Inside, gradients are on, inference mode and autocast are off and compiled code runs eagerly
-    (hook methods silently give the plain gradient on compiled modules). On exit, also after an
-    exception, the random states of torch, numpy and Python are as they were.
+    (hook-based methods silently give the plain gradient on compiled modules). On exit, also after
+    an exception, the random states of torch, numpy and Python are restored.
     """
     with (
         private_randomness(seed, device),
@@ -38,8 +38,8 @@ def undisturbed(device: torch.device, *, seed: int = 0) -> Iterator[None]:
 def watch(model: nn.Module, *, seed: int = 0) -> Iterator[nn.Module]:
     """A private copy of `model` to explain, inside `undisturbed`.
 
-    The model itself is never touched: its modes, buffers, parameters, `.grad` and hooks are as they
-    were because nobody worked on them.
+    The model itself is never touched: all work is done on the copy, so its modes, buffers,
+    parameters, `.grad` and hooks do not change.
 
     Images must be cloned inside the context: Lightning's test and validation batches are inference
     tensors, which can't require a gradient.
@@ -55,12 +55,12 @@ def watch(model: nn.Module, *, seed: int = 0) -> Iterator[nn.Module]:
 
 @contextmanager
 def private_randomness(seed: int, device: torch.device) -> Iterator[None]:
-    """Inside, the global random states start from `seed`; afterwards they are as they were."""
+    """Seed the global random states with `seed` inside the block; restore them afterwards."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
-            np.random.seed(seed % 2**32)  # noqa: NPY002  # third-party methods draw from the old one
+            np.random.seed(seed % 2**32)  # noqa: NPY002  # third-party methods use the legacy one
             random.seed(seed)
             yield
     finally:
@@ -70,7 +70,7 @@ def private_randomness(seed: int, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def frozen(model: nn.Module) -> Iterator[None]:
-    """Inside, no parameter wants a gradient; afterwards those do that did."""
+    """Set `requires_grad` to False on all parameters; restores it on exit."""
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     try:
         for parameter in trainable:
@@ -82,16 +82,17 @@ def frozen(model: nn.Module) -> Iterator[None]:
 
 
 def private_copy(model: nn.Module, *, shared: Iterable[Any] = ()) -> nn.Module:
-    """A copy in eval mode, float32, with frozen parameters, of all that computes.
+    """A copy of everything that computes, in eval mode, float32, with frozen parameters.
 
-    Forward hooks are part of the function and stay, but on copies of all that they refer to: what
-    one keeps, in a list, a dictionary or an attribute, nobody else sees. See `Copier`.
+    Forward hooks are part of the function and are kept, but bound to copies of everything that they
+    refer to: what a hook stores, in a list, a dictionary or an attribute, stays in the copy. See
+    `Copier`.
 
-    Modules whose parameters are not float32 get their inputs in float32, also where `forward` casts
-    them to the dtype that the parameters have had.
+    Modules whose parameters were not float32 receive their inputs in float32, even if `forward`
+    casts them to the parameters' original dtype.
 
     Args:
-        model: stays as it is.
+        model: not changed.
         shared: objects that the model holds and that are not copied, like a trainer.
 
     Raises:
@@ -111,22 +112,22 @@ def private_copy(model: nn.Module, *, shared: Iterable[Any] = ()) -> nn.Module:
 
 
 def _check(model: nn.Module) -> None:
-    """Refuse what has no Python code or no values to explain."""
+    """Reject models without Python code or without values."""
     for path, module in model.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
             raise UnsupportedModelError(
-                f"{path or 'the model'} is compiled by TorchScript, which can't be looked into. "
-                "Explain the Python module that it was made from, with its weights."
+                f"{path or 'the model'} is compiled by TorchScript, whose operations can't be "
+                "traced. Explain the Python module that it was compiled from, with its weights."
             )
     tensors = (*model.named_parameters(), *model.named_buffers())
-    for said, remedy, lacking in (
+    for problem, remedy, names in (
         ("on the meta device", "load the weights", [n for n, x in tensors if x.is_meta]),
         ("not initialised", "pass a batch through it", [n for n, x in tensors if is_lazy(x)]),
     ):
-        if lacking:
+        if names:
             raise UnsupportedModelError(
-                f"{type(model).__name__} has {len(lacking)} tensors without values ({lacking[0]} "
-                f"is {said}): {remedy} before it is explained."
+                f"{type(model).__name__} has {len(names)} tensors without values ({names[0]} "
+                f"is {problem}): {remedy} before explaining it."
             )
 
 

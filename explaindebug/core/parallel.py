@@ -1,4 +1,4 @@
-"""Jobs side by side on several cores, with the same result as one after another."""
+"""Run jobs in parallel threads, with the same results as one after another."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +18,8 @@ Job = Callable[[nn.Module], T]
 
 
 def cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # Linux: knows of taskset and of containers
+    """The number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux: respects taskset and containers
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
@@ -27,10 +27,10 @@ def cores() -> int:
 def run_jobs(
     model: nn.Module, jobs: Sequence[Job[T]], workers: int, done: Callable[[int, T], None]
 ) -> None:
-    """Calls `done(index, result)` for every job, in this thread, as they end.
+    """Call `done(index, result)` for every job, in this thread, as the jobs finish.
 
-    Each worker has its own `twin` of the model: hooks, and whatever else a model notes about itself
-    in a forward pass, must not meet those of another thread.
+    Each worker has its own `twin` of the model, so that hooks, and state that a model writes in its
+    forward pass, are not shared between threads.
     """
     if workers <= 1 or len(jobs) <= 1:
         for i, job in enumerate(jobs):
@@ -42,20 +42,20 @@ def run_jobs(
     threads = torch.get_num_threads()
 
     def run(i: int) -> tuple[int, T]:
-        torch.set_num_threads(threads)  # each thread has a number of its own
-        mine = twins.get()
+        torch.set_num_threads(threads)  # the setting is per thread
+        own_twin = twins.get()
         try:
-            return i, jobs[i](mine)
+            return i, jobs[i](own_twin)
         finally:
-            twins.put(mine)
+            twins.put(own_twin)
 
     with _submitted([partial(run, i) for i in range(len(jobs))], workers) as futures:
         for i, result in map(_result, as_completed(futures)):
             done(i, result)
 
 
-def side_by_side(calls: Sequence[Callable[[], T]], workers: int) -> Iterator[T]:
-    """What each call gives, in their order; so many are made at once, each on one core."""
+def parallel_map(calls: Sequence[Callable[[], T]], workers: int) -> Iterator[T]:
+    """The results of the calls, in order; up to `workers` calls run at once, on one core each."""
     if workers <= 1 or len(calls) <= 1:
         yield from (call() for call in calls)
         return
@@ -70,7 +70,7 @@ def side_by_side(calls: Sequence[Callable[[], T]], workers: int) -> Iterator[T]:
 
 @contextmanager
 def _submitted(calls: Sequence[Callable[[], T]], workers: int) -> Iterator[list[Future[T]]]:
-    """The calls on their way; after an exception or Ctrl-C, only those that run end."""
+    """Futures of the calls; on an exception or Ctrl-C, those not yet started are cancelled."""
     futures = [_pool(workers).submit(call) for call in calls]
     try:
         yield futures
@@ -82,9 +82,10 @@ def _submitted(calls: Sequence[Callable[[], T]], workers: int) -> Iterator[list[
 
 
 def _result(future: Future[T]) -> T:
-    """Without a variable for it in any frame of the traceback of what it raises.
+    """The future's result, without a reference to the future in any frame of a traceback.
 
-    An exception that leads back to its own future is a cycle, and holds the models of all workers.
+    An exception whose traceback refers to its own future is a reference cycle, which would keep the
+    models of all workers alive.
     """
     try:
         return future.result()
@@ -94,19 +95,19 @@ def _result(future: Future[T]) -> T:
 
 @cache
 def _pool(workers: int) -> ThreadPoolExecutor:
-    """Threads that stay: the memory of a new one costs more than a small network's passes."""
+    """A pool that is kept: starting a thread costs more than a small network's passes."""
     return ThreadPoolExecutor(workers, thread_name_prefix="attribution")
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # a fork has none of our threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork
 
 
 def twin(model: nn.Module) -> nn.Module:
-    """A copy of the modules whose parameters and buffers lie in the same memory.
+    """A copy of the modules whose parameters and buffers share the original's memory.
 
-    They are tensors of its own nevertheless, so that one worker can exchange its weights for others
-    (`exchanged`) while the next one still needs them.
+    They are separate tensor objects, so that one worker can swap its weights (`exchanged`) while
+    another still uses the original ones.
     """
     own: dict[int, Any] = {
         id(p): nn.Parameter(p.detach(), p.requires_grad) for p in model.parameters()
@@ -118,7 +119,7 @@ def twin(model: nn.Module) -> nn.Module:
 
 @contextmanager
 def intra_op_threads(number: int | None) -> Iterator[None]:
-    """Torch computes each operation with so many threads; None leaves it as it is."""
+    """Set the number of threads that torch uses within an operation; None keeps the current one."""
     before = torch.get_num_threads()
     try:
         if number is not None:

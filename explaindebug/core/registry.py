@@ -1,4 +1,4 @@
-"""Named things: one of a kind is added by a file in a package, or by a decorator anywhere."""
+"""Registries of named things: one is added by a file in a package, or by a decorator anywhere."""
 
 import difflib
 import importlib
@@ -14,14 +14,14 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def nearest(name: str, known: Iterator[str] | list[str]) -> str:
-    """` Did you mean 'x'?`, or nothing when no known name is close."""
+    """` Did you mean 'x'?`, or an empty string if no known name is close."""
     letters = {plain(one): one for one in known}
     close = difflib.get_close_matches(plain(name), list(letters), n=1, cutoff=0.5)
     return f" Did you mean {letters[close[0]]!r}?" if close else ""
 
 
 def plain(name: str) -> str:
-    """A name in small letters and digits alone, as names that are meant alike are equal."""
+    """A name reduced to lower-case letters and digits, so that spelling variants are equal."""
     return "".join(c for c in name.lower() if c.isalnum())
 
 
@@ -32,25 +32,25 @@ def unknown(
     elsewhere: Mapping[str, str] | None = None,
     also: str = "",
 ) -> ConfigError:
-    """The error for a name that is not known, with what it is called here where that is known."""
-    here = (elsewhere or {}).get(plain(str(name)))
-    hint = f" Did you mean {here}?" if here else nearest(str(name), known)
+    """The error for an unknown name; `elsewhere` maps common other names to the known ones."""
+    alias = (elsewhere or {}).get(plain(str(name)))
+    hint = f" Did you mean {alias}?" if alias else nearest(str(name), known)
     taken = ", ".join([*known, also] if also else known)
     return ConfigError(f"unknown {kind} {name!r}.{hint} Known: {taken}.")
 
 
 class Registry(Generic[T]):
-    """Maps short names (those of configs and tables) to things of one kind, in order of coming.
+    """Maps short names (as in configs and tables) to things of one kind, in order of registration.
 
-    Anybody's code may register one; `register` is a decorator. Where there is a `package`, its
-    modules are imported the first time a name is looked up, so that adding a thing means adding one
-    file. Importing a class directly works without the registry.
+    Any code may register one; `register` is a decorator. Where there is a `package`, its modules
+    are imported when a name is first looked up, so a new entry takes one new file. Importing a
+    class directly works without the registry.
 
     Args:
         kind: what each is, for messages.
-        package: where things are found.
-        elsewhere: common names, in small letters -> as they are written here.
-        also: what is taken beside the names, for messages: "or a function of a picture".
+        package: where things are discovered.
+        elsewhere: common other names, see `plain` -> names here.
+        also: what is accepted besides names, for messages: "or a function of a picture".
     """
 
     def __init__(
@@ -68,13 +68,13 @@ class Registry(Generic[T]):
         self._discovered = False
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Decorator that enters a thing under `name`; raises KeyError where the name is taken."""
+        """Decorator that registers an entry under `name`; raises KeyError if the name is taken."""
 
-        def enter(thing: T) -> T:
+        def enter(entry: T) -> T:
             if name in self._entries:
                 raise KeyError(f"{self.kind} {name!r} is registered twice")
-            self._entries[name] = thing
-            return thing
+            self._entries[name] = entry
+            return entry
 
         return enter
 
@@ -104,10 +104,10 @@ class Registry(Generic[T]):
         return unknown(self.kind, name, self.names, self._elsewhere, self._also)
 
     def build(self, spec: Any) -> Any:
-        """The thing that `spec` asks for: `"name"`, `{"name": {option: value}}`, or a thing itself.
+        """The entry that `spec` names, `"name"` or `{"name": {option: value}}`, or `spec` itself.
 
         Raises:
-            ConfigError: for an unknown name, or an option that the thing does not have.
+            ConfigError: for an unknown name, or an option that the entry does not have.
         """
         if isinstance(spec, str):
             spec = {spec: {}}
@@ -115,7 +115,7 @@ class Registry(Generic[T]):
             return spec
         if len(spec) != 1:
             raise ConfigError(
-                f"{self.kind}: one name with its options expected, got {dict(spec)}. "
+                f"{self.kind}: expected one name with its options, got {dict(spec)}. "
                 "Write {name: {option: value}}."
             )
         ((name, options),) = spec.items()
@@ -126,10 +126,10 @@ class Registry(Generic[T]):
             if str(option) not in known and not open_ended:
                 hint = nearest(str(option), list(known))
                 if isinstance(option, bool):
-                    hint = " YAML takes on, off, yes and no for truth values: put it in quotes."
+                    hint = " YAML reads on, off, yes and no as booleans: put it in quotes."
                 raise ConfigError(
                     f"{self.kind} {name!r} has no option {option!r}.{hint} "
-                    f"It has: {', '.join(known) or 'none'}."
+                    f"Known: {', '.join(known) or 'none'}."
                 )
         given = set(map(str, options or {}))
         needed = [k for k, p in known.items() if p.default is p.empty and p.kind not in _VARIADIC]
@@ -146,7 +146,7 @@ class Registry(Generic[T]):
     def _discover(self) -> None:
         if self._discovered or self._package is None:
             return
-        self._discovered = True  # before the imports, which may look names up themselves
+        self._discovered = True  # before the imports, which may look up names themselves
         try:
             package = importlib.import_module(self._package)
             for module in sorted(m.name for m in pkgutil.iter_modules(package.__path__)):

@@ -1,4 +1,4 @@
-"""Random numbers that depend on a seed and a draw, and on nothing else."""
+"""Random numbers that depend only on a seed and a draw."""
 
 import numpy as np
 import torch
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def generator(seed: int, draw: int = 0) -> torch.Generator:
-    """A private stream for one draw: independent of the global states, and of other draws."""
+    """A private generator for one draw: independent of the global state and of other draws."""
     words = np.random.SeedSequence((seed, draw)).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
 
@@ -14,6 +14,6 @@ def generator(seed: int, draw: int = 0) -> torch.Generator:
 def normal(seed: int, draw: int, like: Tensor) -> Tensor:
     """Standard normal numbers (c, h, w) for a whole batch (n, c, h, w), whatever its size.
 
-    They are drawn on the CPU in float32, so that they are the same on every device.
+    They are drawn on the CPU in float32, so they are the same on every device.
     """
     return torch.randn(like.shape[1:], generator=generator(seed, draw)).to(like)

@@ -1,6 +1,6 @@
-"""Names that things commonly have elsewhere, and how they are written here."""
+"""Common names of methods and similarities in papers and other libraries -> names used here."""
 
-# In small letters and digits alone.
+# Keys are reduced to lower-case letters and digits, see `registry.plain`.
 METHODS = {
     "gradient": "grad",
     "gradients": "grad",

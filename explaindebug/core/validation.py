@@ -1,4 +1,4 @@
-"""Checks of single options, shared by whatever has options: a wrong value is one sentence."""
+"""Checks of single options; an invalid value raises a one-sentence ConfigError."""
 
 import math
 from pathlib import Path
@@ -16,7 +16,7 @@ def number(
     most: float | None = None,
     hint: str = "",
 ) -> None:
-    """Raises ConfigError for a value that is no finite number, or lies outside the bounds."""
+    """Raises ConfigError for a value that is not a finite number within the bounds."""
     real = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if (
         real
@@ -26,13 +26,13 @@ def number(
     ):
         return
     bounds = [("at least", least), ("above", above), ("at most", most)]
-    said = " and ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
-    wanted = f"must be a finite number {said}".rstrip()
-    raise ConfigError(f"{name} {wanted}, got {value!r}.{' ' + hint if hint else ''}")
+    limits = " and ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
+    expected = f"a finite number {limits}".rstrip()
+    raise ConfigError(f"{name} must be {expected}, got {value!r}.{' ' + hint if hint else ''}")
 
 
 def whole(name: str, value: Any, *, least: int, most: int | None = None, hint: str = "") -> None:
-    """Raises ConfigError for a value that is no whole number, or lies outside the bounds."""
+    """Raises ConfigError for a value that is not a whole number within the bounds."""
     fits = isinstance(value, int) and not isinstance(value, bool) and value >= least
     if fits and (most is None or value <= most):
         return
@@ -46,14 +46,14 @@ def whole(name: str, value: Any, *, least: int, most: int | None = None, hint: s
 def folder(name: str, value: Any) -> Path:
     """The path, `~` expanded.
 
-    Raises ConfigError for an empty one, which would be the current folder.
+    Raises ConfigError for an empty one, which would mean the current folder.
     """
     if not isinstance(value, str | Path) or not str(value).strip():
-        raise ConfigError(f"{name} must be a folder, got {value!r}. Write . for the current one.")
+        raise ConfigError(f"{name} must be a folder, got {value!r}. Use . for the current one.")
     return Path(value).expanduser()
 
 
 def at_most(name: str, value: Any) -> None:
     """Raises ConfigError for a limit that is neither None nor a whole number of at least 1."""
     if value is not None:
-        whole(name, value, least=1, hint="null is for no limit.")
+        whole(name, value, least=1, hint="Use null for no limit.")

@@ -1,4 +1,4 @@
-"""Numbers and lists in words: shared by all that speaks to people."""
+"""Formats numbers and lists for messages, tables and reports."""
 
 import math
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def listed(words: Sequence[str], most: int = 4) -> str:
 
 
 def num(value: float | None, digits: int = 2) -> str:
-    """`0.42`, with a real minus sign; a dash where there is no number."""
+    """`0.42`, with a typographic minus sign; a dash if there is no number."""
     if value is None or math.isnan(value):
         return NOTHING
     text = f"{value:.{digits}f}"
@@ -46,7 +46,7 @@ def signed(value: float, digits: int = 2) -> str:
 
 
 def mean_sd(mean: float, sd: float) -> str:
-    """`0.93 ± 0.02`, or the mean alone where nothing was repeated."""
+    """`0.93 ± 0.02`, or the mean alone if there is no standard deviation."""
     return num(mean) if math.isnan(sd) else f"{num(mean)} ±{NO_BREAK}{num(sd)}"
 
 

@@ -1,4 +1,4 @@
-"""Pictures with their labels, masks and scenes: numpy and torch only."""
+"""Pictures with their labels, masks and scenes, in numpy and torch only."""
 
 from explaindebug.data.imageset import ImageSet, MaskedSample, MaskedView, Sample, Splits, collate
 

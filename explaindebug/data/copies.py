@@ -1,7 +1,7 @@
-"""Pictures that are there more than once: by links, or copied byte by byte.
+"""Find duplicate pictures: links to the same file, or files with the same bytes.
 
-A copy in another split would be a picture that the network has seen; in the same split it would
-count twice. Pictures that look alike but are stored in other bytes are not found.
+A duplicate in another split would leak training data; in the same split it would count twice.
+Pictures that look alike but differ in their bytes are not found.
 """
 
 import hashlib
@@ -20,8 +20,8 @@ A = TypeVar("A")
 def copies(paths: Sequence[Path]) -> list[list[int]]:
     """Groups of two or more positions in `paths` whose files hold the same bytes, each in order.
 
-    Files are opened only where others have the same size, and read only where they also end alike.
-    One that can't be read is a copy of none.
+    Files are opened only if others have the same size, and read only if their ends are equal too.
+    A file that can't be read is not a copy of any.
     """
     files = _alike(list(range(len(paths))), lambda i: _identity(paths[i]))
     groups = [[file[0] for file in files]]
@@ -36,7 +36,7 @@ def copies(paths: Sequence[Path]) -> list[list[int]]:
 
 
 def once(paths: Sequence[Path], what: str) -> list[Path]:
-    """The paths without copies of earlier ones; a DataWarning says which are left out."""
+    """The paths without copies of earlier ones; a DataWarning names those left out."""
     groups = copies(paths)
     say_copies([(paths[i], paths[first]) for first, *others in groups for i in others], what)
     left_out = {i for _, *others in groups for i in others}
@@ -44,12 +44,12 @@ def once(paths: Sequence[Path], what: str) -> list[Path]:
 
 
 def say_copies(pairs: Sequence[tuple[Path, Path]], what: str) -> None:
-    """Warn of files that are left out because they are copies of others."""
+    """Warn about files that are left out as copies of others."""
     if pairs:
         named = "; ".join(f"{copy} of {path}" for copy, path in pairs[:3])
         rest = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
         warnings.warn(
-            f"{len(pairs)} {what} left out, copies of others that would count twice: "
+            f"{len(pairs)} {what} left out, as they are copies of others and would count twice: "
             f"{named}{rest}.",
             DataWarning,
             stacklevel=3,
@@ -65,7 +65,7 @@ def _alike(items: Sequence[A], key: Callable[[A], Hashable]) -> list[list[A]]:
 
 
 def _identity(path: Path) -> Hashable:
-    """Equal for all links to one file."""
+    """A key that is equal for all links to one file."""
     try:
         found = os.stat(path)
     except OSError:

@@ -1,4 +1,4 @@
-"""Files of data sets from the network: checked, and whole or not at all."""
+"""Download and unpack files of data sets: verified, resumable and atomic."""
 
 import hashlib
 import http.client
@@ -14,35 +14,35 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from explaindebug.core.errors import DataError
-from explaindebug.core.io import check_space, held, remove_abandoned, size_in_words
+from explaindebug.core.io import check_space, locked_temporary, remove_abandoned, size_in_words
 
 CHUNK = 1 << 20
-UNPACKING = ".unpacking-"  # how the name of a folder begins that is being unpacked to
+UNPACKING = ".unpacking-"  # prefix of a folder that an archive is being unpacked into
 TIMEOUT = 60  # seconds of silence
-Progress = Callable[[int, int], object]  # (bytes here, bytes in all)
+Progress = Callable[[int, int], object]  # (bytes so far, bytes in total)
 
 
 @dataclass(frozen=True)
 class Archive:
-    """One file of a data set as its own page has it, and what it holds."""
+    """One file of a data set as published, and its content."""
 
     name: str
-    urls: tuple[str, ...] = ()  # tried in turn; none: only a person can fetch it
+    urls: tuple[str, ...] = ()  # tried in turn; empty: it must be downloaded by hand
     digest: str | None = None  # "md5:..." or "sha256:..."
     size: int | None = None  # bytes
-    into: str = "."  # the folder below the root that it is unpacked in
-    gives: tuple[str, ...] = ()  # what is in that folder then; nothing: it is used as it is
+    into: str = "."  # the folder below the root that it is unpacked into
+    gives: tuple[str, ...] = ()  # what it unpacks to in that folder; empty: it is not an archive
 
 
 def fetch(archive: Archive, folder: Path, progress: Progress | None = None) -> Path:
-    """The file in `folder`, fetched where it is not there; a cut download is continued.
+    """The file in `folder`, downloaded if necessary; an interrupted download is resumed.
 
-    Until it is whole and its digest is right it has another name, so no half of it is ever used.
-    Half a download is removed once the file is there by other means.
+    It has another name until it is complete and its digest is verified, so a partial file is never
+    used. A partial download is removed if the file is there by other means.
 
     Raises:
-        ConfigError: where the disk is too small for it.
-        DataError: where it can't be fetched, with how much is here; or is not what it should be.
+        ConfigError: if there is not enough disk space.
+        DataError: if it can't be downloaded, with how much there is so far; or is damaged.
     """
     path = folder / archive.name
     if path.is_file():
@@ -57,43 +57,43 @@ def fetch(archive: Archive, folder: Path, progress: Progress | None = None) -> P
 
 
 def discard_part(archive: Archive, folder: Path) -> None:
-    """Remove what a cut download left, where it is not needed any more."""
+    """Remove what an interrupted download left, once it is no longer needed."""
     (folder / f".{archive.name}.part").unlink(missing_ok=True)
 
 
 def verify(archive: Archive, path: Path) -> None:
-    """Raises DataError where a file is not the archive; a part of a download is removed then."""
+    """Raises DataError if a file is not the archive; if it is a download, it is removed."""
     size = path.stat().st_size
-    kind, _, wanted = (archive.digest or "").partition(":")
+    kind, _, expected = (archive.digest or "").partition(":")
     if archive.size not in (None, size):
-        found, meant = f"{size} bytes", f"{archive.size}"
-    elif kind and (digest := _digest(path, kind)) != wanted:
-        found, meant = f"{kind} {digest}", wanted
+        found, expected = f"{size} bytes", f"{archive.size}"
+    elif kind and (digest := _digest(path, kind)) != expected:
+        found = f"{kind} {digest}"
     else:
         return
     if path.suffix == ".part":
         path.unlink()
     raise DataError(
-        f"{path.with_name(archive.name)} is not what it should be: it has {found}, not {meant}. It "
-        "was cut off, damaged, or replaced where it comes from. Get it again."
+        f"{path.with_name(archive.name)} is not the expected file: it has {found}, not {expected}. "
+        "It is truncated or damaged, or was replaced at its source. Download it again."
     )
 
 
 def unpack(archive: Archive, path: Path, root: Path) -> None:
-    """What the tar file `path` holds, in the archive's folder below `root`.
+    """Unpack the tar file `path` into the archive's folder below `root`.
 
-    It is unpacked beside and moved there entry by entry; what is there already stays. What a killed
-    process had unpacked is removed.
+    It is unpacked into a temporary folder and moved entry by entry; existing entries are kept.
+    Leftovers of killed processes are removed.
 
     Raises:
-        ConfigError: where the disk is too small.
+        ConfigError: if there is not enough disk space.
         DataError: for a damaged file.
     """
     folder = root / archive.into
     folder.mkdir(parents=True, exist_ok=True)
     remove_abandoned(folder, prefix=UNPACKING)
     check_space(folder, path.stat().st_size, f"unpacking {path}")
-    with held(lambda: Path(tempfile.mkdtemp(dir=folder, prefix=UNPACKING))) as aside:
+    with locked_temporary(lambda: Path(tempfile.mkdtemp(dir=folder, prefix=UNPACKING))) as aside:
         try:
             with tarfile.open(path) as tar:
                 tar.extractall(aside, filter="data")
@@ -101,27 +101,28 @@ def unpack(archive: Archive, path: Path, root: Path) -> None:
                 if not (folder / entry.name).exists():
                     os.rename(entry, folder / entry.name)
         except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-            raise DataError(f"{path} can't be unpacked ({error}). Get it again.") from error
+            raise DataError(f"{path} can't be unpacked ({error}). Download it again.") from error
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 
 
 def _download(archive: Archive, part: Path, progress: Progress | None) -> None:
-    said = []
+    errors = []
     for url in archive.urls:
         try:
-            return _continue(url, archive, part, progress)
+            return _resume(url, archive, part, progress)
         except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
-            said.append(f"{url}: {error}")
-    here = size_in_words(part.stat().st_size) if part.exists() else "nothing"
-    of = f" of {size_in_words(archive.size)}" if archive.size else ""
+            errors.append(f"{url}: {error}")
+    have = size_in_words(part.stat().st_size) if part.exists() else "0 bytes"
+    total = f" of {size_in_words(archive.size)}" if archive.size else ""
     raise DataError(
-        f"{archive.name} could not be fetched ({'; '.join(said)}). {here}{of} is here; the same "
-        f"command goes on from there. Or put the file into {part.parent.resolve()} by hand."
+        f"{archive.name} could not be downloaded ({'; '.join(errors)}). {have}{total} downloaded; "
+        "run the same command again to resume, or put the file into "
+        f"{part.parent.resolve()} by hand."
     )
 
 
-def _continue(url: str, archive: Archive, part: Path, progress: Progress | None) -> None:
+def _resume(url: str, archive: Archive, part: Path, progress: Progress | None) -> None:
     have = part.stat().st_size if part.exists() else 0
     if have and have == archive.size:
         return
@@ -130,8 +131,8 @@ def _continue(url: str, archive: Archive, part: Path, progress: Progress | None)
             have = 0
         left = int(response.headers.get("Content-Length") or 0)
         total = have + left
-        needed = left + (total if archive.gives else 0)  # what it holds is about as large
-        check_space(part.parent, needed, f"{archive.name}, with what it holds,")
+        needed = left + (total if archive.gives else 0)  # unpacked, it is about as large
+        check_space(part.parent, needed, f"{archive.name}, with its unpacked content,")
         with part.open("ab" if have else "wb") as file:
             while chunk := response.read(CHUNK):
                 have += file.write(chunk)
@@ -142,7 +143,7 @@ def _continue(url: str, archive: Archive, part: Path, progress: Progress | None)
 
 
 def _opened(url: str, start: int) -> http.client.HTTPResponse:
-    """The answer to a request for the bytes from `start` on; all where there are no such bytes."""
+    """The response to a request for the bytes from `start`; for all bytes if that is refused."""
     headers = {"User-Agent": "explaindebug"} | ({"Range": f"bytes={start}-"} if start else {})
     try:
         opened: http.client.HTTPResponse = urllib.request.urlopen(

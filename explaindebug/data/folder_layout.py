@@ -1,4 +1,4 @@
-"""Which files belong to a class, and which mask belongs to which picture."""
+"""Find the files of a class by patterns, and match pictures with their masks."""
 
 import glob
 import os
@@ -17,17 +17,17 @@ PICTURES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
     *(".ppm", ".pgm", ".pbm", ".pnm"),
 }
-LEFTOVERS = {"thumbs.db", "desktop.ini"}  # of file managers, not worth a word
+LEFTOVERS = {"thumbs.db", "desktop.ini"}  # of file managers, ignored without a warning
 
 
 @dataclass(frozen=True)
 class ClassFiles:
-    """Where the pictures and masks of one class are: patterns below the root, `**` for any depth.
+    """Pictures and masks of one class: patterns below the root, with `**` for any depth.
 
-    A picture and its mask have the same path below their pattern's fixed part, but for the
+    A picture and its mask have the same path below the fixed part of their patterns, except for the
     extension: with `images/**/*.jpg` and `masks/**/*.png`, the mask of `images/a/1.jpg` is
-    `masks/a/1.png`. An extension matches in capitals, too. A part of a pattern that exists as it is
-    written is no wildcard, so a folder may be called `birds [1]`.
+    `masks/a/1.png`. Extensions also match in upper case. A part of a pattern that exists literally
+    is not a wildcard, so a folder may be called `birds [1]`.
 
     Raises:
         ConfigError: for an unknown mask convention.
@@ -43,7 +43,7 @@ class ClassFiles:
 
     @classmethod
     def of(cls, name: str, spec: Any) -> "ClassFiles":
-        """From a mapping of these fields, or from a pattern of pictures alone."""
+        """From a mapping of these fields, or from a pattern of pictures only."""
         if isinstance(spec, cls):
             return spec
         spec = {"images": spec} if isinstance(spec, str) else spec
@@ -59,10 +59,10 @@ class ClassFiles:
         return cls(**spec)
 
     def pairs(self, root: Path, name: str) -> list[tuple[Path, Path | None]]:
-        """Every picture of the class with its mask, in the order of their paths.
+        """Every picture of the class with its mask, ordered by path.
 
         Raises:
-            DataError: where nothing matches a pattern, a picture has no mask or several, or a mask
+            DataError: if nothing matches a pattern, a picture has no mask or several, or a mask
                 several pictures.
         """
         others = (self.masks,) if self.masks else ()
@@ -78,59 +78,58 @@ class ClassFiles:
         if bare:
             raise DataError(
                 f"{len(bare)} of {len(images)} pictures of class {name!r} have no mask: "
-                f"{some(bare)}. A mask of {bare[0].name} would be "
+                f"{some(bare)}. The mask of {bare[0].name} would be "
                 f"{fixed_part(root, self.masks) / _key(bare[0], start)} with an extension that "
-                f"{self.masks!r} allows. Add the masks, or move the pictures away."
+                f"{self.masks!r} allows. Add the masks, or remove the pictures."
             )
         return [(path, mask) for path, mask in found if mask is not None]
 
     def all_masks(self, root: Path) -> set[Path]:
-        """The masks that are there, with or without a picture."""
+        """All existing masks, with or without a picture."""
         return set(_scan(root, self.masks).found) if self.masks else set()
 
     def mask(self, path: Path | None) -> MaskFile | None:
-        """How a mask's file is to be read."""
+        """The mask file with the convention by which it is read."""
         return None if path is None else MaskFile(path, self.convention, self.border)
 
 
 @dataclass(frozen=True)
 class _Scan:
-    """What a pattern finds, and what is near it."""
+    """The files that a pattern matches, and near misses."""
 
     found: list[Path]
-    dangling: list[Path]  # links to nothing, where pictures or folders of them should be
+    dangling: list[Path]  # broken links in place of pictures or their folders
     unreadable: list[Path]  # folders
-    kinds: list[Path]  # match, but are files of other kinds, or none
-    extensions: list[Path]  # pictures that match but for their extension
+    kinds: list[Path]  # matches that are not picture files
+    extensions: list[Path]  # pictures that would match with another extension
 
 
 def find(root: Path, pattern: str, what: str, others: Sequence[str] = ()) -> list[Path]:
-    """The picture files that match, in order of their paths, each once; hidden files never do.
+    """The picture files that match, ordered by path, each once; hidden files never match.
 
-    Files that one might expect among them, but that are left out, are said in a DataWarning: those
-    of other kinds, and pictures that the pattern matches but for their extension, unless they match
-    one of the `others`, patterns of what they may be instead.
+    A DataWarning names near misses that are left out: files of other kinds, and pictures that would
+    match with another extension, unless they match one of the patterns in `others`.
 
     Raises:
-        DataError: where the root is no folder, or nothing matches; says what was looked for. For
-            links to nothing, and folders that can't be read.
+        DataError: if the root is not a folder, nothing matches, or there are broken links or
+            folders that can't be read.
     """
     if not root.is_dir():
         raise DataError(
-            f"there is no folder {str(root)!r} (that is {root.resolve()}); {what} were looked for "
-            f"in it as {pattern!r}. Set `root` to the folder that holds the data."
+            f"there is no folder {str(root)!r} (that is {root.resolve()}) in which to look for "
+            f"{what} as {pattern!r}. Set `root` to the folder that holds the data."
         )
     scan = _scan(root, pattern)
     if scan.dangling:
         raise DataError(
-            f"{len(scan.dangling)} of {len(scan.dangling) + len(scan.found)} {what} are links to "
-            f"something that is not there: {some(scan.dangling)}. Fetch it (with git-annex or "
-            "DataLad: get), or remove the links."
+            f"{len(scan.dangling)} of {len(scan.dangling) + len(scan.found)} {what} are broken "
+            f"links: {some(scan.dangling)}. Fetch the files (with git-annex or DataLad: get), or "
+            "remove the links."
         )
     if scan.unreadable:
         raise DataError(
-            f"{what} may be in folders that can't be read: {some(scan.unreadable)}. Permit it, or "
-            "move them away."
+            f"{what} may be in folders that can't be read: {some(scan.unreadable)}. Change their "
+            "permissions, or move them away."
         )
     left_out = "; ".join(_left_out(root, scan, others))
     if not scan.found:
@@ -148,26 +147,26 @@ def find(root: Path, pattern: str, what: str, others: Sequence[str] = ()) -> lis
 
 
 def fixed_part(root: Path, pattern: str) -> Path:
-    """The folder that a pattern's first wildcard stands in."""
+    """The folder that contains a pattern's first wildcard."""
     return root.joinpath(*_parts(root, pattern)[0])
 
 
 def folder_there(path: Path) -> bool:
-    """Whether it is a folder.
+    """Whether a folder exists.
 
     Raises:
-        DataError: where it is a link to nothing.
+        DataError: for a broken link.
     """
     if _dangles(path):
         raise DataError(
-            f"{path} is a link to {os.readlink(path)}, which is not there. Bring it back, or "
+            f"{path} is a link to {os.readlink(path)}, which does not exist. Restore it, or "
             "remove the link."
         )
     return path.is_dir()
 
 
 def _parts(root: Path, pattern: str) -> tuple[list[str], list[str]]:
-    """The names of folders that a pattern begins with, and the rest of it: one part or more."""
+    """The fixed folders that a pattern begins with, and its other parts: at least one."""
     parts = list(Path(pattern).parts)
     fixed: list[str] = []
     while len(parts) > 1 and (name := _literal(root.joinpath(*fixed), parts[0])) is not None:
@@ -177,7 +176,7 @@ def _parts(root: Path, pattern: str) -> tuple[list[str], list[str]]:
 
 
 def _literal(folder: Path, part: str) -> str | None:
-    """The name that a part of a pattern stands for, where it is no wildcard."""
+    """The name that a part of a pattern stands for, or None for a wildcard."""
     if not glob.has_magic(part) or os.path.lexists(folder / part):
         return part
     plain = part.replace("[*]", "*").replace("[?]", "?").replace("[[]", "[")
@@ -236,7 +235,7 @@ def _dangles(path: Path) -> bool:
 
 def _left_out(root: Path, scan: _Scan, others: Sequence[str]) -> Iterator[str]:
     if scan.kinds:
-        yield f"{len(scan.kinds)} that are no pictures that can be read ({some(scan.kinds)})"
+        yield f"{len(scan.kinds)} that are not pictures of a known format ({some(scan.kinds)})"
     elsewhere = {path for other in others if scan.extensions for path in _scan(root, other).found}
     if extensions := [path for path in scan.extensions if path not in elsewhere]:
         yield f"{len(extensions)} pictures with another extension ({some(extensions)})"
@@ -262,14 +261,11 @@ def _key(path: Path, start: Path) -> str:
 
 
 def _nearby(root: Path, pattern: str) -> str:
-    """What is there instead, as far down the pattern as folders exist."""
+    """The content of the deepest existing folder of the pattern, as a sentence."""
     folder = fixed_part(root, pattern)
     while not folder.is_dir():
         folder = folder.parent
-    names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())[:8]
-    where = (
-        f" {folder.resolve()} is empty."
-        if not names
-        else f" In {folder.resolve()} there are: {', '.join(names)}."
-    )
-    return where
+    names = sorted(f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir())
+    if not names:
+        return f" {folder.resolve()} is empty."
+    return f" {folder.resolve()} contains: {', '.join(names[:8])}."

@@ -1,4 +1,4 @@
-"""Picture files to bytes."""
+"""Read picture files into arrays."""
 
 import struct
 import zlib
@@ -17,13 +17,13 @@ from explaindebug.data.imageset import Pixels
 from explaindebug.data.memory import Room
 from explaindebug.data.modes import Levels, Notes, colours, labels, levels
 
-Size = tuple[int, int]  # width, height, as Pillow has them
+Size = tuple[int, int]  # width, height, as in Pillow
 Window = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 A = TypeVar("A", bound=npt.NDArray[Any])
 
-DECODED = 16  # bytes that a pixel takes while it is converted, at most
-STORED = 6  # bytes that a JPEG's decoder may keep of each, also where it decodes at an eighth
-DECODING = Room(2**30)  # bytes that pictures may take that are decoded at the same time
+DECODED = 16  # most bytes per pixel during conversion
+STORED = 6  # most bytes per stored pixel in a JPEG's decoder, even if it decodes at an eighth
+DECODING = Room(2**30)  # bytes shared by all pictures that are decoded at the same time
 ORIENTATION = 0x0112  # the EXIF tag
 TURNS: dict[int, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {  # stored to upright, by EXIF
     2: lambda x: x[:, ::-1],
@@ -34,30 +34,30 @@ TURNS: dict[int, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {  # stored t
     7: lambda x: x[::-1, ::-1].swapaxes(0, 1),
     8: lambda x: np.rot90(x, 1),
 }
-BACK = {6: 8, 8: 6}  # the turn that undoes another, where that is not itself
+INVERSE = {6: 8, 8: 6}  # turns that are not their own inverse
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What a picture's file says about it: its size as stored, and how it has to be turned.
+    """A picture's size as stored, and how it has to be turned.
 
-    `notes` are what was decided in reading it and is worth saying: "have several frames, ...".
+    `notes` are decisions in reading it that are worth reporting: "have several frames, ...".
     """
 
     size: Size
-    turn: int = 1  # orientation in EXIF, 1 to 8; 1: it is stored upright
+    turn: int = 1  # EXIF orientation, 1 to 8; 1 means stored upright
     notes: Notes = ()
 
     @property
     def upright(self) -> Size:
-        """Its size after turning."""
+        """The size after turning."""
         w, h = self.size
         return (h, w) if self.turn >= 5 else (w, h)
 
 
 @contextmanager
 def opened(path: Path, what: str = "picture") -> Iterator[Image.Image]:
-    """The picture file, open; whatever Pillow or `modes` can't read becomes a DataError."""
+    """The opened picture file; anything that Pillow or `modes` can't read becomes a DataError."""
     try:
         with Image.open(path) as image:
             yield image
@@ -65,7 +65,7 @@ def opened(path: Path, what: str = "picture") -> Iterator[Image.Image]:
         raise
     except Image.DecompressionBombError as error:
         raise DataError(
-            f"{path} is too large to be decoded ({error}). Make it smaller, or move it away."
+            f"{path} is too large to be decoded ({error}). Shrink it or move it away."
         ) from error
     except (
         *(OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error),
@@ -78,9 +78,9 @@ def opened(path: Path, what: str = "picture") -> Iterator[Image.Image]:
 
 @contextmanager
 def decoding(image: Image.Image, full: Size) -> Iterator[None]:
-    """Waits until there is memory to decode a picture that is `full` large in its file.
+    """Wait until there is memory to decode a picture of the size `full` in its file.
 
-    So threads that decode large pictures together stay within `DECODING`; small ones never wait.
+    This keeps threads that decode large pictures at once within `DECODING`; small ones never wait.
     """
     w, h = full
     with DECODING.taken(STORED * w * h + DECODED * image.width * image.height):
@@ -88,26 +88,26 @@ def decoding(image: Image.Image, full: Size) -> Iterator[None]:
 
 
 def turned(array: A, turn: int) -> A:
-    """A picture or mask (h, w, ...) as stored, turned as EXIF says; 1 leaves it as it is."""
+    """A stored picture or mask (h, w, ...) turned by an EXIF orientation; 1 changes nothing."""
     return TURNS[turn](array) if turn in TURNS else array  # type: ignore[return-value]
 
 
 def unturned(array: A, turn: int) -> A:
     """The inverse of `turned`."""
-    return turned(array, BACK.get(turn, turn))
+    return turned(array, INVERSE.get(turn, turn))
 
 
 def turn_of(image: Image.Image) -> int:
-    """The orientation that EXIF gives a decoded picture; TIFF files are turned in decoding."""
+    """The EXIF orientation of a decoded picture; Pillow turns TIFF files itself."""
     turn = image.getexif().get(ORIENTATION, 1)
     return turn if turn in TURNS else 1
 
 
 def window(size: Size, crop: float | None = None) -> Window:
-    """What is shown of a picture of this size: all of it, or with `crop` a square in its centre.
+    """The visible part of a picture of this size: all of it, or with `crop` a centred square.
 
-    `crop` is the square's side as a share of the picture's shorter side; 0.875 shows what the usual
-    recipe of ImageNet does, which scales the shorter side to 256 pixels and cuts out 224 x 224.
+    `crop` is the square's side as a share of the picture's shorter side; 0.875 is ImageNet's usual
+    crop, which scales the shorter side to 256 pixels and cuts out 224 x 224.
     """
     w, h = size
     if crop is None:
@@ -120,12 +120,13 @@ def window(size: Size, crop: float | None = None) -> Window:
 def read_picture(
     path: Path, size: int, crop: float | None = None, *, upright: bool = True
 ) -> tuple[Pixels, Frame]:
-    """The picture's `window` squeezed to (size, size, 3), antialiased, and its frame.
+    """The picture's `window` resized to (size, size, 3), antialiased, and its frame.
 
-    With `upright` it is turned as EXIF says, else it stays as stored and the frame has no turn.
+    With `upright` it is turned by its EXIF orientation; otherwise it stays as stored, and the frame
+    has no turn.
 
     Raises:
-        DataError: for a file that can't be read, or whose colours can't be told (see `modes`).
+        DataError: for a file that can't be read, or whose colours are ambiguous (see `modes`).
     """
     with opened(path) as image:
         full = image.size
@@ -151,10 +152,10 @@ def read_whole(path: Path) -> Image.Image:
 
 
 def read_levels(path: Path, known: tuple[int, ...] = ()) -> tuple[Levels, int]:
-    """A mask's levels (h, w) as stored, or those `known` numbers of its pixels, and its turn.
+    """A mask's stored levels (h, w), as the numbers in `known` if given, and its turn.
 
     Raises:
-        DataError: for a file that can't be read, or whose levels can't be told (see `modes`).
+        DataError: for a file that can't be read, or whose levels are ambiguous (see `modes`).
     """
     with opened(path, "mask") as image, decoding(image, image.size):
         found = labels(image, known) if known else levels(image)
@@ -174,7 +175,7 @@ def read_mat(path: Path, *names: str) -> dict[str, Any]:
         found: dict[str, Any] = read(path, squeeze_me=True, variable_names=names)
     except Exception as error:  # scipy raises nearly anything for a damaged file
         raise DataError(
-            f"{path} can't be read as a Matlab file ({error}). Get it again."
+            f"{path} can't be read as a Matlab file ({error}). Download it again."
         ) from error
     missing = [name for name in names if name not in found]
     if missing:

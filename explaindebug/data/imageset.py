@@ -1,4 +1,4 @@
-"""Pictures in memory, with what is known about them."""
+"""Data sets in memory: pictures with labels, masks and scenes."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -20,20 +20,20 @@ Rows = Sequence[int] | slice | Labels
 
 
 class Sample(NamedTuple):
-    """What a model is trained on; a batch of it holds the same fields, stacked."""
+    """A training example; a batch has the same fields, stacked."""
 
     image: Tensor  # (c, h, w) float32, normalised
-    label: Tensor  # () int64, what the model is told
-    row: Tensor  # () int64, place in the clean data of this split
+    label: Tensor  # () int64, the given label
+    row: Tensor  # () int64, position in the clean data of this split
 
 
 class MaskedSample(NamedTuple):
-    """A probe item: what the spurious test needs to know beside the picture."""
+    """An example of a probe, with what the spurious test needs besides the picture."""
 
     image: Tensor  # (c, h, w) float32, normalised
     label: Tensor  # () int64
     row: Tensor  # () int64
-    mask: Tensor  # (1, h, w) bool, False where the spurious signal is: behind the object, mostly
+    mask: Tensor  # (1, h, w) bool, False where the spurious signal is, mostly the background
     scene: Tensor  # (c, h, w) the same picture without its object, normalised
 
 
@@ -41,13 +41,13 @@ class MaskedSample(NamedTuple):
 class ImageSet(Dataset[Sample]):
     """Pictures in memory as bytes, served as normalised floats.
 
-    `labels` is what a model is told, `truth` what is right; they differ where a bug flipped them.
-    `scenes` holds each picture without its object, where that is known. `signals` says where a bug
-    has put something that gives the class away; all but the masks where it is not given. A bug
-    never changes an `ImageSet`: it makes another one.
+    `labels` are the given labels, which a model is trained on, `truth` the true labels; they differ
+    where a bug flipped them. `scenes` holds each picture without its object, if known. `signals`
+    marks what a bug added that gives the class away; it defaults to everything outside the masks.
+    A bug never changes an `ImageSet` but makes a new one.
 
     Raises:
-        DataError: where the arrays don't fit together, or a label lies outside the classes.
+        DataError: if the arrays don't fit together, or a label lies outside the classes.
     """
 
     pixels: Pixels  # (n, h, w, c), c = 1 or 3
@@ -55,8 +55,8 @@ class ImageSet(Dataset[Sample]):
     classes: tuple[str, ...]
     masks: Bools | None = None  # (n, h, w), True on the object
     scenes: Pixels | None = None  # (n, h, w, c)
-    truth: Labels = None  # type: ignore[assignment]  # (n,), labels where not given
-    indices: Labels = None  # type: ignore[assignment]  # (n,), 0..n-1 where not given
+    truth: Labels = None  # type: ignore[assignment]  # (n,), defaults to `labels`
+    indices: Labels = None  # type: ignore[assignment]  # (n,), defaults to 0..n-1
     mean: tuple[float, ...] = (0.5,)
     std: tuple[float, ...] = (0.25,)
     signals: Bools | None = None  # (n, h, w), True where a spurious signal is
@@ -95,7 +95,7 @@ class ImageSet(Dataset[Sample]):
 
     @property
     def unmarked(self) -> Bools | None:
-        """Where no spurious signal is, (n, h, w): on the object, where signals are not known."""
+        """Where no spurious signal is, (n, h, w): the object's mask if signals are not known."""
         return self.masks if self.signals is None else ~self.signals
 
     def batch(self, rows: Rows) -> Sample:
@@ -126,9 +126,9 @@ class ImageSet(Dataset[Sample]):
         return x.sub_(mean).div_(std)
 
     def subset(self, rows: Rows) -> "ImageSet":
-        """The given rows, in the given order; `indices` still point into the clean data.
+        """The given rows, in the given order; `indices` still refer to the clean data.
 
-        A slice shares the memory, anything else copies.
+        A slice shares the memory; other rows are copied.
         """
         rows = rows if isinstance(rows, slice) else _rows(rows, len(self))
         per_picture = ("pixels", "labels", "masks", "scenes", "truth", "indices", "signals")
@@ -137,7 +137,7 @@ class ImageSet(Dataset[Sample]):
         return replace(self, **taken)
 
     def fingerprint(self) -> str:
-        """A short name of the content: equal for equal pictures, labels, masks and scenes."""
+        """A hash of the content: equal for equal pictures, labels, masks and scenes."""
         digest = hashlib.sha256(repr((self.classes, self.mean, self.std)).encode())
         for array in (self.pixels, self.labels, self.masks, self.scenes):
             for part in _parts(array):
@@ -160,13 +160,13 @@ class ImageSet(Dataset[Sample]):
         values, k = getattr(self, name), len(self.classes)
         if len(values) and not 0 <= values.min() <= values.max() < k:
             raise DataError(
-                f"{name} run from {values.min()} to {values.max()}, but there are {k} classes "
+                f"{name} range from {values.min()} to {values.max()}, but there are {k} classes "
                 f"(0 to {k - 1}): {', '.join(self.classes)}."
             )
 
 
 class Splits(NamedTuple):
-    """Disjoint pictures to train on, to choose by, and to measure on."""
+    """Disjoint pictures for training, validation and test."""
 
     train: ImageSet
     val: ImageSet
@@ -194,7 +194,7 @@ S = TypeVar("S", Sample, MaskedSample)
 
 
 def collate(batch: S | list[S]) -> S:
-    """For `DataLoader(collate_fn=...)`: passes on what `__getitems__` already stacked."""
+    """For `DataLoader(collate_fn=...)`: passes on batches that `__getitems__` stacked already."""
     if not isinstance(batch, list):
         return batch
     return type(batch[0])(*(torch.stack(column) for column in zip(*batch, strict=True)))
@@ -205,7 +205,7 @@ def _rows(rows: Rows, n: int) -> Labels:
 
 
 def _parts(array: npt.NDArray[Any] | None, rows: int = 1024) -> Iterator[bytes]:
-    """Shape and content in pieces, so that a broadcast array is never written out whole."""
+    """Shape and content in pieces, so that a broadcast array is never materialised as a whole."""
     if array is None:
         yield b"-"
         return

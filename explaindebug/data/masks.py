@@ -1,4 +1,4 @@
-"""Where the object of a picture is: from a mask file's grey levels, or from boxes."""
+"""Object masks, from a mask file's grey levels or from bounding boxes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,29 +16,29 @@ from explaindebug.data.modes import Levels
 
 Convention = Callable[[Levels, bool], Bools]
 TRIMAP = (1, 2, 3)  # object, background, border
-SOFT = "have levels between black and white: what is brighter than the middle is the object"
+SOFT = "have levels between black and white: pixels brighter than the middle are the object"
 FEW = 8  # levels that may be labels; blurred or compressed masks have more
-LARGE = 0.05  # a share of the pixels that is no mere edge
+LARGE = 0.05  # share of the pixels that is more than an edge
 
 
 class Mask(Protocol):
-    """Where the object is, to be read when the picture is."""
+    """An object mask that is read when the picture is."""
 
     @property
     def path(self) -> Path:
-        """The file that says it."""
+        """The file of the mask."""
 
     @property
     def read_as(self) -> str:
         """How the file is read, for messages."""
 
     def __call__(self, size: int, full: Size, crop: float | None = None) -> tuple[Bools, Frame]:
-        """The mask (size, size) of a picture that is `full` large, upright, and its own frame."""
+        """The mask (size, size) of an upright picture of the size `full`, and the mask's frame."""
 
 
 @dataclass(frozen=True)
 class MaskFile:
-    """A picture of the mask; its levels are read by one of `CONVENTIONS`."""
+    """A mask in a picture file, whose levels are read by one of `CONVENTIONS`."""
 
     path: Path
     convention: str = "binary"
@@ -55,7 +55,7 @@ class MaskFile:
 
 @dataclass(frozen=True)
 class MatMask:
-    """Not zero in the array `seg` of a Matlab file, as CUB-200 of 2010 has it."""
+    """The nonzero pixels of the array `seg` in a Matlab file, as in CUB-200 of 2010."""
 
     path: Path
     read_as: str = "the array 'seg' of a .mat file"
@@ -70,10 +70,10 @@ class MatMask:
 
 @dataclass(frozen=True)
 class Boxes:
-    """Everything in one of the boxes, in pixels of the file; all that is known of Stanford Dogs.
+    """Everything within one of the boxes, in pixels of the file; Stanford Dogs has only boxes.
 
-    A box holds background, too: what lies outside is no object for certain, but not all within is
-    one. What reaches over the edge is cut.
+    A box contains background too: everything outside is certainly background, but not everything
+    inside is object. Boxes are clipped to the picture.
     """
 
     path: Path
@@ -95,21 +95,20 @@ class Boxes:
 
 
 def binary(levels: Levels, border: bool = False) -> Bools:
-    """True where the mask is not zero, if zero is one of two levels at most.
+    """True where the mask is not zero, if zero is one of at most two levels.
 
-    More levels come from blurring, scaling or compressing a mask in black and white. Where they
-    still run from black to white, the object is what is brighter than the middle.
+    More levels come from blurring, scaling or compressing a black-and-white mask. If they still
+    range from black to white, pixels brighter than the middle are the object.
 
     Raises:
-        ValueError: where they don't, or where a third level covers an area: what it means is not
-            known.
+        ValueError: if they don't, or if a third level covers an area, whose meaning is unknown.
     """
     found, counts = np.unique(levels, return_counts=True)
     if len(found) == 1 or (len(found) == 2 and found[0] == 0):
         return np.greater(levels, 0)
     white = next(top for top in (1, 255, 65535, np.inf) if found[-1] <= top)
     if not (found[0] < white / 4 and found[-1] > white * 3 / 4):
-        raise ValueError(_not_binary(found, "which don't run from black to white"))
+        raise ValueError(_not_binary(found, "which don't range from black to white"))
     between = (found > white / 4) & (found < white * 3 / 4)
     suspects = np.full(len(found), len(found) <= FEW) | between
     suspects[[0, -1]] = False
@@ -120,24 +119,24 @@ def binary(levels: Levels, border: bool = False) -> Bools:
 
 
 def trimap(levels: Levels, border: bool = False) -> Bools:
-    """True where an Oxford trimap says 1, object; with `border` also where it says 3, border.
+    """True where an Oxford trimap is 1, object; with `border` also where it is 3, border.
 
     2 is background. Source: Parkhi, Vedaldi, Zisserman, Jawahar, Cats and Dogs, CVPR 2012.
 
     Raises:
-        ValueError: where there are other levels beside objects.
+        ValueError: if there are other levels besides objects.
     """
     marked = np.isin(levels, [1, 3] if border else [1])
     if marked.any() and not np.isin(levels, TRIMAP).all():
         found = ", ".join(f"{level:g}" for level in np.unique(levels)[:8])
-        raise ValueError(f"its levels are {found}, a trimap's 1, 2 and 3")
+        raise ValueError(f"its levels are {found}, but a trimap's are 1, 2 and 3")
     return marked
 
 
 def votes(levels: Levels, border: bool = False) -> Bools:
-    """True where more than half of the annotators saw the object (grey levels, 255 for all).
+    """True where more than half of the annotators marked the object (grey levels, 255 for all).
 
-    Where they agree on no pixel, those with the most votes.
+    If no pixel has a majority, the pixels with the most votes.
 
     Source: the segmentations of CUB-200-2011, Wah et al. 2011.
 
@@ -146,7 +145,7 @@ def votes(levels: Levels, border: bool = False) -> Bools:
     """
     most = int(levels.max())
     if most > 255:
-        raise ValueError(f"its levels reach {most}, and 255 stands for all annotators")
+        raise ValueError(f"its levels reach {most}, but 255 means all annotators")
     return np.greater(levels, min(127, max(0, most - 1)))
 
 
@@ -158,14 +157,13 @@ for one in (binary, trimap, votes):
 def read_mask(
     path: Path, size: int, convention: str, border: bool = False, crop: float | None = None
 ) -> tuple[Bools, Frame]:
-    """Where the object is (size, size), turned as the file's EXIF says, and the file's frame.
+    """The object's mask (size, size), turned by the file's EXIF orientation, and the file's frame.
 
-    The convention is applied at full size, where the levels mean something.
+    The convention is applied at full size, as resizing would mix levels.
 
     Raises:
         ConfigError: for an unknown convention.
-        DataError: for a file that can't be read, that doesn't follow the convention, or in which
-            there is no object.
+        DataError: for a file that can't be read, doesn't follow the convention, or has no object.
     """
     levels, turn = read_levels(path, TRIMAP if convention == "trimap" else ())
     read = CONVENTIONS[convention]
@@ -174,7 +172,7 @@ def read_mask(
     except ValueError as error:
         raise DataError(
             f"{path} can't be read as {convention!r}: {error}. Is that the right convention? "
-            f"Known: {', '.join(CONVENTIONS)}. Else save it in black (0) and white (255)."
+            f"Known: {', '.join(CONVENTIONS)}. Otherwise save it in black (0) and white (255)."
         ) from error
     if not full.any():
         raise DataError(
@@ -193,10 +191,10 @@ def _not_binary(found: Levels, why: str) -> str:
 
 
 def shrunk(full: Bools, size: int, crop: float | None = None) -> Bools:
-    """The mask (h, w) as (size, size), cut as its picture is.
+    """The mask (h, w) resized to (size, size), cropped like its picture.
 
-    A small pixel belongs to the object where most of its area does, or where more does than
-    anywhere else. Where the object lies outside of what is shown, nothing does.
+    A pixel belongs to the object if at least half of its area does, or if no pixel reaches half and
+    it has the largest share. The mask is empty if the object lies outside the crop.
     """
     image = Image.fromarray(full.astype(np.uint8) * 255)
     shown = window(image.size, crop)

@@ -1,4 +1,4 @@
-"""How much memory reading data may take."""
+"""Limits on the memory that reading data may take."""
 
 import os
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ from threading import Condition
 from explaindebug.core.errors import DataError
 from explaindebug.core.io import size_in_words
 
-CGROUP = Path("/sys/fs/cgroup/memory.max")  # the limit of a container; "max" where there is none
+CGROUP = Path("/sys/fs/cgroup/memory.max")  # the limit of a container; "max" if there is none
 
 
 class Room:
-    """A number of bytes that threads share; who asks for more than is left has to wait.
+    """A budget of bytes shared by threads; a request for more than is left waits.
 
-    A single request for more than there is in all gets all of it, so that it runs alone.
+    A request for more than the total gets all of it, and so runs alone.
     """
 
     def __init__(self, total: int) -> None:
@@ -25,7 +25,7 @@ class Room:
 
     @contextmanager
     def taken(self, amount: int) -> Iterator[None]:
-        """Inside the block, `amount` bytes are ours."""
+        """Reserve `amount` bytes within the block."""
         amount = min(amount, self.total)
         with self._changed:
             self._changed.wait_for(lambda: self._left >= amount)
@@ -39,21 +39,21 @@ class Room:
 
 
 def check_memory(needed: int, what: str, remedy: str) -> None:
-    """Nothing where this machine has `needed` bytes of memory in all.
+    """Check that this machine has `needed` bytes of memory in total.
 
     Raises:
-        DataError: where it has not, with both numbers and the remedy.
+        DataError: if it has not, with both numbers and the remedy.
     """
-    there = memory()
-    if needed > there:
+    total = memory()
+    if needed > total:
         raise DataError(
-            f"{what} would take {size_in_words(needed)} of memory, but there are "
-            f"{size_in_words(there)} in all. {remedy}"
+            f"{what} would take {size_in_words(needed)} of memory, but this machine has "
+            f"{size_in_words(total)} in total. {remedy}"
         )
 
 
 def memory() -> int:
-    """Bytes of memory of this machine, or of the container where that has a lower limit."""
+    """Bytes of memory of this machine, or of the container if that has a lower limit."""
     try:
         machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):  # not on Windows

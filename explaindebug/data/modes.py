@@ -1,7 +1,7 @@
-"""What Pillow's modes hold: as colours of a picture, as levels or labels of a mask.
+"""Convert Pillow's modes to colours of a picture, or to levels or labels of a mask.
 
-Functions raise ValueError, with the value and the remedy, for what can't be understood; `opened`
-of `explaindebug.data.image_files` adds the file's name.
+Functions raise ValueError, with the value and the remedy, if the meaning of pixels is ambiguous;
+`opened` of `explaindebug.data.image_files` adds the file's name.
 """
 
 from typing import Any
@@ -13,19 +13,19 @@ from PIL import Image
 Levels = npt.NDArray[Any]  # (h, w), any kind of number
 
 NUMBERS = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # one number per pixel, wider than a byte
-DEEP = ("RGB;16", "RGBA;16", "RGBX;16", "LA;16")  # how files with 16 bits per channel are unpacked
+DEEP = ("RGB;16", "RGBA;16", "RGBX;16", "LA;16")  # raw modes of files with 16 bits per channel
 PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
-DARK = 16  # of 255: a picture of 16 bits that gets no brighter has fewer bits, in truth
-GREYISH = 32  # a JPEG's channels may differ by so much where the picture was grey
-FRAMES = "have several frames or pages, of which the first is taken"
+DARK = 16  # of 255: a 16-bit picture that is no brighter really has fewer bits
+GREYISH = 32  # largest difference between a JPEG's channels if the picture was grey
+FRAMES = "have several frames or pages, of which the first is used"
 SIXTEEN = "have 16 bits per channel, of which the upper 8 are kept"
-TRANSPARENT = "are partly transparent, which is shown as white"
+TRANSPARENT = "are partly transparent, which is rendered on white"
 
 Notes = tuple[str, ...]
 
 
 def colours(image: Image.Image) -> tuple[Image.Image, Notes]:
-    """The picture in RGB, 8 bits per channel, and what was decided on the way."""
+    """The picture in RGB, 8 bits per channel, and the decisions made in converting it."""
     notes = [FRAMES] if _has_frames(image) else []
     deep = _is_deep(image)
     if image.mode in NUMBERS:
@@ -36,23 +36,23 @@ def colours(image: Image.Image) -> tuple[Image.Image, Notes]:
         brightest = max(int(high) for _, high in rgb.getextrema())  # type: ignore[misc]
         if brightest < DARK:
             raise ValueError(
-                f"the upper 8 of its 16 bits reach {brightest} of 255 only, as those of 12-bit "
-                "data do, so it would be nearly black: scale its values to 8 bits yourself"
+                f"the upper 8 of its 16 bits reach only {brightest} of 255, as for 12-bit data, so "
+                "it would be nearly black: rescale its values to 8 bits"
             )
     return rgb, tuple(notes)
 
 
 def levels(image: Image.Image) -> Levels:
-    """The grey levels of a mask, as it looks: a palette's colours, not its entries.
+    """The grey levels of a mask as displayed: a palette's colours, not its indices.
 
-    Where there are two colours, one of them black, the other counts as white (255).
+    If there are two colours, one of them black, the other counts as white (255).
     """
     if _has_frames(image):
-        raise ValueError("it has several frames or pages: save the one that is meant")
+        raise ValueError("it has several frames or pages: save only the right one")
     if image.mode in NUMBERS:
         found = np.asarray(image)
         if not (np.isfinite(found).all() and found.min() >= 0):
-            raise ValueError("it has levels below 0 or that are no numbers")
+            raise ValueError("it has levels that are negative or not finite")
         return found
     image = _plain(image)
     if not image.has_transparency_data:
@@ -64,17 +64,17 @@ def levels(image: Image.Image) -> Levels:
         return grey
     if grey[alpha == 0].any() or not grey[alpha == 255].all():
         raise ValueError(
-            "it is partly transparent, and what is opaque is something else than what is bright: "
+            "it is partly transparent, and its opaque pixels are not its bright ones: "
             "save it in black and white without an alpha channel"
         )
     return np.where(alpha >= 128, grey, 0).astype(np.uint8)
 
 
 def labels(image: Image.Image, known: tuple[int, ...]) -> Levels:
-    """The known numbers that a mask's pixels have: levels, or entries of a palette.
+    """A mask's labels, which should be among `known`: its levels, or its palette's indices.
 
-    Palette entries count where their colours are not themselves known numbers; programs that make
-    files smaller reorder the entries, but keep the colours.
+    Palette indices are used unless the colours themselves are known labels, as programs that
+    optimise files reorder palettes but keep the colours.
     """
     if image.mode != "P":
         return levels(image)
@@ -91,14 +91,14 @@ def _has_frames(image: Image.Image) -> bool:
 
 
 def _is_deep(image: Image.Image) -> bool:
-    """Whether the file has 16 bits per channel; must be asked before it is decoded."""
+    """Whether the file has 16 bits per channel; known only before it is decoded."""
     tiles: list[Any] = getattr(image, "tile", [])
     raw = [tile[3] if isinstance(tile[3], str) else tile[3][0] for tile in tiles if tile[3]]
     return image.mode in NUMBERS[:-1] or any(str(mode).startswith(DEEP) for mode in raw)
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """The same in a mode that converts to RGB as it should."""
+    """The same picture in a mode that converts to RGB correctly."""
     if image.mode == "LAB":
         raise ValueError("its colours are L*a*b*: save it as RGB")
     if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
@@ -107,7 +107,7 @@ def _plain(image: Image.Image) -> Image.Image:
 
 
 def _flat(image: Image.Image, notes: list[str]) -> Image.Image:
-    """In RGB, on white where it is transparent."""
+    """The picture in RGB, on white where it is transparent."""
     if not image.has_transparency_data:
         return image.convert("RGB")
     seen = image.convert("RGBA")
@@ -127,8 +127,8 @@ def _bytes(image: Image.Image) -> npt.NDArray[np.uint8]:
     whole = image.mode != "F"
     if not (low >= 0 and high <= (65535 if whole else 1)):
         raise ValueError(
-            f"its values run from {low:g} to {high:g}, and what is black and what is white is "
-            f"known only of {'0 to 65535' if whole else 'floats from 0 to 1'}: save it with 8 bits"
+            f"its values range from {low:g} to {high:g}, but black and white are known only for "
+            f"{'0 to 65535' if whole else 'floats from 0 to 1'}: save it with 8 bits"
         )
     if whole:
         return (found.astype(np.int32) >> 8).astype(np.uint8)
@@ -136,7 +136,7 @@ def _bytes(image: Image.Image) -> npt.NDArray[np.uint8]:
 
 
 def _grey(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """Grey levels, where the colours are grey or nearly, or black and one other."""
+    """Grey levels, if the colours are (nearly) grey, or black and one other."""
     if image.mode in ("1", "L"):
         return np.asarray(image.convert("L"))
     seen = np.asarray(image.convert("RGB"))
@@ -147,7 +147,7 @@ def _grey(image: Image.Image) -> npt.NDArray[np.uint8]:
     if len(found) != 2 or found[0] != 0:
         some = ", ".join(f"#{colour:06x}" for colour in found[:4])
         raise ValueError(
-            f"it has {len(found)} colours ({some}{', ...' if len(found) > 4 else ''}), and which "
-            "of them are the object isn't known: save it in black and white"
+            f"it has {len(found)} colours ({some}{', ...' if len(found) > 4 else ''}), and it is "
+            "unclear which of them are the object: save it in black and white"
         )
     return np.where(packed > 0, 255, 0).astype(np.uint8)

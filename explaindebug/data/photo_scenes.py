@@ -1,4 +1,4 @@
-"""Pieces of scene photographs to put objects in front of."""
+"""Crops of scene photographs as backgrounds for objects."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from explaindebug.data.image_files import read_whole
 from explaindebug.data.imageset import Labels, Pixels
 from explaindebug.data.splits import row_rng
 
-Bands = Sequence[tuple[float, float]]  # from where to where, as shares of the width
+Bands = Sequence[tuple[float, float]]  # left and right ends, as shares of the width
 
 WHOLE: Bands = ((0.0, 1.0),)
 BANDS: dict[str, Bands] = {
@@ -24,24 +24,24 @@ BANDS: dict[str, Bands] = {
     "test": ((0.5, 0.7),),
 }
 NARROWEST = 0.2
-MANY = 10  # from so many files on, each file belongs to one split as a whole
+MANY = 10  # with at least this many files, each file belongs to one split as a whole
 OWNERS = ("train", "train", "train", "val", "test")
-FRAME = 3  # pixels at a file's edge that are left out: some files carry a light or dark line there
+FRAME = 3  # pixels cut off at a file's edges, where some have a light or dark line
 SMALLEST = 64
 
 
 @dataclass(frozen=True)
 class PhotoScenes:
-    """Pieces of scene photographs, another one for every row; no pixel serves two splits.
+    """Random crops of scene photographs, one per row; splits never share a pixel.
 
-    With ten files or more, each file belongs to one split. With fewer, each is cut into bands:
-    the outer 60 % of its width for training, 20 % each from the middle, which shows best what
-    the picture is of, for validation and test. A piece is cut at random from its band, at most
-    half taller than wide, flipped or not, and squeezed to a square; pieces of all splits are of
+    With ten files or more, each file belongs to one split. With fewer, each is divided into bands:
+    the outer 60 % of its width for training, and 20 % each of the middle, which is most
+    representative of the picture, for validation and test. A crop is random within its band, up to
+    1.5 times as tall as wide, possibly flipped, and resized to a square; crops of all splits have
     the same scale, so that they look alike.
 
     Raises:
-        ConfigError: for a region that is none.
+        ConfigError: for an invalid region.
         DataError: for a file that can't be read, or is too small.
     """
 
@@ -52,15 +52,15 @@ class PhotoScenes:
         left, top, right, bottom = self.region
         if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
             raise ConfigError(
-                f"region {list(self.region)}: left, top, right, bottom as shares of the picture "
-                "are needed, [0, 0, 1, 0.5] for its upper half."
+                f"region={list(self.region)}, but left, top, right and bottom must be shares of "
+                "the picture: [0, 0, 1, 0.5] is its upper half."
             )
 
     @classmethod
     def found(
         cls, root: Path, pattern: str, name: str, region: Sequence[float] = (0.0, 0.0, 1.0, 1.0)
     ) -> "PhotoScenes":
-        """All pictures that match, copies once; raises DataError where none does."""
+        """All matching pictures, without copies; raises DataError if there is none."""
         left, top, right, bottom = region
         what = f"scenes of class {name!r}"
         return cls(tuple(once(find(root, pattern, what), what)), (left, top, right, bottom))
@@ -90,14 +90,14 @@ class PhotoScenes:
         if min(wide, tall) < SMALLEST:
             raise DataError(
                 f"{path} is {picture.width} x {picture.height} pixels, of which the region "
-                f"{list(self.region)} leaves fewer than {SMALLEST} each way: too small to cut "
-                "scenes from."
+                f"{list(self.region)} leaves fewer than {SMALLEST} in one direction, which is too "
+                "small for scenes."
             )
         return picture.crop((FRAME + x, FRAME + y, FRAME + x + wide, FRAME + y + tall))
 
 
 def _piece(picture: Image.Image, bands: Bands, rng: np.random.Generator, size: int) -> Pixels:
-    """A square (size, size, 3) from one of the bands."""
+    """A random crop of one of the bands, resized to (size, size, 3)."""
     w, h = picture.size
     left, right = bands[int(rng.integers(len(bands)))]
     wide = rng.uniform(0.6, 1) * min(h, w * (1 if bands is WHOLE else NARROWEST))

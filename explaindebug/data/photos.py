@@ -1,4 +1,4 @@
-"""Segmented photographs from folders, decoded to bytes in memory."""
+"""Read photographs and masks from folders into memory."""
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,18 +19,18 @@ from explaindebug.data.masks import CONVENTIONS, Mask
 from explaindebug.data.memory import check_memory
 from explaindebug.data.splits import Amount, cut, drawn, thin
 
-Progress = Callable[[int, int], object]  # (pictures done, pictures in all)
-Note = tuple[str, str, Path]  # "pictures" or "masks", what was decided in reading it, its file
+Progress = Callable[[int, int], object]  # (pictures done, pictures in total)
+Note = tuple[str, str, Path]  # "pictures" or "masks", a decision in reading it, its file
 
 
 @dataclass(frozen=True)
 class Photo:
-    """One picture of a class: its file, and where its object is."""
+    """One picture of a class: its file and its mask."""
 
     image: Path
     mask: Mask | None
     label: int
-    held_out: bool = False  # belongs to the test pictures, where the data set says which do
+    held_out: bool = False  # whether the data set assigns it to the test split
 
     def read(
         self,
@@ -42,8 +42,8 @@ class Photo:
     ) -> tuple[Pixels, Bools | None]:
         """Picture (size, size, 3) and mask (size, size).
 
-        Both are turned as EXIF says, where `upright`, else as they are stored. What had to be
-        decided in reading them is added to `notes`.
+        With `upright` both are turned by their EXIF orientation, otherwise as stored. Decisions
+        made in reading them are added to `notes`.
 
         Raises:
             DataError: for a file that can't be read, or a mask that doesn't fit; names the file.
@@ -60,17 +60,17 @@ class Photo:
         return pixels, self._aligned(frame, mask, own)
 
     def _aligned(self, picture: Frame, mask: Bools, own: Frame) -> Bools:
-        """The mask as its picture lies; it may be drawn on it as it is seen, or as it is stored."""
+        """The mask oriented like its picture; it may match it as displayed or as stored."""
         assert self.mask is not None
         seen, stored = own.upright == picture.upright, own.size == picture.size
         if seen and (own.turn == picture.turn or not stored):
             return mask
         if seen and stored:
             raise DataError(
-                f"{self.image} and its mask {self.mask.path} are turned by different orientations "
-                f"in their EXIF data ({picture.turn} and {own.turn}), and whether the mask belongs "
-                "to the turned picture can't be told. Turn the pixels themselves (mogrify "
-                "-auto-orient) and look whether the mask fits."
+                f"{self.image} and its mask {self.mask.path} have different EXIF orientations "
+                f"({picture.turn} and {own.turn}), so it is unclear whether the mask belongs to "
+                "the turned picture. Turn the pixels themselves (mogrify -auto-orient) and check "
+                "that the mask fits."
             )
         if stored:
             return turned(unturned(mask, own.turn), picture.turn)
@@ -96,27 +96,27 @@ def photos(
 ) -> Splits:
     """Photographs of several classes, split, square, in colour, with masks where there are any.
 
-    Every file is opened before this returns, so whatever is wrong with one is known before any
-    training. Pictures are squeezed to the size, not cropped, and shown upright, as EXIF says. Each
-    picture counts once: of copies (links, or files of equal bytes) the first is kept, and a
-    DataWarning names the others. So it does with all else that was left out or had to be decided.
+    Every file is read before this returns, so any problem is known before training. Pictures are
+    resized without cropping, and turned upright by their EXIF orientation. Each picture counts
+    once: of copies (links, or files with equal bytes) the first is kept, and a DataWarning names
+    the others, as well as anything else that was left out or had to be decided.
 
     Args:
         classes: by class name, the fields of a `ClassFiles` (patterns below the root).
         root: the folder that the patterns start in.
         size: height and width in pixels.
-        train: how many pictures, a count or a share of all; None for the rest. So `val` and `test`.
-        val: pictures to choose by.
-        test: pictures to measure on.
-        limit: the most pictures that any class may have.
-        balance: every class gets as many pictures as the smallest has.
+        train: number of training pictures, as a count or a share of all; None for the rest.
+        val: the same for validation pictures.
+        test: the same for test pictures.
+        limit: the most pictures per class.
+        balance: whether every class gets as many pictures as the smallest has.
         seed: of the choice of pictures and of the split.
-        progress: is called with (pictures done, pictures in all).
+        progress: is called with (pictures done, pictures in total).
 
     Raises:
-        ConfigError: for options that can't be.
-        DataError: missing or empty folder, corrupt picture, picture without mask, mask of another
-            size or without object, one picture in two classes, too few pictures; the message names
+        ConfigError: for invalid options.
+        DataError: for a missing or empty folder, a corrupt picture, a picture without mask, a mask
+            of another size or without object, a picture in two classes, or too few pictures; names
             the file.
     """
     names, amounts = tuple(classes), {"train": train, "val": val, "test": test}
@@ -135,11 +135,11 @@ def shuffled(
     *,
     every_class: bool = True,
 ) -> list[list[Photo]]:
-    """Disjoint splits of these amounts, drawn at random, the classes in proportion.
+    """Disjoint random splits of these amounts, stratified by class.
 
     Raises:
-        ConfigError: for amounts that can't be.
-        DataError: where there are too few pictures, or a split would miss a class.
+        ConfigError: for invalid amounts.
+        DataError: if there are too few pictures, or a split would lack a class.
     """
     labels = np.array([photo.label for photo in found])
     kept = thin(labels, limit, balance, seed)
@@ -150,24 +150,24 @@ def shuffled(
 def distinct(
     found: Sequence[Photo], classes: Sequence[str], *, published: bool = False
 ) -> list[Photo]:
-    """The photographs, each once: of copies the first is kept, before others one that is held out.
+    """The photographs without copies: the first is kept, or the first one that is held out.
 
-    A DataWarning names those that are left out. Nobody can mend a data set as it is `published`, so
-    there a picture of two classes is left out under both.
+    A DataWarning names those that are left out. As users can't fix a `published` data set, a
+    picture that it has in two classes is left out of both.
 
     Raises:
         DataError: for a picture of two classes, unless `published`.
     """
-    left_out: dict[int, int] = {}  # position -> that of what it is a copy of
+    left_out: dict[int, int] = {}  # position of a copy -> position of the original
     for group in copies([photo.image for photo in found]):
-        first = max(group, key=lambda i: found[i].held_out)  # the first of them that is, if any
+        first = max(group, key=lambda i: found[i].held_out)  # the first one held out, if any
         other = next((i for i in group if found[i].label != found[first].label), None)
         if other is not None and not published:
             a, b = found[first], found[other]
             raise DataError(
                 f"{a.image} of class {classes[a.label]!r} and {b.image} of class "
-                f"{classes[b.label]!r} are the same picture, which can't be of both. Take it out "
-                "of one of them, or mend the patterns."
+                f"{classes[b.label]!r} are the same picture, which can't belong to both. Remove it "
+                "from one of them, or fix the patterns."
             )
         left_out |= {i: first for i in group if i != first or other is not None}
     pairs = [(found[i].image, found[first].image) for i, first in left_out.items()]
@@ -184,9 +184,9 @@ def decoded(
     *,
     upright: bool = True,
 ) -> Splits:
-    """The photographs of three splits, read; with `crop` what `reading.window` says of them.
+    """Read the photographs of three splits; with `crop`, the part that `image_files.window` gives.
 
-    They are turned as EXIF says, or with upright=False left as they are stored.
+    They are turned by their EXIF orientation, or with upright=False left as stored.
 
     Raises:
         ConfigError: for a size below 8.
@@ -194,7 +194,7 @@ def decoded(
             than fits into memory.
     """
     if size < 8:
-        raise ConfigError(f"size={size}: pictures of at least 8 x 8 pixels are needed.")
+        raise ConfigError(f"size={size}, but pictures need at least 8 x 8 pixels.")
     chosen = [photo for part in parts for photo in part]
     check_memory(
         (4 if chosen[0].mask else 3) * len(chosen) * size**2,
@@ -209,20 +209,20 @@ def decoded(
 
 
 def listing(classes: Mapping[str, Any], root: str | Path) -> list[Photo]:
-    """All pictures with their masks' files, class by class, in the order of their paths.
+    """All pictures with their mask files, class by class, ordered by path.
 
     Raises:
-        ConfigError: for fewer than two classes, or masks for some classes only.
-        DataError: missing or empty folder, picture without mask.
+        ConfigError: for fewer than two classes, or masks for only some classes.
+        DataError: for a missing or empty folder, or a picture without mask.
     """
     specs = {str(name): ClassFiles.of(str(name), spec) for name, spec in classes.items()}
     if len(specs) < 2:
-        raise ConfigError(f"two or more classes are needed to tell apart, got {list(specs)}.")
+        raise ConfigError(f"at least two classes are needed, got {list(specs)}.")
     bare = [name for name, files in specs.items() if files.masks is None]
     if 0 < len(bare) < len(specs):
         raise ConfigError(
-            f"no masks given for class {', '.join(bare)}, but for the others: give a `masks` "
-            "pattern for every class, or for none."
+            f"class {', '.join(bare)} has no masks, but the others have: set a `masks` pattern for "
+            "every class, or for none."
         )
     found = [
         Photo(image, files.mask(mask), label)
@@ -234,26 +234,26 @@ def listing(classes: Mapping[str, Any], root: str | Path) -> list[Photo]:
 
 
 def _say_unused(specs: Iterable[ClassFiles], root: Path, found: Sequence[Photo]) -> None:
-    """Warn of masks without a picture: where there is a mask, there should be one."""
+    """Warn about masks without a picture, which may be missing."""
     used = {photo.mask.path for photo in found if photo.mask is not None}
     unused = sorted({path for files in specs for path in files.all_masks(root)} - used)
     if unused:
         warnings.warn(
-            f"{len(unused)} masks are left out, as no picture has their name: {some(unused)}.",
+            f"{len(unused)} masks are not used, as no picture has their name: {some(unused)}.",
             DataWarning,
             stacklevel=4,
         )
 
 
 def _check_backgrounds(masks: Bools | None, photos: Sequence[Photo]) -> None:
-    """Refuse a class with no background anywhere; one close-up or another may fill its picture."""
+    """Reject a class without any background; single close-ups may fill their pictures."""
     for label in {photo.label for photo in photos if masks is not None}:
         here = [i for i, photo in enumerate(photos) if photo.label == label]
         photo = photos[here[0]]
         if masks is not None and photo.mask is not None and masks[here].all():
             raise DataError(
-                f"all masks of a class mark everything as object, {photo.mask.path} for one, read "
-                f"as {photo.mask.read_as}. Is that the right convention? Known: "
+                f"all masks of a class mark everything as object, for example {photo.mask.path}, "
+                f"read as {photo.mask.read_as}. Is that the right convention? Known: "
                 f"{', '.join(CONVENTIONS)}."
             )
 
@@ -272,7 +272,7 @@ def _read_all(
     def read(photo: Photo) -> tuple[Pixels, Bools | None]:
         return photo.read(size, crop, upright=upright, notes=notes)
 
-    with ThreadPoolExecutor() as pool:  # Pillow lets go of the interpreter while it decodes
+    with ThreadPoolExecutor() as pool:  # Pillow releases the GIL while it decodes
         for i, (picture, mask) in enumerate(pool.map(read, photos)):
             pixels[i] = picture
             if masks is not None:
@@ -284,7 +284,7 @@ def _read_all(
 
 
 def _say(notes: Sequence[Note], total: int) -> None:
-    """One warning for each kind of decision, with how many files it concerns."""
+    """One warning per kind of decision, with the number of files."""
     for (what, note), group in groupby(notes, lambda one: one[:2]):
         paths = [path for *_, path in group]
         warnings.warn(

@@ -1,4 +1,4 @@
-"""Which pictures to train on, to choose by, and to measure on."""
+"""Divide pictures into training, validation and test splits."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,15 +21,14 @@ def counts(
     *,
     every_class: bool = True,
 ) -> list[int]:
-    """How many pictures each split gets.
+    """The number of pictures of each split.
 
-    A whole number is a count, a number between 0 and 1 a share of all pictures, None takes what
-    the others leave. A whole share, one of all pictures, is written 1.0. With `every_class` no
-    split may be smaller than the number of classes, else it must hold one picture.
+    An int is a count, a float a share of all pictures (1.0 for all of them), None takes the rest.
+    With `every_class` a split needs as many pictures as there are classes, otherwise one.
 
     Raises:
         ConfigError: as `check_amounts` does.
-        DataError: where there are too few pictures.
+        DataError: if there are too few pictures.
     """
     check_amounts(amounts)
     total = len(labels)
@@ -39,32 +38,32 @@ def counts(
     wanted = ", ".join(f"{name} {'the rest' if n is None else n}" for name, n in asked.items())
     if rest < 0:
         raise DataError(
-            f"too few pictures: {total - rest} asked for ({wanted}), but there are {total} "
-            f"({here}). Ask for fewer, or for shares such as train: 0.7."
+            f"too few pictures: {total - rest} requested ({wanted}), but there are {total} "
+            f"({here}). Request fewer, or shares such as train: 0.7."
         )
     split = [rest if n is None else n for n in asked.values()]
     for name, n in zip(asked, split, strict=True):
         if n < (len(classes) if every_class else 1):
             raise DataError(
                 f"the {name} split gets {n} of {total} pictures ({here}), fewer than one of each "
-                f"of the {len(classes)} classes. Asked for: {wanted}."
+                f"of the {len(classes)} classes. Requested: {wanted}."
             )
     return split
 
 
 def check_amounts(amounts: Mapping[str, Amount]) -> None:
-    """Refuse, before any picture is read, amounts by which no pictures could be divided.
+    """Reject invalid amounts before any picture is read.
 
     Raises:
-        ConfigError: for what is no count, share or None, for none at all, or more than one None.
+        ConfigError: for amounts that are not a count, a share or None, and for more than one None.
     """
     for name, amount in amounts.items():
         share = isinstance(amount, float) and 0 < amount <= 1
         count = isinstance(amount, int) and not isinstance(amount, bool) and amount >= 1
         if not (amount is None or share or count):
             raise ConfigError(
-                f"{name}={amount!r}: a count of pictures (1 or more), a share above 0.0 and up to "
-                "1.0, or None for the rest."
+                f"{name}={amount!r}, but it must be a count of pictures (1 or more), a share above "
+                "0.0 and up to 1.0, or None for the rest."
             )
     if sum(amount is None for amount in amounts.values()) > 1:
         raise ConfigError(f"only one split may take the rest, but {dict(amounts)} has several.")
@@ -78,13 +77,12 @@ def drawn(
     *,
     every_class: bool = True,
 ) -> list[Labels]:
-    """Disjoint rows of each split: as many as `counts` says, drawn as `stratified` does.
+    """Disjoint rows of each split, with sizes from `counts`, drawn by `stratified`.
 
-    With `every_class` a split that misses a class gets a picture of it, in exchange, from one that
-    has several.
+    With `every_class` a split that lacks a class swaps a picture with a split that has several.
 
     Raises:
-        ConfigError, DataError: as `counts` does; with `every_class` also where there are too few
+        ConfigError, DataError: as `counts` does; with `every_class` also if there are too few
             pictures of a class for all splits.
     """
     sizes = counts(amounts, labels, classes, every_class=every_class)
@@ -96,8 +94,8 @@ def drawn(
         if not _exchanged(parts, here, labels, i, k):
             name = list(amounts)[i]
             raise DataError(
-                f"the {name} split would hold no picture of class {classes[k]!r}, which every "
-                f"split needs; in all there are {_census(labels, classes)}. Add pictures of it, "
+                f"the {name} split would have no picture of class {classes[k]!r}, which every "
+                f"split needs; in total there are {_census(labels, classes)}. Add pictures of it, "
                 f"enlarge the {name} split, or leave the class out."
             )
     return parts
@@ -106,9 +104,9 @@ def drawn(
 def _exchanged(
     parts: Sequence[Labels], here: Labels, labels: Labels, short: int, label: int
 ) -> bool:
-    """Whether the short split could get a picture of a class for one of which it has several.
+    """Swap a picture of the class into the split that lacks it; False if that is impossible.
 
-    `here` (splits, classes) counts the pictures of each class; it is kept up to date.
+    `here` (splits, classes) counts the pictures of each class and is updated.
     """
     giver, other = int(here[:, label].argmax()), int(here[short].argmax())
     if here[giver, label] < 2 or here[short, other] < 2:
@@ -122,10 +120,10 @@ def _exchanged(
 
 
 def stratified(labels: Labels, sizes: Sequence[int], seed: int) -> list[Labels]:
-    """Disjoint rows of exactly these sizes, each with the classes in the proportion of the whole.
+    """Disjoint rows of exactly these sizes, each with the classes in their overall proportions.
 
-    Every class is shuffled and spread evenly over one line, which is then cut; so any stretch of
-    the line, and any beginning of a split, holds the classes in proportion.
+    Every class is shuffled and spread evenly over one sequence, which is then cut, so every part of
+    it, and every beginning of a split, has the classes in proportion.
     """
     rng = np.random.default_rng([seed, 0])
     place = np.empty(len(labels))
@@ -137,19 +135,19 @@ def stratified(labels: Labels, sizes: Sequence[int], seed: int) -> list[Labels]:
 
 
 def cut(together: ImageSet, sizes: Sequence[int]) -> list[ImageSet]:
-    """Consecutive stretches of these sizes; each counts its rows from 0."""
+    """Consecutive parts of these sizes; each numbers its rows from 0."""
     parts = [together.subset(slice(a, b)) for a, b in pairwise(np.cumsum([0, *sizes]))]
     return [replace(part, indices=np.arange(len(part))) for part in parts]
 
 
 def thin(labels: Labels, limit: int | None, balance: bool, seed: int) -> Labels:
-    """The rows kept, in order, when each class may have `limit` pictures, or all equally many.
+    """The rows that remain, in order, if classes are limited to `limit` pictures, or balanced.
 
     Raises:
         ConfigError: for a limit below 1.
     """
     if limit is not None and limit < 1:
-        raise ConfigError(f"limit={limit}: at least one picture of each class is needed.")
+        raise ConfigError(f"limit={limit}, but at least one picture of each class is needed.")
     rng = np.random.default_rng([seed, 1])
     most = [n for n in (limit, np.bincount(labels).min() if balance else None) if n is not None]
     if not most:
@@ -169,7 +167,7 @@ def _census(labels: Labels, classes: Sequence[str], most: int = 20) -> str:
 
 
 def _count(amount: Amount, total: int) -> int | None:
-    # Rounded down, so that shares never add up to more than there is.
+    # Rounded down, so that shares never add up to more than the total.
     return int(amount * total + 1e-9) if isinstance(amount, float) else amount
 
 

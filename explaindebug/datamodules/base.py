@@ -99,16 +99,16 @@ class DebugDataModule(LightningDataModule, ABC):
     def data(self) -> Splits:
         """The pictures that the loaders serve: contaminated where there is a bug."""
         if self.bug not in self._made:
-            self._made[self.bug] = self._struck(self.bug) if self.bug else self.clean
+            self._made[self.bug] = self._with(self.bug) if self.bug else self.clean
         return self._made[self.bug]
 
     @property
     def record(self) -> list[dict[str, Any]]:
-        """What the bug did, for each split that it strikes, as plain values."""
+        """What the bug did, for each split that it affects, as plain values."""
         bug = self.bug
         if bug is None:
             return []
-        return [bug.record(getattr(self.data, name), name).to_dict() for name in bug.strikes]
+        return [bug.record(getattr(self.data, name), name).to_dict() for name in bug.splits]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -175,13 +175,13 @@ class DebugDataModule(LightningDataModule, ABC):
             shuffle=shuffle,
         )
 
-    def _struck(self, bug: DataBug) -> Splits:
+    def _with(self, bug: DataBug) -> Splits:
         self._refuse(bug)
         scenes = self.scenes if "scenes" in bug.needs else {}
         parts = dict(zip(SPLITS, self.clean, strict=True))
         return Splits(
             **{
-                name: bug(part, scenes=scenes, split=name) if name in bug.strikes else part
+                name: bug(part, scenes=scenes, split=name) if name in bug.splits else part
                 for name, part in parts.items()
             }
         )

@@ -115,7 +115,7 @@ class LabelsExperiment(Experiment):
 
     def _flipped(self, lab: Lab) -> ImageSet:
         clean = lab.data().clean.train
-        return clean.subset(LabelFlips(self.rate or 0.1).struck(clean))
+        return clean.subset(LabelFlips(self.rate or 0.1).affected(clean))
 
     def _probe(self, lab: Lab) -> ImageSet:
         flipped = self._flipped(lab)
@@ -124,8 +124,8 @@ class LabelsExperiment(Experiment):
     def _unflipped(self, lab: Lab) -> ImageSet:
         """As many examples whose labels are right."""
         clean = lab.data().clean.train
-        struck = LabelFlips(self.rate or 0.1).struck(clean)
-        right = clean.subset(np.setdiff1d(np.arange(len(clean)), struck))
+        affected = LabelFlips(self.rate or 0.1).affected(clean)
+        right = clean.subset(np.setdiff1d(np.arange(len(clean)), affected))
         return right.subset(balanced(right.truth, lab.inputs, right.classes, "unflipped"))
 
     def _suspects(self, lab: Lab) -> tuple[ImageSet, npt.NDArray[np.bool_]]:
@@ -134,7 +134,7 @@ class LabelsExperiment(Experiment):
         With `rate=0` those that would be: their labels are right, so that nothing can tell them.
         """
         told = self._told(lab)
-        flipped = LabelFlips(self.rate or 0.1).struck(told)
+        flipped = LabelFlips(self.rate or 0.1).affected(told)
         others = np.setdiff1d(np.arange(len(told)), flipped)
         half = min(self.detect // 2, len(flipped))
         ones, zeros = (

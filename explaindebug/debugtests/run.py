@@ -24,10 +24,10 @@ from explaindebug.debugtests.simple import SimpleLab
 from explaindebug.evaluation import follow_up as followup
 from explaindebug.evaluation.comparison import Comparison
 from explaindebug.evaluation.heatmaps import stretched
-from explaindebug.evaluation.missing import sentences
 from explaindebug.evaluation.postprocessing import ROBUST, PostProcessing
 from explaindebug.evaluation.results import Gallery, RunResult, TestResult, Verdict
 from explaindebug.evaluation.scores import Scores
+from explaindebug.evaluation.unscored import sentences
 from explaindebug.evaluation.verdicts import verdicts
 
 

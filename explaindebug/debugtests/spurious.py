@@ -334,8 +334,8 @@ class SpuriousExperiment(Experiment):
         ways = ["train longer (trainer.max_epochs)"]
         if self.fraction < 1:
             ways.append("put it into more pictures (bug.spurious.fraction)")
-        if self._bug.plainer:
-            ways.append(f"make it plainer (a larger {self._bug.plainer} of {self._bug.name})")
+        if option := self._bug.strength_option:
+            ways.append(f"make it more obvious (a larger {option} of {self._bug.name})")
         how = " or ".join(ways)
         return f"{UNLEARNED}: {how}"
 

@@ -1,4 +1,4 @@
-"""Scores that need no map: how hard a training example is to a network, and how sure it is."""
+"""Scores that need no map: loss and self-influence of training examples, and confidence."""
 
 import warnings
 
@@ -13,7 +13,7 @@ from explaindebug.models.heads import find_head
 
 
 class Loss(nn.Module):
-    """Cross-entropies (n,) of logits (n, k) and labels (n,), or their sum."""
+    """Cross-entropies (n,) of logits (n, k) with labels (n,), or their sum."""
 
     def __init__(self, reduction: str = "sum") -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class Loss(nn.Module):
 def two_sided(logits: Tensor) -> Tensor:
     """Logits (n, k) with k of at least 2: a single logit z, (n,) or (n, 1), as (-z/2, z/2).
 
-    Of two logits only their difference is ever learned; the symmetric pair favours neither class.
+    Only the difference of two logits matters; the symmetric pair favours neither class.
     """
     if logits.ndim == 1 or logits.shape[1] == 1:
         half = logits.reshape(-1, 1) / 2
@@ -35,7 +35,7 @@ def two_sided(logits: Tensor) -> Tensor:
 
 
 def losses(network: nn.Module, images: Tensor, labels: Tensor, *, chunk: int = 64) -> Tensor:
-    """Cross-entropies (n,) float64 of the labels (n,) that the network was told."""
+    """Cross-entropies (n,) float64 with the given labels (n,)."""
     found: Tensor = Loss("none")(_logits(network, images, chunk), labels)
     return found
 
@@ -43,11 +43,11 @@ def losses(network: nn.Module, images: Tensor, labels: Tensor, *, chunk: int = 6
 def self_influences(
     network: nn.Module, images: Tensor, labels: Tensor, *, chunk: int = 64
 ) -> Tensor:
-    """How much a step on each example alone would lower its own loss, (n,): TracIn by captum.
+    """TracIn self-influence (n,), by captum: how much a step on an example lowers its own loss.
 
-    The squared norm of the loss's gradient to the weights of the last layer, at the final weights:
-    one checkpoint, where the paper adds up several. It is large for an example that nothing but
-    the memory of itself supports.
+    The squared norm of the loss's gradient with respect to the last layer's weights, at the final
+    weights: one checkpoint, where the paper sums several. It is large for an example that the
+    network can only memorise.
 
     Raises:
         UnsupportedModelError: for a network without a last dense or convolutional layer.
@@ -63,7 +63,7 @@ def self_influences(
         tracin = TracInCP(
             private,
             loader,
-            checkpoints=["the weights as they are"],
+            checkpoints=["current weights"],
             checkpoints_load_func=lambda model, checkpoint: 1.0,
             loss_fn=Loss("sum"),
             layers=[name],
@@ -74,12 +74,11 @@ def self_influences(
 
 
 def confidences(network: nn.Module, images: Tensor, *, chunk: int = 64) -> dict[str, Tensor]:
-    """Scores (n,) float64 by name, higher for what looks foreign.
+    """Scores (n,) float64 by name, higher for inputs that look out of distribution.
 
-    - `msp`: minus the log of the largest softmax probability, which orders inputs as the
-      probability does.
-    - `energy`: minus the log of the summed exponentials of the logits. Of a single logit it says
-      what `msp` does: both fall with its size.
+    - `msp`: minus the log of the largest softmax probability, so inputs are ranked by it.
+    - `energy`: minus the log of the summed exponentials of the logits. With a single logit it ranks
+      inputs as `msp` does: both fall with its absolute value.
 
     Source: Hendrycks, Gimpel 2017; Liu, Wang, Owens, Li: Energy-based Out-of-distribution
     Detection, NeurIPS 2020.
@@ -87,11 +86,11 @@ def confidences(network: nn.Module, images: Tensor, *, chunk: int = 64) -> dict[
     logits = two_sided(_logits(network, images, chunk))
     most, at = logits.max(1, keepdim=True)
     others = logits.scatter(1, at, -torch.inf).logsumexp(1)
-    # log1p(exp(others - most)), where logsumexp - most would lose what is left beside 1.
+    # log1p(exp(others - most)); logsumexp - most would lose small values to rounding.
     return {"msp": F.softplus(others - most[:, 0]), "energy": -logits.logsumexp(1)}
 
 
 def _logits(network: nn.Module, images: Tensor, chunk: int) -> Tensor:
-    """Logits (n, k) in float64, so that sure predictions don't tie; the network in eval mode."""
+    """Logits (n, k) in eval mode, in float64 so that confident predictions don't tie."""
     with watch(network) as private, torch.no_grad():
         return torch.cat([private(x) for x in torch.split(images.clone(), chunk)]).double()

@@ -1,14 +1,14 @@
-"""Could a person find the examples with the bug by this number? Detectors, one score per example.
+"""Detectors: how well a score per example separates the examples with the bug from the others.
 
-A similarity compares two models, and nobody who debugs has the good one. A detector looks at one
-model: at what its maps look like, at its loss, at its confidence. How well it parts the examples
-with the bug from the others is its area under the ROC curve, 0.5 for a detector that knows nothing.
+A similarity compares two models, but whoever debugs a model does not have the good one. A detector
+needs one model only: statistics of its maps, its loss, its confidence. It is measured by the area
+under the ROC curve, 0.5 for an uninformative score.
 
-Three numbers, each with a 95 % bootstrap interval (examples resampled within both groups), and next
-to the area what it is under labels that were dealt anew: the matched null. Many statistics are
-tried at once, and the best of many is high by chance; `p` is that of the largest deviation among
-all detectors of a test under one deal (Westfall and Young), so that a test in which no detector
-knows anything has one with p below 0.05 in 5 % of cases.
+Three numbers, each with a 95 % bootstrap interval (examples resampled within both groups), and the
+range of the area under permuted labels as matched null. Many statistics are tried at once, and the
+best of many is high by chance; `p` is adjusted by the largest deviation among all detectors of a
+test under each permutation (Westfall and Young), so a test without any informative detector has one
+with p below 0.05 in 5 % of cases.
 
 Source: Fawcett, An introduction to ROC analysis, 2006; Westfall, Young 1993 (maxT).
 """
@@ -38,14 +38,14 @@ from explaindebug.evaluation.roc import (
 
 RESAMPLES = 1000
 PERMUTATIONS = 2000
-FEWEST = 5  # examples in either group; fewer have no interval worth the name
+FEWEST = 5  # examples in either group; with fewer, intervals are meaningless
 
 
 Cut = Literal["precision", "fpr95"]
 
 
 class Name(NamedTuple):
-    """What gives the score: `("grad", "entropy")`, or `("", "loss")` for one that needs no map."""
+    """The source of a score: `("grad", "entropy")`, or `("", "loss")` if it needs no map."""
 
     method: str
     statistic: str
@@ -53,10 +53,10 @@ class Name(NamedTuple):
 
 @dataclass(frozen=True)
 class Detector:
-    """How well one number finds the examples with the bug; NaN where that can't be said.
+    """How well one score finds the examples with the bug; NaN if that can't be measured.
 
-    Higher scores mean the bug. An area surely below 0.5 parts the groups as well, the other way
-    round; `p` counts both.
+    Higher scores mean the bug. An area significantly below 0.5 separates the groups too, in the
+    other direction; `p` is two-sided.
     """
 
     test: str  # "labels", "ood"
@@ -65,22 +65,22 @@ class Detector:
     statistic: str  # "entropy", "gini", "zeros", "norm"; "loss", "self-influence", "msp", "energy"
     positives: int
     negatives: int
-    missing: int  # examples without a score: counted, and left out
+    missing: int  # examples without a score, which are left out
     auroc: float
     auroc_low: float
     auroc_high: float
-    null_low: float  # 95 % of areas under labels dealt anew lie from here
-    null_high: float
-    p: float  # of an area this far from 0.5, either way, adjusted for all detectors of the test
-    fpr95: float  # negatives that are flagged where 95 % of the positives are
+    null_low: float  # 95 % of areas under permuted labels are between this
+    null_high: float  # and this
+    p: float  # two-sided, of the area against 0.5, adjusted for all detectors of the test
+    fpr95: float  # share of negatives flagged at the threshold that flags 95 % of the positives
     fpr95_low: float
     fpr95_high: float
-    rate: float  # share of positives where the detector is used; precision by chance
-    precision: float  # positives among the `rate` highest scores
+    rate: float  # share of positives where the detector is used: the precision by chance
+    precision: float  # share of positives among the `rate` highest scores
     precision_low: float
     precision_high: float
-    cut: Cut  # which of `fpr95` and `precision` tells what somebody gets who draws a line
-    trouble: str = ""  # why there are no numbers, a sentence
+    cut: Cut  # the number at a threshold that tables show
+    trouble: str = ""  # why there are no numbers, as a sentence
 
 
 def detectors(
@@ -95,20 +95,21 @@ def detectors(
 ) -> list[Detector]:
     """A `Detector` for each column of scores (n,), given which examples have the bug (n,).
 
-    `rate` is the share of positives where detectors are to be used, that of the sample where not
-    given. `accept=True` reads `fpr95` as papers on foreign inputs do, positives that pass as good
-    where 95 % of the good are accepted, and makes it the number that tables show (`cut`).
+    `rate` is the share of positives where detectors will be used; None is that of the sample.
+    `accept=True` defines `fpr95` as papers on out-of-distribution inputs do, the share of positives
+    accepted at the threshold that accepts 95 % of the negatives, and makes it the number that
+    tables show (`cut`).
 
     Raises:
-        DataError: where scores and examples don't belong together.
+        DataError: if the shapes of scores and examples don't match.
     """
     positive = np.asarray(positive, np.bool_)
     table = np.array([np.asarray(column, np.float64) for column in scores.values()])
     if table.shape != (len(scores), len(positive)):
-        raise DataError(f"{len(positive)} examples, but scores of the shape {table.shape}.")
+        raise DataError(f"got {len(positive)} examples, but scores of the shape {table.shape}.")
     table[~np.isfinite(table)] = np.nan
     rate = float(positive.mean()) if rate is None else rate
-    read: dict[str, Callable[[Curve], Floats]] = {
+    metrics: dict[str, Callable[[Curve], Floats]] = {
         "auroc": auroc,
         "fpr95": _accepted if accept else fpr_at_tpr,
         "precision": lambda curve: precision_at_rate(curve, rate),
@@ -122,29 +123,42 @@ def detectors(
             "positives": int((known & positive).sum()),
             "negatives": int((known & ~positive).sum()),
             "missing": int((~known).sum()),
-            **(_nothing(read) if trouble else _numbers(column[known], positive[known], read, seed)),
         }
-        numbers |= {"test": test, "finds": finds, "rate": rate, "trouble": trouble}
-        numbers["cut"] = "fpr95" if accept else "precision"
-        found.append(Detector(**name._asdict(), **numbers, **null))
+        if trouble:
+            numbers.update(_nan(metrics))
+        else:
+            numbers.update(_numbers(column[known], positive[known], metrics, seed))
+        found.append(
+            Detector(
+                test=test,
+                finds=finds,
+                method=name.method,
+                statistic=name.statistic,
+                rate=rate,
+                cut="fpr95" if accept else "precision",
+                trouble=trouble,
+                **numbers,
+                **null,
+            )
+        )
     return found
 
 
 def of_maps(found: Sequence[Detector]) -> list[Detector]:
-    """Those that look at maps and have a number."""
+    """The detectors that use maps and could be measured."""
     return [detector for detector in found if detector.method and not detector.trouble]
 
 
 def best_of_maps(found: Sequence[Detector]) -> Detector | None:
-    """Of those that look at maps the one whose area is farthest from 0.5; None without any.
+    """Of the detectors that use maps, the one whose area is farthest from 0.5; None without any.
 
-    Its area is high by chance, as the best of many; its p knows that, its interval does not.
+    As the best of many, its area is high by chance; its p is adjusted for that, its interval not.
     """
     return max(of_maps(found), key=lambda d: abs(d.auroc - 0.5), default=None)
 
 
 def write_detectors(found: Sequence[Detector], path: Path | str) -> None:
-    """Write the detectors as CSV, a line each, all or nothing."""
+    """Write the detectors as CSV, one row each, atomically."""
     write_csv(path, [field.name for field in fields(Detector)], map(astuple, found))
 
 
@@ -153,28 +167,29 @@ def _trouble(column: Floats, positive: Bools) -> str:
     least = min(int((known & positive).sum()), int((known & ~positive).sum()))
     if least < FEWEST:
         return (
-            f"{least} examples of one group have a score, {FEWEST} are needed in both: ask for "
-            "more examples."
+            f"only {least} examples of one group have a score, but {FEWEST} are needed in both: "
+            "use more examples."
         )
     return ""
 
 
 def _numbers(
-    scores: Floats, positive: Bools, read: Mapping[str, Callable[[Curve], Floats]], seed: int
+    scores: Floats, positive: Bools, metrics: Mapping[str, Callable[[Curve], Floats]], seed: int
 ) -> dict[str, float]:
-    """Each number with the ends of its interval."""
-    seen = roc(scores, positive)
-    drawn = roc(scores, positive, _resamples(tuple(positive.tolist()), seed))
+    """Each metric with the ends of its interval."""
+    observed = roc(scores, positive)
+    resampled = roc(scores, positive, _resamples(tuple(positive.tolist()), seed))
     numbers: dict[str, float] = {}
-    for name, of in read.items():
-        low, high = np.quantile(of(drawn), [0.025, 0.975])
-        numbers |= {name: float(of(seen)), f"{name}_low": float(low), f"{name}_high": float(high)}
+    for name, metric in metrics.items():
+        low, high = np.quantile(metric(resampled), [0.025, 0.975])
+        numbers[name] = float(metric(observed))
+        numbers[f"{name}_low"], numbers[f"{name}_high"] = float(low), float(high)
     return numbers
 
 
 @lru_cache(maxsize=4)  # most detectors of a test have a score for every example
 def _resamples(labels: tuple[bool, ...], seed: int) -> Floats:
-    """Weights (resamples, n) of examples drawn with replacement, each group by itself."""
+    """Weights (resamples, n) of examples drawn with replacement within each group."""
     positive = np.array(labels)
     rng = np.random.default_rng((seed, 0))
     weights = np.zeros((RESAMPLES, len(positive)))
@@ -187,20 +202,20 @@ def _resamples(labels: tuple[bool, ...], seed: int) -> Floats:
 def _nulls(
     table: Floats, positive: Bools, troubles: Sequence[str], seed: int
 ) -> list[dict[str, Any]]:
-    """Where areas lie under labels dealt anew, and the adjusted p of those that were seen."""
+    """The range of areas under permuted labels, and the adjusted p of the observed ones."""
     nothing = {"null_low": math.nan, "null_high": math.nan, "p": math.nan}
     judged = np.array([not trouble for trouble in troubles], np.bool_)
     if not judged.any():
         return [nothing for _ in troubles]
-    dealt = permuted_aurocs(table[judged], positive, PERMUTATIONS, seed)
-    spread = dealt.std(1, keepdims=True)
-    spread[spread < 1e-9] = np.inf  # a constant score deviates nowhere
-    largest = (np.abs(dealt - 0.5) / spread).max(0)
-    seen = [float(auroc(_known(column, positive))) for column in table[judged]]
-    deviation = np.abs(np.array(seen) - 0.5) / spread[:, 0]
+    permuted = permuted_aurocs(table[judged], positive, PERMUTATIONS, seed)
+    spread = permuted.std(1, keepdims=True)
+    spread[spread < 1e-9] = np.inf  # constant scores never deviate
+    largest = (np.abs(permuted - 0.5) / spread).max(0)
+    observed = [float(auroc(_known(column, positive))) for column in table[judged]]
+    deviation = np.abs(np.array(observed) - 0.5) / spread[:, 0]
     reached = (largest >= deviation[:, None] - 1e-9).sum(1)
     p = (1 + reached) / (1 + PERMUTATIONS)
-    low, high = np.quantile(dealt, [0.025, 0.975], axis=1)
+    low, high = np.quantile(permuted, [0.025, 0.975], axis=1)
     rows = iter(zip(low.tolist(), high.tolist(), p.tolist(), strict=True))
     return [
         dict(zip(nothing, next(rows), strict=True)) if judge else nothing
@@ -214,9 +229,9 @@ def _known(column: Floats, positive: Bools) -> Curve:
 
 
 def _accepted(curve: Curve) -> Floats:
-    """Positives that pass as good where 95 % of the good are accepted."""
+    """Share of positives accepted at the threshold that accepts 95 % of the negatives."""
     return fpr_at_tpr(Curve(1 - curve.tpr[..., ::-1], 1 - curve.fpr[..., ::-1]))
 
 
-def _nothing(read: Mapping[str, object]) -> dict[str, float]:
-    return {f"{name}{end}": math.nan for name in read for end in ("", "_low", "_high")}
+def _nan(metrics: Mapping[str, object]) -> dict[str, float]:
+    return {f"{name}{end}": math.nan for name in metrics for end in ("", "_low", "_high")}

@@ -1,4 +1,4 @@
-"""The effect of a bug on one method's scores: how large, how sure, over inputs and over models."""
+"""The effect of a bug on one method's scores: size, interval and tests, over inputs and models."""
 
 import math
 from typing import NamedTuple
@@ -15,22 +15,22 @@ from explaindebug.evaluation.inference import (
 )
 from explaindebug.evaluation.pairing import Paired
 
-PRIOR_FREEDOM = 4  # how many degrees of freedom the guess at what models differ by counts for
+PRIOR_FREEDOM = 4  # degrees of freedom of the prior guess at the spread between models
 INTERVAL = 0.95
 NAN = math.nan
 
 
 class Effect(NamedTuple):
-    """Mean over inputs of bug minus control, and two tests of it; NaN without any numbers."""
+    """Mean over inputs of bug minus control, and two tests of it; NaN without any scores."""
 
     size: float = NAN
     interval: tuple[float, float] = (NAN, NAN)
     p: float = NAN  # of "above the margin"
     p_absent: float = NAN  # of "below the margin"
-    sem: float = NAN  # from the inputs
-    between: float = NAN  # standard error from what models differ by, of `freedom` degrees
+    sem: float = NAN  # standard error over inputs
+    between: float = NAN  # standard error between models, with `freedom` degrees of freedom
     freedom: int = PRIOR_FREEDOM
-    units: int = 0  # independent inputs: clusters, where inputs come in some
+    units: int = 0  # independent inputs, or clusters of inputs
 
 
 def effect_of(
@@ -38,8 +38,8 @@ def effect_of(
 ) -> Effect:
     """The effect, times `sign`, with its p; see `evaluation.verdicts` for what is tested.
 
-    The interval is the bootstrap's over inputs; where an arm has several models, its half-widths
-    are joined (root of the sum of squares) with that of a t interval for what models differ by.
+    The interval is a bootstrap over inputs; if an arm has several models, its half-widths are
+    combined (root of the sum of squares) with that of a t interval for the spread between models.
     """
     if not len(arms.bug):
         return Effect()
@@ -60,12 +60,12 @@ def effect_of(
 
 
 def between_models(arms: Paired, spread: float) -> tuple[float, int]:
-    """Standard error of an effect from what models differ by, and its degrees of freedom.
+    """Standard error of an effect from the spread between models, and its degrees of freedom.
 
-    The variance between models of one arm, moderated by the guess `spread`: both weighted by their
-    degrees of freedom, so that one model in each arm leaves the guess, and many models forget it.
-    Where the whole test was repeated, it is that of the repetitions' effects: what both arms of one
-    share, such as their reference, is no error of the effect.
+    The variance between models of one arm, moderated by the prior guess `spread`: both are weighted
+    by their degrees of freedom, so with one model in each arm only the guess counts, and with many
+    it hardly does. If the whole test was repeated, it is the variance of the repetitions' effects:
+    what both arms of a repetition share, such as their reference, is not an error of the effect.
 
     Source: Smyth: Linear Models and Empirical Bayes Methods, 2004, section 4.
     """

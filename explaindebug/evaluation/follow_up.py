@@ -1,6 +1,6 @@
-"""Answers to a test's further questions, beside the one that its verdict is about.
+"""Answers to a test's further questions, asked beside the one that its verdict is about.
 
-Each is answered as the main question is (see `verdicts`), p adjusted over all of them.
+Each is answered as the main question is (see `verdicts`), with p adjusted over all of them.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from explaindebug.evaluation.verdicts import repeated_verdicts
 
 
 def answers(test: TestResult, *, margin: float, level: float, seed: int = 0) -> list[Verdict]:
-    """Verdicts on the test's further questions, question by question and method by method."""
+    """Verdicts on the test's further questions, by question, then by method."""
     return repeated_answers([test], margin=margin, level=level, seed=seed)
 
 
 def repeated_answers(
     tests: Sequence[TestResult], *, margin: float, level: float, seed: int = 0
 ) -> list[Verdict]:
-    """The same of one test that was run with networks of several seeds."""
+    """The same for one test that was repeated with networks of other seeds."""
     asked = [[replace(test, headline=q) for test in tests] for q in tests[0].questions]
     found = repeated_verdicts(asked, margin=margin, level=level, seed=seed)
     return [verdict for group in found for verdict in group]

@@ -1,10 +1,10 @@
 """Means, intervals and tests over inputs, for many columns of scores at once, in float64.
 
-Values are (..., n): the last axis holds the n inputs, which are what is drawn at random; every
-other axis is just many such samples. No value may be NaN: leave inputs out before, and say so.
+Values are (..., n): the last axis holds the n inputs, which are a random sample; other axes hold
+many such samples. Values must not be NaN: callers leave such inputs out and report it.
 
-Where inputs come in clusters (of one class, from one photograph), clusters are what is drawn at
-random. Values are then their totals, and `sizes` (n,) how many inputs each has: see `totals`.
+If inputs come in clusters (of one class, from one photograph), the clusters are the random sample.
+Values are then cluster totals, and `sizes` (n,) the numbers of inputs per cluster: see `totals`.
 """
 
 from functools import lru_cache
@@ -20,7 +20,7 @@ EXACT = 12  # up to this many inputs all 2^n sign patterns are tried
 
 
 def totals(values: npt.ArrayLike, clusters: npt.ArrayLike) -> tuple[Floats, Floats]:
-    """Sums (k,) of values (n,) over each of k clusters, and how many inputs each has (k,)."""
+    """Sums (k,) of values (n,) over each of k clusters, and the clusters' sizes (k,)."""
     _, which = np.unique(np.asarray(clusters), return_inverse=True)
     sums = np.bincount(which, np.asarray(values, np.float64))
     return np.asarray(sums, np.float64), np.bincount(which).astype(np.float64)
@@ -29,8 +29,8 @@ def totals(values: npt.ArrayLike, clusters: npt.ArrayLike) -> tuple[Floats, Floa
 def mean_sem(values: npt.ArrayLike, sizes: npt.ArrayLike = 1) -> tuple[Floats, Floats]:
     """Means (...) and their standard errors (...): sample standard deviation over root n.
 
-    Of clusters, the mean over all inputs, and the error of a ratio of totals (Cochran 1977, chapter
-    2). NaN where there are too few values for one (no value; one value has a mean and no error).
+    For clusters, the mean over all inputs, and the standard error of a ratio of totals (Cochran
+    1977, chapter 2). NaN for the mean of no values and for the error of fewer than two.
     """
     x = np.asarray(values, np.float64)
     n = x.shape[-1]
@@ -52,11 +52,11 @@ def bootstrap_interval(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[Floats, Floats]:
-    """Ends (...), (...) of the interval that holds the mean with probability `level`.
+    """Ends (...), (...) of a confidence interval of the mean at this `level`.
 
-    Percentiles of the means of resampled inputs, or clusters. All columns share the resamples, so
-    that one product of matrices makes them all. A little narrow for few inputs (see the tests: with
-    10 it covers the mean in 0.90 instead of 0.95 of the cases). NaN below two.
+    Percentiles of the means of resampled inputs or clusters. All columns share the resamples, so
+    one matrix product computes them all. A little narrow for few inputs (see the tests: with 10 it
+    covers the mean in 0.90 instead of 0.95 of the cases). NaN for fewer than two values.
 
     Source: Efron, Tibshirani: An Introduction to the Bootstrap, 1993, chapter 13.
     """
@@ -73,9 +73,9 @@ def bootstrap_interval(
 
 
 def wilson_interval(share: float, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Ends of the interval that holds a probability, `share` of n tries having come out.
+    """Ends of a confidence interval of a probability, given the `share` of successes in n trials.
 
-    Unlike mean ± error it stays within [0, 1] and is of some width where all or none came out.
+    Unlike mean ± error it stays within [0, 1], and has a width even if all or no trials succeed.
 
     Source: Wilson: Probable inference, 1927.
     """
@@ -84,14 +84,13 @@ def wilson_interval(share: float, n: int, level: float = 0.95) -> tuple[float, f
 
 
 def sign_flip_test(values: npt.ArrayLike, *, flips: int = FLIPS, seed: int = 0) -> Floats:
-    """One-sided p (...) of means of `values` (..., n) this large, were each sign a fair coin's.
+    """One-sided p (...) for means above 0 of `values` (..., n), under random sign flips.
 
-    Small where the mean is above 0: the share of sign patterns that give a mean at least
-    as large: of all 2^n patterns up to 12 inputs, else of `flips` random ones and the one that was
-    seen, (1 + k) / (1 + flips), which is never 0 and keeps its level exactly. It assumes that
-    without an effect values are symmetric about 0, as differences of exchangeable arms are; it
-    needs no normal distribution. Totals of clusters are flipped as one. All columns share the
-    patterns. NaN for no values.
+    The share of sign patterns that give a mean at least as large as the observed one: of all 2^n
+    patterns for up to 12 inputs, else of `flips` random ones and the observed one, (1 + k) / (1 +
+    flips), which is never 0 and keeps its level exactly. Assumes that values are symmetric about 0
+    if there is no effect, as differences of exchangeable arms are; normality is not needed. Totals
+    of clusters are flipped as a whole. All columns share the patterns. NaN for no values.
 
     Source: Fisher: The Design of Experiments, 1935, section 21; Phipson, Smyth: Permutation
     p-values should never be zero, 2010.
@@ -102,7 +101,7 @@ def sign_flip_test(values: npt.ArrayLike, *, flips: int = FLIPS, seed: int = 0) 
         return np.full(x.shape[:-1], np.nan)
     patterns = _patterns(n, flips, seed)
     seen = x.sum(-1, keepdims=True)
-    slack = 1e-12 * np.abs(x).sum(-1, keepdims=True)  # rounding must not part equal sums
+    slack = 1e-12 * np.abs(x).sum(-1, keepdims=True)  # sums equal up to rounding are ties
     reached = (x @ patterns >= seen - slack).sum(-1)
     if n <= EXACT:
         return np.asarray(reached / 2**n)
@@ -110,43 +109,43 @@ def sign_flip_test(values: npt.ArrayLike, *, flips: int = FLIPS, seed: int = 0) 
 
 
 def benjamini_hochberg(p: npt.ArrayLike) -> Floats:
-    """Adjusted p (...): calling those below q significant makes q of these calls false on average.
+    """Adjusted p (...): rejecting those below q gives a false discovery rate of at most q.
 
-    NaN stands for a test that could not be made; it stays NaN and does not count.
+    NaN marks a test that could not be made; it stays NaN and does not count.
 
     Source: Benjamini, Hochberg: Controlling the False Discovery Rate, 1995 (scipy's code).
     """
-    given = np.asarray(p, np.float64)
-    adjusted = np.full(given.shape, np.nan)
-    made = ~np.isnan(given)
-    if made.any():
-        adjusted[made] = false_discovery_control(given[made])
+    raw = np.asarray(p, np.float64)
+    adjusted = np.full(raw.shape, np.nan)
+    known = ~np.isnan(raw)
+    if known.any():
+        adjusted[known] = false_discovery_control(raw[known])
     return adjusted
 
 
 def fewest_inputs(cells: int, level: float = 0.05) -> int:
-    """How many inputs a sign-flip test needs to be significant at all as the only one of `cells`.
+    """The fewest inputs with which a sign-flip test can be significant as the only one of `cells`.
 
-    n inputs can't give a p below 2^-n, and the smallest of many must be below level / cells.
+    n inputs can't give a p below 2^-n, and the smallest p of a table must be below level / cells.
     """
     return int(np.ceil(np.log2(max(1, cells) / level)))
 
 
 def enough_flips(cells: int, level: float = 0.05) -> int:
-    """How many random patterns let the smallest p of `cells` tests be significant."""
+    """The number of random patterns with which the smallest p of `cells` can be significant."""
     return max(FLIPS, int(np.ceil(2 * max(1, cells) / level)))
 
 
 @lru_cache(maxsize=8)
 def _resamples(n: int, resamples: int, seed: int) -> Floats:
-    """Weights (resamples, n) of n inputs drawn with replacement, in sum 1."""
+    """Weights (resamples, n) of n inputs drawn with replacement; each row sums to 1."""
     rng = np.random.default_rng((seed, n))
     return np.asarray(rng.multinomial(n, np.full(n, 1 / n), size=resamples) / n, np.float64)
 
 
 @lru_cache(maxsize=8)
 def _patterns(n: int, flips: int, seed: int) -> Floats:
-    """Sign patterns (n, m) of +1 and -1: all 2^n where n is small, else random ones."""
+    """Sign patterns (n, m) of +1 and -1: all 2^n for small n, else random ones."""
     if n <= EXACT:
         bits = np.arange(2**n) >> np.arange(n)[:, None] & 1
     else:

@@ -1,4 +1,4 @@
-"""What a map looks like in one number, without a second map to compare it with."""
+"""Statistics of single maps, which need no second map to compare with."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -6,26 +6,28 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-NUMERICALLY_ZERO = 1e-6  # of a map's largest value: what rounding leaves of an exact zero
+NUMERICALLY_ZERO = 1e-6  # relative to a map's largest value: rounding error of an exact zero
 
 
 def map_statistics(raw: Tensor) -> dict[str, Tensor]:
-    """Statistics (n,) float64 by name of raw signed attributions (n, c, h, w), each by itself.
+    """Statistics (n,) float64 by name for each of n raw signed attributions (n, c, h, w).
 
     With a = the absolute values, summed over channels, of the p = h w pixels:
 
-    - `entropy`: of a / sum(a), over log p. 1 where all pixels count alike, 0 where one has all.
-    - `gini`: of a. 0 where all pixels count alike, towards 1 where few have all.
+    - `entropy`: of a / sum(a), divided by log p. 1 if all pixels are equal, 0 if one has all.
+    - `gini`: of a. 0 if all pixels are equal, towards 1 if few have all.
     - `zeros`: share of pixels with a = 0 (up to rounding).
-    - `norm`: root of the sum of the squared attributions; the only one that a scale changes.
+    - `norm`: root of the sum of the squared attributions; the only one that depends on scale.
 
-    NaN for a map that is not finite; of a map of zeros there is no entropy and no Gini index.
+    NaN for a map that is not finite; a map of zeros has NaN entropy and Gini index.
 
     Source: entropy and Gini index of maps: Chalasani et al., Concise Explanations, 2020; zeros as a
-    sign of foreign inputs: Chen et al., GAIA, NeurIPS 2023.
+    sign of out-of-distribution inputs: Chen et al., GAIA, NeurIPS 2023.
     """
     raw = raw.detach()
-    flat = (raw.cpu() if raw.device.type == "mps" else raw).double().flatten(2)  # it has no float64
+    if raw.device.type == "mps":  # which has no float64
+        raw = raw.cpu()
+    flat = raw.double().flatten(2)
     broken = ~flat.isfinite().all(2).all(1)
     size = flat.abs().sum(1)
     return {
@@ -35,7 +37,7 @@ def map_statistics(raw: Tensor) -> dict[str, Tensor]:
 
 
 def _entropy(flat: Tensor, size: Tensor) -> Tensor:
-    share = size / size.sum(1, keepdim=True)  # 0 / 0 is NaN: there is none
+    share = size / size.sum(1, keepdim=True)  # NaN for a map of zeros
     nats: Tensor = torch.special.entr(share).sum(1)
     return nats / math.log(size.shape[1])
 

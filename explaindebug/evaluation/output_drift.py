@@ -1,4 +1,4 @@
-"""How far a network's outputs have moved: what a map's change is to be read beside."""
+"""How far a network's outputs have moved, as context for how far its maps have."""
 
 import torch
 from torch import Tensor
@@ -13,9 +13,9 @@ def drift(first: Tensor, now: Tensor) -> dict[str, Tensor]:
 
     - `agreement`: 1 where both predict the same class, else 0;
     - `probability`: total variation between the class probabilities (softmax, or sigmoid for a
-      single logit), 1/2 sum_k |p_k - q_k|: 0 for none, 1 for all of the probability moved;
-    - `l2`: |z' - z| / |z|, the distance of the logits relative to their size: no upper bound;
-    - `cosine`: between the logits: 1 where only their scale changed.
+      single logit), 1/2 sum_k |p_k - q_k|: from 0, no change, to 1, all of the probability moved;
+    - `l2`: |z' - z| / |z|, the distance of the logits relative to their size, without upper bound;
+    - `cosine`: similarity of the logits: 1 if only their scale changed.
     """
     z, w = (logits.double().reshape(len(logits), -1) for logits in (first, now))
     distance, size = (w - z).norm(dim=1), z.norm(dim=1)

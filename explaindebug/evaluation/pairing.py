@@ -1,4 +1,4 @@
-"""The two arms of a debugging test, input by input: what a verdict is reached from."""
+"""Pair the two arms of a debugging test input by input, as the data of a verdict."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,35 +12,39 @@ from explaindebug.evaluation.roles import BUG, CONTROL
 from explaindebug.evaluation.scores import Column, Floats, Ints, Key
 
 
-def _none() -> Floats:
+def _no_floats() -> Floats:
     return np.empty(0)
 
 
-def _nobody() -> Ints:
+def _no_rows() -> Ints:
     return np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
 class Paired:
-    """Scores of one method under one test, of the inputs that have one in every arm.
+    """Scores of one method under one test, for inputs with a score in every arm.
 
     An arm may have several models (roles "bug", "bug: 2", ..., "control", "control: 2", ...). An
     input's score is the mean over the arm's models.
     """
 
-    bug: Floats = field(default_factory=_none)  # (n,)
-    control: Floats = field(default_factory=_none)  # (n,)
-    bug_models: Floats = field(default_factory=_none)  # (b,) each model's mean over these inputs
-    control_models: Floats = field(default_factory=_none)  # (j,)
-    rows: Ints = field(default_factory=_nobody)  # (n,) which inputs
-    clusters: Ints = field(default_factory=_nobody)  # (n,) equal where inputs belong together
-    missing: int = 0  # inputs without a number in some arm
-    trouble: str = ""  # why there is nothing to pair, a sentence
-    repeats: Floats = field(default_factory=_none)  # (r,) mean bug - control of each repetition
+    bug: Floats = field(default_factory=_no_floats)  # (n,)
+    control: Floats = field(default_factory=_no_floats)  # (n,)
+    bug_models: Floats = field(
+        default_factory=_no_floats
+    )  # (b,) each model's mean over these inputs
+    control_models: Floats = field(default_factory=_no_floats)  # (j,)
+    rows: Ints = field(default_factory=_no_rows)  # (n,) which inputs
+    clusters: Ints = field(default_factory=_no_rows)  # (n,) equal for inputs of one cluster
+    missing: int = 0  # inputs without a score in some arm
+    trouble: str = ""  # why nothing can be paired, as a sentence
+    repeats: Floats = field(
+        default_factory=_no_floats
+    )  # (r,) mean bug - control of each repetition
 
     @property
     def models(self) -> tuple[int, int]:
-        """How many models are in the bug's arm, and in the control's."""
+        """The number of models in the bug's arm and in the control's."""
         return len(self.bug_models), len(self.control_models)
 
 
@@ -48,7 +52,7 @@ def pair(result: TestResult, method: str) -> Paired:
     """The arms of the test's headline for one method.
 
     Raises:
-        DataError: where some inputs have a cluster and others have none.
+        DataError: if only some inputs have a cluster.
     """
     headline = result.headline
     arms = _arms(result, method)
@@ -56,13 +60,13 @@ def pair(result: TestResult, method: str) -> Paired:
         return Paired(trouble=f"{_what(headline)} was not measured.")
     if not arms[CONTROL]:
         return Paired(
-            trouble=f"{_what(headline)} has no control: what it is without the bug is not known."
+            trouble=f"{_what(headline)} has no control, so its value without the bug is unknown."
         )
     columns = arms[BUG] + arms[CONTROL]
     rows = reduce(np.intersect1d, [column.rows for column in columns])
     if not len(rows):
         return Paired(
-            trouble="bug and control were measured on other inputs, nothing can be paired."
+            trouble="bug and control were measured on different inputs; nothing can be paired."
         )
     values = np.stack([column.values[np.isin(column.rows, rows)] for column in columns])
     known = ~np.isnan(values).any(0)
@@ -75,17 +79,17 @@ def pair(result: TestResult, method: str) -> Paired:
 
 
 def repeated(parts: Sequence[Paired]) -> Paired:
-    """Repetitions of one test, with networks of other seeds, on the same inputs, as one.
+    """Repetitions of one test on the same inputs, with networks of other seeds, merged into one.
 
     Each input's scores are means over the repetitions. Those in which nothing could be paired are
-    left out; where that is all of them, the first one's trouble remains.
+    left out; if none is left, the first one is returned with its `trouble`.
     """
     good = [part for part in parts if not part.trouble]
     if len(good) < 2:
         return (good or list(parts))[0]
     rows = reduce(np.intersect1d, [part.rows for part in good])
     if not len(rows):
-        return Paired(trouble="the runs have no input in common, nothing can be paired.")
+        return Paired(trouble="the runs have no input in common; nothing can be paired.")
     places = [np.isin(part.rows, rows) for part in good]
     arms = [
         np.stack([getattr(part, arm)[here] for part, here in zip(good, places, strict=True)])
@@ -107,21 +111,21 @@ def repeated(parts: Sequence[Paired]) -> Paired:
 
 
 def _clusters(result: TestResult, rows: Ints) -> Ints:
-    """A number (n,) for each input, shared by those of one cluster."""
+    """A number (n,) per input, equal within a cluster."""
     if not result.clusters:
         return rows
-    alone = [row for row in rows.tolist() if row not in result.clusters]
-    if alone:
+    without = [row for row in rows.tolist() if row not in result.clusters]
+    if without:
         raise DataError(
-            f"{result.name}: {len(alone)} of {len(rows)} inputs have no cluster (input {alone[0]}, "
-            "...). Name the cluster of every input, or of none."
+            f"{result.name}: {len(without)} of {len(rows)} inputs have no cluster (input "
+            f"{without[0]}, ...). Assign a cluster to every input, or to none."
         )
     names = [result.clusters[row] for row in rows.tolist()]
     return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
 def _arms(result: TestResult, method: str) -> dict[str, list[Column]]:
-    """The columns of the headline's numbers, by arm."""
+    """The columns of the headline's scores, by arm."""
     where = Key(result.name, method, result.headline.condition, "", result.headline.similarity)
     arms: dict[str, list[Column]] = {BUG: [], CONTROL: []}
     for key, column in result.scores:

@@ -1,4 +1,4 @@
-"""What it would take to tell: more inputs, or more networks with other seeds."""
+"""Sample size for a claim: how many inputs, or networks with other seeds, would be needed."""
 
 import math
 from collections.abc import Iterator
@@ -11,16 +11,16 @@ MOST_INPUTS, MOST_NETWORKS = 5000, 20
 
 
 def needed(effect: Effect, margin: float, models: tuple[int, int], level: float) -> str:
-    """What would let an effect of this size be claimed, as the end of a sentence; may be empty.
+    """The inputs and networks needed to claim an effect of this size, as a clause; may be empty.
 
-    Of both claims (above the margin, below it) it is the one on whose side the effect lies. With
-    the spread that was seen over inputs and over models, its p would be `level`, the one that the
-    smallest p of the table needs: a rough number to plan by, on the safe side.
+    The claim is the one on whose side of the margin the effect lies. With the observed variation
+    over inputs and models, its p would be `level`, which the smallest p of the table needs: a
+    rough, conservative number for planning.
     """
     gap = abs(effect.size - margin)
     deviation = effect.sem * math.sqrt(effect.units)  # of one input's effect
     if not gap * math.sqrt(MOST_INPUTS) > -ndtri(level) * deviation:
-        return "too close to that for any likely number of inputs"
+        return "the effect is too close to the margin for any realistic number of inputs"
     least = (ndtri(level) * deviation / gap) ** 2
     distance = effect.size if effect.size > margin else gap
     for networks, between, freedom in _networks(effect, models):
@@ -33,7 +33,7 @@ def needed(effect: Effect, margin: float, models: tuple[int, int], level: float)
 
 
 def _networks(effect: Effect, models: tuple[int, int]) -> Iterator[tuple[int, float, int]]:
-    """Numbers of networks in each arm, with the standard error that they leave, and its freedom."""
+    """Numbers of networks per arm, with the standard error between models and its freedom."""
     yield min(models), effect.between, effect.freedom
     spread = effect.between / math.sqrt(1 / models[0] + 1 / models[1])
     for k in range(min(models) + 1, MOST_NETWORKS + 1):
@@ -43,5 +43,5 @@ def _networks(effect: Effect, models: tuple[int, int]) -> Iterator[tuple[int, fl
 def _sentence(inputs: int, units: int, networks: int, models: tuple[int, int]) -> str:
     more = [f"about {inputs} inputs"] if inputs > units else []
     if networks > min(models):
-        more.append(f"{networks} networks in each arm, with other seeds,")
-    return f"{' and '.join(more)} would tell".replace(", would", " would") if more else ""
+        more.append(f"{networks} networks with other seeds in each arm")
+    return f"{' and '.join(more)} would be needed" if more else ""

@@ -1,7 +1,7 @@
-"""Roles of scores: which arm of a comparison, which of its networks, or which null.
+"""Roles of scores: the arm of a comparison and which of its networks, or a null.
 
 A role is a field of every row of `scores.csv`, written `bug`, `control`, `control: 2` or
-`null: gaussian`. This module is the only one that writes and reads that form.
+`null: gaussian`. Only this module writes and parses that form.
 """
 
 from functools import lru_cache
@@ -14,7 +14,7 @@ ARMS = (BUG, CONTROL, NULL)
 
 
 class Role(NamedTuple):
-    """A role by its parts; `str(role)` is how tables and keys have it."""
+    """A role by its parts; `str(role)` is its form in tables and keys."""
 
     arm: str  # "bug", "control" or "null"
     number: int = 1  # which network or draw of its arm, counted from 1
@@ -27,16 +27,16 @@ class Role(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> "Role":
-        """The role that is written like this.
+        """Parse a role.
 
         Raises:
-            DataError: where it is none.
+            DataError: for any other text.
         """
         return _parsed(text)
 
 
 def null_role(name: str) -> str:
-    """The role of the null of that name."""
+    """The role of the null with this name."""
     return str(Role(NULL, null=name))
 
 
@@ -48,6 +48,6 @@ def _parsed(text: str) -> Role:
     if arm in (BUG, CONTROL) and (not separator or (rest.isdecimal() and int(rest) > 0)):
         return Role(arm, int(rest or 1))
     raise DataError(
-        f"{text!r} is no role of scores. Roles are bug, control, each with a number for further "
+        f"{text!r} is not a role of scores. Roles are bug and control, with a number for further "
         "networks (control: 2), and nulls by their name (null: gaussian)."
     )

@@ -1,4 +1,4 @@
-"""A run as it lies in its folder: written by the application, read again to be compared."""
+"""Runs in their folders: what the application writes is read again to compare runs."""
 
 import json
 import math
@@ -14,25 +14,25 @@ from explaindebug.evaluation.results import Gate, Headline, Layout, RunResult, T
 from explaindebug.evaluation.scores import Key, Scores
 from explaindebug.evaluation.unscored import Fault, Unscored
 
-AGAIN = " Run it again into a new folder; trained networks are reused."
+RERUN = " Run it again into a new folder; trained networks are reused."
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A finished run: what it found, and the settings that it was made with."""
+    """A finished run: its results, and the settings that it was made with."""
 
     folder: Path
-    result: RunResult  # without galleries: maps are kept as pictures, not as numbers
+    result: RunResult  # without galleries: maps are stored as pictures, not as numbers
     settings: Mapping[str, Any]  # dotted keys of the configuration: "bug.labels.rate": 0.1
 
     @property
     def name(self) -> str:
-        """The folder, as a person gave it."""
+        """The folder, as given."""
         return str(self.folder)
 
 
 DOMAINS = ("data", "foreign")  # of a run that does not say which of both a test needed
-SCHEMA_VERSION = 1  # of results.json; what `results.schema.json` describes
+SCHEMA_VERSION = 1  # of results.json, described by `results.schema.json`
 D = TypeVar("D", Gate, Detector)
 
 
@@ -48,37 +48,37 @@ def results_schema() -> dict[str, Any]:
 
 
 def described(result: RunResult) -> dict[str, Any]:
-    """What `read_run` must know of a run beside its scores, as plain values for `results.json`."""
+    """What `read_run` needs besides the scores, as plain values for `results.json`."""
     return {"methods": dict(result.methods), "tests": [_test(test) for test in result.tests]}
 
 
 def read_run(folder: Path | str) -> Run:
-    """The run that lies in a folder.
+    """The run in a folder.
 
     Raises:
-        DataError: where there is none, or it was cut before its end, or its files are damaged.
+        DataError: if there is none, or it was interrupted, or its files are damaged.
     """
     folder = Path(folder)
-    found, note = _json(folder, "results.json"), _json(folder, "run.json")
-    version = found.get("schema_version", 0)
-    if version != SCHEMA_VERSION or "settings" not in note:
+    results, run = _json(folder, "results.json"), _json(folder, "run.json")
+    version = results.get("schema_version", 0)
+    if version != SCHEMA_VERSION or "settings" not in run:
         which = "a newer" if isinstance(version, int) and version > SCHEMA_VERSION else "an older"
         raise DataError(
             f"{folder} holds a run of {which} version of explaindebug: its results.json has schema "
-            f"{version}, this version reads {SCHEMA_VERSION}, and they don't fit together. Run it "
-            f"again ({note.get('command', 'command unknown')}); trained networks are reused."
+            f"{version}, but this version reads {SCHEMA_VERSION}. Run it again "
+            f"({run.get('command', 'command unknown')}); trained networks are reused."
         )
     try:
-        settings = dict(flat(note["settings"]))
+        settings = dict(flat(run["settings"]))
         scores = Scores.from_csv(folder / "scores.csv")
-        tests = [_read(told, scores, found) for told in found["tests"]]
-        rows = [(str(model), str(data), _number(x)) for model, data, x in found["accuracies"]]
-        methods = {str(key): str(name) for key, name in found["methods"].items()}
-        made = dict(found.get("made", {}))
+        tests = [_read(test, scores, results) for test in results["tests"]]
+        rows = [(str(model), str(data), _number(x)) for model, data, x in results["accuracies"]]
+        methods = {str(key): str(name) for key, name in results["methods"].items()}
+        made = dict(results.get("made", {}))
         _check(tests, rows, scores, settings)
     except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
         if isinstance(error, DataError):
-            raise DataError(f"{folder} is damaged: {error}{AGAIN}") from error
+            raise DataError(f"{folder} is damaged: {error}{RERUN}") from error
         raise DataError(
             f"{folder}: its files don't fit together ({type(error).__name__}: {error}). "
             "Run it again into a new folder."
@@ -92,7 +92,7 @@ def _check(
     scores: Scores,
     settings: Mapping[str, Any],
 ) -> None:
-    """Raises DataError for parts of a run that don't belong together, or can't be."""
+    """Raises DataError for parts of a run that are inconsistent or invalid."""
     if missing := {"seed", "margin", "level"} - settings.keys():
         raise DataError(f"run.json lacks the settings {', '.join(sorted(missing))}.")
     if more := set(scores.unique("test")) - {test.name for test in tests}:
@@ -143,71 +143,75 @@ def _test(test: TestResult) -> dict[str, Any]:
     }
 
 
-def _read(told: Mapping[str, Any], scores: Scores, found: Mapping[str, Any]) -> TestResult:
-    gates, detectors = (
-        [line for line in found[what] if line["test"] == told["name"]]
-        for what in ("gates", "detectors")
-    )
-    own = scores.select(test=told["name"])
-    if own.digest != told["scores"]:
+def _read(entry: Mapping[str, Any], scores: Scores, results: Mapping[str, Any]) -> TestResult:
+    """A test from its entry in results.json, with its gates and detectors, which lie apart."""
+    name = entry["name"]
+    gates = [gate for gate in results["gates"] if gate["test"] == name]
+    detectors = [detector for detector in results["detectors"] if detector["test"] == name]
+    own = scores.select(test=name)
+    if own.digest != entry["scores"]:
         raise DataError(
-            f"scores.csv does not hold the scores of {told['name']!r} that results.json was made "
-            "from: it was cut, changed, or is that of another run."
+            f"scores.csv does not hold the scores of {name!r} that results.json was made from: it "
+            "was truncated, changed, or is that of another run."
         )
     return TestResult(
-        str(told["name"]),
-        str(told["title"]),
-        Headline(**told["headline"]),
+        str(name),
+        str(entry["title"]),
+        Headline(**entry["headline"]),
         own,
         gates=[_record(Gate, gate) for gate in gates],
-        stages=told["stages"],
-        agreement={stage: _number(share) for stage, share in told["agreement"].items()},
-        facts=found["facts"].get(told["name"], {}),
-        clusters={int(row): name for row, name in told["clusters"].items()},
-        warnings=told["warnings"],
-        unscored=[_unscored(one) for one in told["unscored"]],
-        questions=[Headline(**question) for question in told["questions"]],
+        stages=entry["stages"],
+        agreement={stage: _number(share) for stage, share in entry["agreement"].items()},
+        facts=results["facts"].get(name, {}),
+        clusters={int(row): cluster for row, cluster in entry["clusters"].items()},
+        warnings=entry["warnings"],
+        unscored=[_unscored(one) for one in entry["unscored"]],
+        questions=[Headline(**question) for question in entry["questions"]],
         detectors=[_record(Detector, detector) for detector in detectors],
-        kind=told.get("kind", ""),
-        rows=told.get("rows", {}),
-        layout=_layout(told.get("layout", {})),
-        domains=tuple(told.get("domains", DOMAINS)),
+        kind=entry.get("kind", ""),
+        rows=entry.get("rows", {}),
+        layout=_layout(entry.get("layout", {})),
+        domains=tuple(entry.get("domains", DOMAINS)),
     )
 
 
-def _layout(told: Mapping[str, Any]) -> Layout:
-    return Layout(**{**told, "similarities": tuple(told["similarities"])} if told else {})
+def _layout(entry: Mapping[str, Any]) -> Layout:
+    return Layout(**{**entry, "similarities": tuple(entry["similarities"])} if entry else {})
 
 
-def _record(kind: type[D], told: Mapping[str, Any]) -> D:
-    """A record of that kind; numbers that JSON has no form for are numbers again."""
-    known = {f.name: f.type for f in fields(kind)}
-    own = {name: told[name] for name in known if name in told}
+def _record(kind: type[D], entry: Mapping[str, Any]) -> D:
+    """A record from its JSON; numbers that JSON can't represent are restored, see `as_json`."""
+    types = {f.name: f.type for f in fields(kind)}
     values: dict[str, Any] = {
-        name: _number(x) if known[name] is float else x for name, x in own.items()
+        name: _number(entry[name]) if types[name] is float else entry[name]
+        for name in types
+        if name in entry
     }
     return kind(**values)
 
 
-def _number(told: float | str | None) -> float:
-    """A number as `as_json` has written it."""
-    return math.nan if told is None else float(told)
+def _number(value: float | str | None) -> float:
+    """A number as written by `as_json`."""
+    return math.nan if value is None else float(value)
 
 
-def _unscored(told: Mapping[str, Any]) -> Unscored:
-    key = Key(told["test"], told["method"], told["condition"], told["role"])
-    return Unscored(key, Fault[told["fault"].upper()], tuple(told["inputs"]))
+def _unscored(entry: Mapping[str, Any]) -> Unscored:
+    key = Key(entry["test"], entry["method"], entry["condition"], entry["role"])
+    return Unscored(key, Fault[entry["fault"].upper()], tuple(entry["inputs"]))
 
 
 def _json(folder: Path, name: str) -> dict[str, Any]:
     try:
-        found = json.loads((folder / name).read_text(encoding="utf-8"))
+        content = json.loads((folder / name).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        started = (folder / "run.json").is_file()
-        why = "a run that was cut before its end: start it again with the same output=..."
-        raise DataError(f"{folder} holds {why if started else 'no run of explaindebug.'}") from None
+        if (folder / "run.json").is_file():
+            raise DataError(
+                f"{folder} holds an interrupted run: start it again with the same output=... to "
+                "resume it."
+            ) from None
+        raise DataError(f"{folder} holds no run of explaindebug.") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{folder / name} can't be read: {error}.") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise DataError(f"{folder / name} holds no results.")
-    return found
+    return content

@@ -1,4 +1,4 @@
-"""Does the network rely on the signal at all? How often adding it flips the prediction."""
+"""Reliance on a spurious signal: how often adding it flips the network's prediction."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Classes = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class SpuriousScore:
-    """A share of inputs with its 95 % interval (Wilson); NaN where no input can answer."""
+    """A share of inputs with its 95 % interval (Wilson); NaN if no input can flip."""
 
     value: float
     low: float
@@ -26,18 +26,18 @@ class SpuriousScore:
 
 
 def spurious_score(before: Classes, after: Mapping[int, Classes]) -> SpuriousScore:
-    """Of inputs that are not called by a signal's class, how many are with the signal.
+    """Share of inputs not predicted as a signal's class that are when the signal is added.
 
     `before` are the predictions (n,) without a signal, `after[c]` those with the signal of class c.
-    Inputs that are called c anyway say nothing of c's signal. Where several classes have a signal,
-    each input is asked once for each (and the interval, which takes them for independent, is a
-    little narrow).
+    Inputs that are predicted as c anyway don't count for c's signal. If several classes have a
+    signal, each input counts once per class (and the interval, which treats them as independent,
+    is a little narrow).
 
     Source: Adebayo et al. 2022, section 3: above 0.85 for their models with a spurious signal,
     below 0.1 for those without.
     """
     asked = sum(int((before != label).sum()) for label in after)
-    flipped = sum(int(((before != c) & (then == c)).sum()) for c, then in after.items())
+    flipped = sum(int(((before != c) & (now == c)).sum()) for c, now in after.items())
     if not asked:
         return SpuriousScore(np.nan, np.nan, np.nan, 0, 0)
     share = flipped / asked

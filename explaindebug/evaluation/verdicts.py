@@ -1,36 +1,18 @@
-"""Does this method show this bug? One verdict per method and test, with a kept false-alarm rate.
+"""Does this method show this bug? One verdict per method and test, at a controlled error rate.
 
 An effect is bug minus control on the same input, in the direction in which a visible bug moves the
-number. Two things stand between an effect and a claim:
+number. A claim, "shows" or "doesn't", needs two tests of it, and its p is the larger of the two:
 
-- **Inputs.** The inputs are a sample. A one-sided sign-flip test over them asks whether the mean
-  effect is above the margin m ("shows"), or below it ("doesn't"): with enough inputs, a method that
-  does not show the bug is found not to, rather than left open.
-- **Models.** Two models without any bug, trained with other seeds, differ too, by an amount that
-  all inputs share. More inputs only make that difference surer, so a test over inputs alone would
-  cry wolf. A t-test asks whether the effect is more than what models differ by: above 0 for
-  "shows", below m for "doesn't". The standard deviation s between models is estimated from arms
-  with several models, and moderated by a guess, the `spread`, with 4 degrees of freedom: with one
-  model in each arm it is that guess. The effect of b models with the bug and j without has the
-  variance s² (1/b + 1/j) + sem², where sem is its standard error over inputs.
+- **Inputs** are a sample: a one-sided sign-flip test of the mean effect against the margin m.
+- **Models** trained with other seeds differ without any bug, by an amount that all inputs share: a
+  t-test of the effect against 0 for "shows", against m for "doesn't". The standard deviation s
+  between models is estimated from arms with several models, and moderated by a prior guess, the
+  `spread`, with 4 degrees of freedom. With b models in the bug's arm and j in the control's, the
+  effect has the variance s² (1/b + 1/j) + sem², where sem is its standard error over inputs.
 
-A claim needs both, so its p is the larger of the two (an intersection-union test). Over the whole
-table p are adjusted after Benjamini and Hochberg, "shows" and "doesn't" each by themselves. In a
-table without any bug every "shows" is false, so the rate of false discoveries is the chance to cry
-wolf at all: at most 5 %, as long as effects of exchangeable models are symmetric about 0, and
-models differ by no more than one and a half times the spread (simulated: at most 3 % of tables of 4
-to 64 cells up to there, 2 to 10 % at twice the spread). Measured on small networks, none of 129
-tables without a bug had any "shows" (see docs/statistics.md).
-
-The defaults come from measurements of small networks that were equal but for their seed: standard
-deviations, between networks, of mean similarities to one more network and of mean shares on the
-background. On the embedded pictures (seven networks, eight methods, four similarities) they were
-0.01 to 0.04, median 0.014; on Fashion-MNIST (nine networks, five methods) 0.00 to 0.07, median
-0.03, with the most for guided backpropagation. The default `spread` of 0.025 cries wolf in 0 % of
-simulated tables with the first and in up to 4 % with the second. The default margin is 0.1 of a
-map's attribution, or of the way from unrelated to identical. With one model in each arm it is not
-much more than the models' own difference, so that "doesn't" is found for about half of the methods
-without any effect; with three control models for most.
+p values are adjusted over the whole table after Benjamini and Hochberg, "shows" and "doesn't"
+separately, so a table without any bug has a "shows" at most 5 % of the time. docs/statistics.md has
+the assumptions, the reasons for the defaults, and the error rates that were measured.
 
 Source: Fisher 1935 (sign flips); Berger and Hsu 1996 (intersection-union, equivalence); Smyth 2004
 (moderated t); Benjamini and Hochberg 1995 (false discovery rate).
@@ -54,7 +36,7 @@ from explaindebug.evaluation.summary import null_means
 
 
 class Cell(NamedTuple):
-    """One method under one test, before the whole table is looked at."""
+    """One method under one test, before adjustment over the whole table."""
 
     key: Key  # of the bug's scores
     arms: Paired
@@ -73,9 +55,9 @@ def verdicts(
 ) -> list[Verdict]:
     """A verdict for each method and test.
 
-    `margin`: the least effect that is worth showing, in units of the similarity. `level`: the rate
-    of false claims. `spread`: the standard deviation to expect between the means of models that are
-    equal but for their seed.
+    `margin`: the smallest effect that matters, in units of the similarity. `level`: the rate of
+    false claims. `spread`: the expected standard deviation between the means of models that differ
+    only in their seed.
 
     Raises:
         ConfigError: for a margin or spread that is not above 0, or a level outside 0 to 1.
@@ -93,17 +75,17 @@ def repeated_verdicts(
     spread: float = 0.025,
     seed: int = 0,
 ) -> list[list[Verdict]]:
-    """For each group, a verdict for each method; its tests are one test with networks of new seeds.
+    """For each group, a verdict for each method; a group is one test repeated with new networks.
 
-    The repetitions tell how much effects differ between networks, so that little is left to the
-    guess. One whose gate failed says nothing and is left out (see `counted_runs`). p are
-    adjusted over all methods of all groups. Options and errors are those of `verdicts`.
+    The repetitions show how much effects vary between networks, so the prior guess matters less.
+    Those whose gate failed are left out (see `counted_runs`). p values are adjusted over all
+    methods of all groups. Options and errors are those of `verdicts`.
     """
     _check(margin, level, spread)
-    told = [counted_runs(group) for group in groups]
-    size = sum(len(_methods(group)) for group in told)
+    counted = [counted_runs(group) for group in groups]
+    size = sum(len(_methods(group)) for group in counted)
     least, flips = fewest_inputs(size, level), enough_flips(size, level)
-    cells = [list(_cells(g, margin, spread, seed, least, flips)) for g in told]
+    cells = [list(_cells(g, margin, spread, seed, least, flips)) for g in counted]
     judged = _judged([cell for group in cells for cell in group], margin, level)
     return [[next(judged) for _ in group] for group in cells]
 
@@ -116,7 +98,7 @@ def _methods(group: Sequence[TestResult]) -> list[str]:
 def _cells(
     group: Sequence[TestResult], margin: float, spread: float, seed: int, least: int, flips: int
 ) -> Iterator[Cell]:
-    """A cell for each method; no claim can be made of fewer than `least` independent inputs."""
+    """A cell for each method; with fewer than `least` independent inputs it allows no claim."""
     first = group[0]
     sign = 1 if first.headline.moves == "up" else -1
     nulls = [null_means(result.scores) for result in group]
@@ -129,7 +111,7 @@ def _cells(
 
 
 def _judged(cells: Sequence[Cell], margin: float, level: float) -> Iterator[Verdict]:
-    """The verdicts, p adjusted over all cells of which a claim can be made."""
+    """The verdicts, with p adjusted over all cells that allow a claim."""
     claims = [Effect() if cell.trouble else cell.effect for cell in cells]
     adjusted = benjamini_hochberg([claim.p for claim in claims]).tolist()
     absent = benjamini_hochberg([claim.p_absent for claim in claims]).tolist()
@@ -177,12 +159,12 @@ def _check(margin: float, level: float, spread: float) -> None:
     for name, value in (("margin", margin), ("spread", spread)):
         if not value > 0:
             raise ConfigError(
-                f"{name} must be above 0, got {value}: any difference between two models would "
-                "count, and there always is one. The defaults are 0.1 and 0.025."
+                f"{name} must be above 0, got {value}: otherwise any difference between two models "
+                "would count. The defaults are margin=0.1 and spread=0.025."
             )
     if not 0 < level < 1:
         raise ConfigError(
-            f"level is a rate of false claims between 0 and 1, got {level}. Use 0.05."
+            f"level must be a rate of false claims between 0 and 1, got {level}. Use 0.05."
         )
 
 

@@ -1,4 +1,4 @@
-"""The networks that are debugged: the paper's own, and any of torchvision's or timm's by name."""
+"""Networks to debug: the paper's own, and torchvision's and timm's by name."""
 
 from explaindebug.models.bvd_cnn import BVDCNN
 from explaindebug.models.factory import create_model, known_models

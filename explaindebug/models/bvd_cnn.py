@@ -1,8 +1,8 @@
 """The paper's birds-against-dogs network: five convolutions, three dense layers, ReLU only.
 
 Source: Adebayo et al. 2020, section 3, which gives the number of layers. Widths, kernels and
-pooling are a common choice that every method of the paper can explain: no BatchNorm and no average
-pooling, which PatternNet and the LRP presets of the paper's time don't take.
+pooling are a common choice that every method of the paper supports: no BatchNorm and no average
+pooling, which PatternNet and the LRP presets of the time could not handle.
 """
 
 from collections.abc import Sequence
@@ -12,23 +12,24 @@ from torch import Tensor, nn
 
 from explaindebug.core.errors import ConfigError
 
-SMALLEST_MAP = 3  # px; pooling stops before a map gets smaller, so that it still knows places
+SMALLEST_MAP = 3  # px; a smaller feature map would keep too little spatial information
 
 
 class BVDCNN(nn.Module):
     """Logits (n, outputs) for images (n, channels, size, size).
 
-    Five 3x3 convolutions, each with a ReLU and a 2x2 max-pool; a pool is left out where it would
-    make the map smaller than 3 px. So 224 px are pooled five times (to 7 px), 128 px five (to 4),
-    64 and 48 px four (to 4 and 3), 32 and 28 px three times (to 4 and 3). Then `fc1` and `fc2`,
+    Five 3x3 convolutions, each with a ReLU and a 2x2 max-pool; a pool is left out if it would make
+    the feature map smaller than 3 px. So 224 px are pooled five times (to 7 px), 128 px five (to
+    4), 64 and 48 px four (to 4 and 3), 32 and 28 px three times (to 4 and 3). Then `fc1` and `fc2`,
     each with ReLU and dropout, and `fc3`: one logit, positive for class 1, or one per class.
 
-    Every ReLU is its own module and not in place, and flattening is no module: the hooks of
-    guided backpropagation, DeepLift and LRP (captum's, too) need it so. Weights start as He et al.
-    2015 propose, biases at zero; from PyTorch's own start the network needs twice the epochs.
+    Every ReLU is a separate module and not in place, and flattening is not a module, as the hooks
+    of guided backpropagation, DeepLift and LRP (also captum's) require. Weights are initialised
+    after He et al. 2015, biases with zero; with PyTorch's default initialisation the network needs
+    twice the epochs.
 
     Raises:
-        ConfigError: for an option that can't work, and for images of another size.
+        ConfigError: for an invalid option, and for images of another size.
     """
 
     def __init__(
@@ -85,16 +86,20 @@ def _he(module: nn.Module) -> None:
 def _check(*, outputs: int, size: int, channels: int, dropout: float) -> None:
     if size < 2 * SMALLEST_MAP:
         raise ConfigError(
-            f"BVD-CNN: size={size}, but an image needs at least {2 * SMALLEST_MAP} px to be pooled "
-            "once. The tests are made for 28 px and more."
+            f"BVD-CNN: size={size}, but images need at least {2 * SMALLEST_MAP} px to be pooled "
+            "once. The debugging tests are meant for 28 px and more."
         )
     if outputs < 1 or channels < 1:
         raise ConfigError(f"BVD-CNN: outputs={outputs} and channels={channels} must be 1 or more.")
     if not 0 <= dropout < 1:
-        raise ConfigError(f"BVD-CNN: dropout={dropout}, a probability from 0 to below 1 expected.")
+        raise ConfigError(
+            f"BVD-CNN: dropout={dropout}, but a probability of at least 0 and below 1 is expected."
+        )
 
 
 def _check_widths(**options: Sequence[int]) -> None:
     for name, widths in options.items():
         if not widths or min(widths) < 1:
-            raise ConfigError(f"BVD-CNN: {name}={list(widths)}, one or more widths of 1 or more.")
+            raise ConfigError(
+                f"BVD-CNN: {name}={list(widths)}, but one or more widths of at least 1 are needed."
+            )

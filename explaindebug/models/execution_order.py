@@ -1,4 +1,4 @@
-"""When a forward pass uses each of a model's tensors, however its modules are written."""
+"""The order in which a forward pass uses a model's tensors, however its modules are written."""
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -15,10 +15,10 @@ from explaindebug.core.isolation import watch
 def first_uses(model: nn.Module, example: Tensor) -> dict[str, int]:
     """Full name of each parameter and buffer -> when a forward pass first uses it; 0 for never.
 
-    The example (n, c, h, w) goes through a private copy in eval mode, and the second pass counts: a
-    network that keeps what it computed from its weights does not use them again. A tensor with
-    several names is taken to be used by the first name first, and by the others last: an output
-    layer that shares its weights with the input's embedding stays the output layer.
+    The example (n, c, h, w) goes through a private copy in eval mode, twice; the second pass
+    counts, in which a network that caches values computed from its weights no longer uses them. Of
+    a tensor with several names, the first name gets its first use and the others its last: an
+    output layer that shares its weights with the input embedding remains the output layer.
 
     Raises:
         UnsupportedModelError: for a model that can't be copied.
@@ -29,7 +29,7 @@ def first_uses(model: nn.Module, example: Tensor) -> dict[str, int]:
             *twin.named_parameters(remove_duplicate=False),
             *twin.named_buffers(remove_duplicate=False),
         ]
-        _forward(twin, example, nullcontext())  # a network may keep what it computes at first
+        _forward(twin, example, nullcontext())  # lets the network fill its caches
         uses = _Uses(tensor for _, tensor in named)
         _forward(twin, example, uses)
         result: dict[str, int] = {}
@@ -42,7 +42,7 @@ def first_uses(model: nn.Module, example: Tensor) -> dict[str, int]:
 
 
 class _Uses(TorchFunctionMode):
-    """Notes the times at which functions make new tensors of the given ones."""
+    """Records when functions compute new tensors from the given ones."""
 
     def __init__(self, tensors: Iterable[Tensor]) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class _Uses(TorchFunctionMode):
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         self._now += 1
-        if any(isinstance(x, Tensor) for x in tree_leaves(result)):  # `weight.dtype` is no use
+        if any(isinstance(x, Tensor) for x in tree_leaves(result)):  # unlike `weight.dtype`
             for x in tree_leaves((args, kwargs)):
                 self.times.get(id(x), []).append(self._now)
         return result

@@ -1,4 +1,4 @@
-"""Models by name: the paper's network, torchvision's, timm's; with weights or without."""
+"""Create models by name: the paper's network, torchvision's or timm's, with or without weights."""
 
 import importlib
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from explaindebug.models.bvd_cnn import BVDCNN
 from explaindebug.models.heads import find_head, replace_head
 from explaindebug.models.weights import is_file, load_weights, own_part, read_weights, tensors_only
 
-AUXILIARY = ("AuxLogits", "aux1", "aux2")  # second heads of Inception v3 and GoogLeNet
+AUXILIARY = ("AuxLogits", "aux1", "aux2")  # auxiliary heads of Inception v3 and GoogLeNet
 
 
 def create_model(
@@ -24,25 +24,25 @@ def create_model(
     size: int | None = None,
     **options: Any,
 ) -> nn.Module:
-    """A network that gives logits (n, outputs), in train mode.
+    """A network that outputs logits (n, outputs), in train mode.
 
     `name` is `bvd_cnn`, a classification model of torchvision (`resnet18`, `vgg16`, ...), or one of
-    timm as `timm/resnet18`, where timm is installed. `weights` is a file (.pt, .pth, .th, .ckpt,
+    timm (if installed) as `timm/resnet18`. `weights` is a file (.pt, .pth, .th, .ckpt,
     .safetensors: a state dict or a checkpoint around one, in any precision), the name of
     torchvision's own ("IMAGENET1K_V1", "DEFAULT"; downloaded once), "DEFAULT" for timm's, or None
-    for random ones. Where they have another number of outputs than asked for, the last layer is
-    exchanged for a fresh one. Without `outputs` there are as many as the weights have; without
-    weights 1 for BVD-CNN and 1000 for all others.
+    for random ones. If they have a different number of outputs than requested, the last layer is
+    replaced by a freshly initialised one. `outputs` defaults to that of the weights; without
+    weights, to 1 for BVD-CNN and 1000 for all others.
 
     `size` is the side of the images in px, for `bvd_cnn` and torchvision's `vit_*`, whose layers
-    depend on it; others take it as it comes. `options` go to the network's own constructor. The
-    second heads of GoogLeNet and Inception v3, which serve training only, are left out; with a
-    local file of torchvision's weights these two also want `transform_input=True`.
+    depend on it; other models take any size. `options` go to the network's constructor. The
+    auxiliary heads of GoogLeNet and Inception v3, which are only used in training, are removed;
+    with a local file of torchvision's weights these two also need `transform_input=True`.
 
     Raises:
         ConfigError: for an unknown name or option (with the nearest known), and for weights that
             don't fit the network.
-        DataError: where weights can't be read or downloaded.
+        DataError: if weights can't be read or downloaded.
     """
     if size is not None and name.startswith(("bvd_cnn", "vit_")):
         options["size" if name == "bvd_cnn" else "image_size"] = size
@@ -58,13 +58,13 @@ def create_model(
 
 
 def known_models() -> list[str]:
-    """The names that `create_model` takes, except timm's, which are more than a thousand."""
+    """The names that `create_model` takes, except timm's, of which there are over a thousand."""
     models = _torchvision()
     return ["bvd_cnn", *models.list_models(module=models)]
 
 
 def _torchvision() -> Any:
-    """Imported late: it takes a second, which a run with the paper's network need not spend."""
+    """Imported late: it takes a second, which a run with the paper's network can do without."""
     return importlib.import_module("torchvision.models")
 
 
@@ -84,7 +84,7 @@ def _build(
     named = None if weights is None else str(weights)
     if name == "bvd_cnn":
         if named is not None:
-            raise ConfigError(f"bvd_cnn has no published weights {named!r}: give a file.")
+            raise ConfigError(f"bvd_cnn has no published weights {named!r}: pass a file.")
         given = {} if outputs is None else {"outputs": outputs}
         return _construct(name, BVDCNN, given | options)
     if name.startswith("timm/"):
@@ -104,7 +104,7 @@ def _from_torchvision(name: str, weights: str | None, options: dict[str, Any]) -
         if weights not in choices:
             raise ConfigError(
                 f"{name} has no weights {weights!r}.{nearest(weights, list(choices))} "
-                f"Known: {', '.join(choices)}; or give a file."
+                f"Known: {', '.join(choices)}; or pass a file."
             )
         model = _construct(name, build, {"weights": weights} | options, choices[weights].url)
     else:
@@ -131,21 +131,21 @@ def _from_timm(name: str, weights: str | None, options: dict[str, Any]) -> nn.Mo
 def _construct(
     name: str, build: Callable[..., nn.Module], options: dict[str, Any], url: str | None = None
 ) -> nn.Module:
-    """`build(**options)`, its complaints as sentences; `url` is where its weights come from."""
+    """`build(**options)`, errors turned into ours; `url` is where its weights come from."""
     try:
         with tensors_only():
             return build(**options)
     except ExplainDebugError:
         raise
     except Exception as error:
-        # A network fails in many ways (URLError, timeouts, httpx's own), a wrong option in these:
-        ours = isinstance(error, TypeError | ValueError | AssertionError)
-        if url is None or (ours and not isinstance(error, OSError)):
+        # Downloads fail in many ways (URLError, timeouts, httpx's own), wrong options in these:
+        bad_option = isinstance(error, TypeError | ValueError | AssertionError)
+        if url is None or (bad_option and not isinstance(error, OSError)):
             raise ConfigError(f"{name} can't be built with {options}: {error}") from error
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DataError(
-            f"the weights of {name} could not be downloaded or read ({reason}). Fetch {url} where "
-            "there is a network, and give the file: weights=path."
+            f"the weights of {name} could not be downloaded or read ({reason}). Download {url} "
+            "on a machine with network access and pass the file: weights=path."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""A network's layers, in the order in which a forward pass uses them, and a cascade's stages."""
+"""A network's layers in execution order, and the stages of a cascade over them."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -25,26 +25,26 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 @dataclass(frozen=True)
 class Layer:
-    """Tensors that are re-initialised together: a module's own, or one that a container holds."""
+    """Tensors that are re-initialised together: a module's own, or a container's parameter."""
 
-    name: str  # "features.3.squeeze", "encoder.pos_embedding"; where grouped, the block's
-    kind: str  # "Conv2d"; "Parameter" for one that sits on a container, like a class token
+    name: str  # "features.3.squeeze", "encoder.pos_embedding"; of a block, the block's name
+    kind: str  # "Conv2d"; "Parameter" for one on a container, like a class token
     tensors: tuple[str, ...]  # full names of its parameters and running statistics
-    used: bool = True  # False where the forward pass did not touch it, like an auxiliary head
+    used: bool = True  # False if the forward pass does not use it, like an auxiliary head
     members: tuple[str, ...] = ()  # of a group: the layers in it
-    unread: tuple[str, ...] = ()  # parameters that the pass did not read, where it used others
+    unread: tuple[str, ...] = ()  # of a used layer: parameters that the pass does not read
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of a cascade: the layer it reaches, and all layers that are re-initialised at it."""
+    """One step of a cascade: the layer it reaches, and all layers re-initialised by then."""
 
     name: str
     layers: tuple[str, ...]
 
 
 class Owned(NamedTuple):
-    """A layer inside a model: its module, and the module's own names of the layer's tensors."""
+    """A layer within a model: its module, and the layer's tensors by their names in the module."""
 
     path: str
     module: nn.Module
@@ -61,17 +61,17 @@ def layers(
 ) -> list[Layer]:
     """The layers that have parameters, first to last.
 
-    With an example (n, c, h, w), a forward pass of a private copy tells the order from the first
-    use of each tensor, which holds for functional calls, attention, class tokens and residual
-    branches alike. Without one, it is the order of definition. Layers that the pass did not use
-    come first and say so (`used`). Where layers share a tensor, it belongs to each of them.
+    With an example (n, c, h, w), layers are ordered by the first use of their tensors in a forward
+    pass of a private copy, which covers functional calls, attention, class tokens and residual
+    branches alike. Without one, they are in the order of definition. Layers that the pass did not
+    use come first, with `used=False`. A tensor that layers share belongs to each of them.
 
-    `depth` gathers layers into blocks: 1 for the top-level children (below wrappers that hold
-    everything), 2 for their children, and so on; None leaves each layer to itself.
+    `depth` groups layers into blocks: 1 for the top-level children (below wrappers that hold
+    everything), 2 for their children, and so on; None keeps every layer separate.
 
     Raises:
         UnsupportedModelError: for a model without parameters, and one that can't be copied.
-        ConfigError: where the example does not pass through the model, or `depth` is below 1.
+        ConfigError: if the example does not pass through the model, or `depth` is below 1.
     """
     model = getattr(model, "_orig_mod", model)
     found = [_layer(name, own) for name, own in owned_layers(model).items()]
@@ -81,10 +81,10 @@ def layers(
 
 
 def stages(layers: Iterable[Layer], order: str = "top_down") -> list[Stage]:
-    """The stages of a cascade over layers that are given first to last; unused ones are left out.
+    """The stages of a cascade over layers, given first to last; unused layers are left out.
 
-    `top_down` adds one layer after the other from the last to the first, `bottom_up` from the first
-    to the last; `independent` takes each by itself, from the last to the first.
+    `top_down` adds one layer after another from the last to the first, `bottom_up` from the first
+    to the last; `independent` takes each layer alone, from the last to the first.
 
     Raises:
         ConfigError: for an unknown order.
@@ -107,52 +107,53 @@ def check_order(order: str) -> None:
 
 
 def grouped(layers: Iterable[Layer], groups: Mapping[str, Collection[str]]) -> list[Layer]:
-    """The layers, with those of each group as one, at the place of the group's first layer.
+    """The layers, those of each group merged into one at the position of the group's first layer.
 
-    `groups` gives each group's name and the names of its layers, or of modules, which mean all
-    layers below: `{"top": ["fc", "layer4"]}`. Layers of no group stay as they are.
+    `groups` maps each group's name to the names of its layers, or of modules, which stand for all
+    layers below them: `{"top": ["fc", "layer4"]}`. Layers outside all groups do not change.
 
     Raises:
-        ConfigError: for a name that no layer has, or that is in two groups.
+        ConfigError: for a name that no layer has, or a layer in two groups.
     """
     layers = list(layers)
-    of: dict[str, str] = {}  # layer -> group
+    group_of: dict[str, str] = {}  # layer -> group
     for group, names in groups.items():
         for name in [names] if isinstance(names, str) else names:
             meant = [x.name for x in layers if x.name == name or x.name.startswith(f"{name}.")]
             if not meant:
                 hint = nearest(name, [x.name for x in layers])
                 raise ConfigError(f"group {group!r}: there is no layer {name!r}.{hint}")
-            if taken := [x for x in meant if of.get(x, group) != group]:
+            taken = [x for x in meant if group_of.get(x, group) != group]
+            if taken:
                 raise ConfigError(
-                    f"layer {taken[0]!r} is in two groups, {of[taken[0]]!r} and {group!r}."
+                    f"layer {taken[0]!r} is in two groups, {group_of[taken[0]]!r} and {group!r}."
                 )
-            of |= dict.fromkeys(meant, group)
+            group_of.update(dict.fromkeys(meant, group))
     gathered: dict[str, list[Layer]] = {}
     for layer in layers:
-        gathered.setdefault(of.get(layer.name, layer.name), []).append(layer)
+        gathered.setdefault(group_of.get(layer.name, layer.name), []).append(layer)
     return [_group(name, found) if name in groups else found[0] for name, found in gathered.items()]
 
 
 def owned_layers(model: nn.Module) -> dict[str, Owned]:
     """The layers by name, in the order of definition.
 
-    Attention is one layer with its output projection, which it never calls as a module; a
-    parametrised layer is one with all that its weights are computed from. A parameter on a module
-    whose children have parameters too (a class token, a position embedding) is a layer of its own:
-    that module's initialiser, if any, is for all of it.
+    Attention forms one layer with its output projection, which it never calls as a module; a
+    parametrised layer includes all tensors that its weights are computed from. A parameter of a
+    module whose children have parameters too (a class token, a position embedding) is a separate
+    layer: that module's initialiser, if any, would reset the children as well.
 
     Raises:
         UnsupportedModelError: for a model without parameters, or one compiled by TorchScript.
     """
     found: dict[str, Owned] = {}
-    inside: set[nn.Module] = set()  # attention that is already taken
+    inside: set[nn.Module] = set()  # submodules of layers already found
     for path, module in model.named_modules():
         if module in inside:
             continue
         if isinstance(module, torch.jit.ScriptModule):
             raise UnsupportedModelError(
-                f"{path or 'the model'} is compiled by TorchScript, which hides its layers. Give "
+                f"{path or 'the model'} is compiled by TorchScript, which hides its layers. Pass "
                 "the Python module."
             )
         whole = isinstance(module, nn.MultiheadAttention)
@@ -174,17 +175,14 @@ def owned_layers(model: nn.Module) -> dict[str, Owned]:
 
 
 def _one_by_one(own: Owned) -> dict[str, tuple[str, ...]]:
-    """Each parameter by itself: its name, and those of the tensors it is, or is computed from."""
+    """Each parameter separately: its name -> the tensors that it is, or is computed from."""
     found = {one.name: one.tensors(own.module) for one in computed(own.module)}
     taken = {name for names in found.values() for name in names}
     return {name: (name,) for name in own.names if name not in taken} | found
 
 
 def _names(module: nn.Module, *, recurse: bool) -> tuple[str, ...]:
-    """Names of the parameters and of what goes with them.
-
-    These are the running statistics of BatchNorm and its kin, and what weights are computed from.
-    """
+    """Names of the parameters, of running statistics, and of what weights are computed from."""
     parameters = module.named_parameters(recurse=recurse, remove_duplicate=False)
     statistics = [name for name in STATISTICS if getattr(module, name, None) is not None]
     inner = [(path, m, one) for path, m, one in all_computed(module) if recurse or not path]
@@ -213,7 +211,7 @@ def _in_order_of_use(found: list[Layer], model: nn.Module, example: Tensor) -> l
 
 def _blocks(found: list[Layer], model: nn.Module, depth: int) -> list[Layer]:
     if depth < 1:
-        raise ConfigError(f"depth={depth}, but blocks need 1 or more (None: each layer by itself).")
+        raise ConfigError(f"depth={depth}, but it must be 1 or more (None for single layers).")
     paths = [layer.name.split(".") for layer in found]
     wrappers = takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False))
     level = len(list(wrappers)) + depth

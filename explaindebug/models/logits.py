@@ -1,4 +1,4 @@
-"""The logit is explained: a last softmax or sigmoid is found, and taken off where it can be."""
+"""Detect a final softmax or sigmoid, and remove it where possible: logits are explained."""
 
 import re
 from typing import Any, NamedTuple
@@ -11,41 +11,41 @@ from explaindebug.core.isolation import undisturbed
 
 MODULES = (nn.Softmax, nn.LogSoftmax, nn.Softmax2d, nn.Sigmoid, nn.LogSigmoid)
 ACTIVATIONS = {"Softmax", "LogSoftmax", "Sigmoid", "LogSigmoid"}  # as autograd calls them
-# What may stand between the last activation and the output without changing a value:
+# Operations that may follow the last activation without changing a value:
 RESHAPES = {"View", "UnsafeView", "Squeeze", "Unsqueeze", "Alias", "Clone", "ToCopy", "Select"}
 RESHAPES |= {"Slice", "Transpose", "Permute", "ReshapeAlias"}
 
 
 class Ending(NamedTuple):
-    """The activation that a model ends in, and the module that does it (None for a function)."""
+    """The activation that a model ends in, and its module (None for a function)."""
 
     activation: str
     module: str | None
 
 
 def logits_only(model: nn.Module, example: Tensor) -> nn.Module:
-    """The same model, ending in logits: a last Softmax or Sigmoid *module* is replaced in place.
+    """The same model, ending in logits: a final Softmax or Sigmoid *module* is replaced in place.
 
     Raises:
-        UnsupportedModelError: for an activation that is no module of its own, and for a model whose
-            output is not one tensor.
+        UnsupportedModelError: for an activation that is not a module, and for a model whose output
+            is not one tensor.
     """
     while ending := last_activation(model, example):
         if ending.module is None:
             raise UnsupportedModelError(
-                f"{type(model).__name__} ends in {ending.activation}, but it is the logit that is "
-                "explained. Return the logits from `forward`, and apply the activation in the loss "
-                "(cross_entropy, binary_cross_entropy_with_logits) or when predicting."
+                f"{type(model).__name__} ends in {ending.activation}, but logits are needed to "
+                "explain it. Return the logits from `forward`, and apply the activation in the "
+                "loss (cross_entropy, binary_cross_entropy_with_logits) or when predicting."
             )
         model.set_submodule(ending.module, nn.Identity())
     return model
 
 
 def last_activation(model: nn.Module, example: Tensor) -> Ending | None:
-    """How the model ends, or None where logits come out.
+    """The model's final activation, or None if it outputs logits.
 
-    Told from the graph of one forward pass in eval mode, so that modules and functions are seen
-    alike; a softmax written by hand is told from its values. The model stays as it is.
+    Determined from the graph of one forward pass in eval mode, so modules and functions are both
+    recognised; a softmax written by hand is recognised by its values. The model does not change.
 
     Raises:
         UnsupportedModelError: for a model whose output is not one tensor.
@@ -55,8 +55,8 @@ def last_activation(model: nn.Module, example: Tensor) -> Ending | None:
     while node is not None and _kind(node) in RESHAPES:
         node = node.next_functions[0][0]
     if _kind(node) in ACTIVATIONS:
-        doers = [n for n, outs in calls.items() if len(outs) == 1 and outs[0].grad_fn is node]
-        return Ending(_kind(node), doers[0] if doers else None)
+        modules = [n for n, outs in calls.items() if len(outs) == 1 and outs[0].grad_fn is node]
+        return Ending(_kind(node), modules[0] if modules else None)
     return Ending("a softmax", None) if _is_distribution(output) else None
 
 
@@ -80,7 +80,7 @@ def _forward(model: nn.Module, example: Tensor) -> tuple[Tensor, dict[str, list[
             module.training = mode
     if not isinstance(output, Tensor):
         raise UnsupportedModelError(
-            f"{type(model).__name__} gives a {type(output).__name__}, but one tensor of logits "
+            f"{type(model).__name__} returns a {type(output).__name__}, but one tensor of logits "
             "(n, k) is needed. Wrap the model so that `forward` returns it."
         )
     return output, calls

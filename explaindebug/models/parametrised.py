@@ -1,8 +1,8 @@
 """Tensors that a layer computes from others before each use: weight norm, spectral norm, pruning.
 
 A network with such a layer is built by initialising a plain layer and parametrising it afterwards.
-Weights are drawn anew in the same way: `plain` gives the layer without its parametrisations, and
-`assign` writes what an initialiser made of it back to the tensors that the parametrised one has.
+Re-initialisation repeats these steps: `plain` gives the layer without its parametrisations, and
+`assign` writes the new values back to the tensors of the parametrised layer.
 """
 
 from abc import ABC, abstractmethod
@@ -18,9 +18,9 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-INSIDE = "parametrizations"  # the child in which torch keeps them
-ROUNDS = 200  # of bringing derived state up to date, at most
-STABLE = 1e-5  # largest change in the last round
+INSIDE = "parametrizations"  # the child module in which torch keeps them
+ROUNDS = 200  # most steps in which derived state is brought up to date
+STABLE = 1e-5  # largest change in the last step
 
 
 @dataclass(frozen=True)
@@ -31,26 +31,26 @@ class Computed(ABC):
 
     @abstractmethod
     def tensors(self, module: nn.Module) -> tuple[str, ...]:
-        """The module's own names of the parameters and buffers that it is computed from."""
+        """Names, in the module, of the parameters and buffers that it is computed from."""
 
     @abstractmethod
     def value(self, module: nn.Module, *, training: bool = False) -> Tensor:
-        """The tensor as it is computed; in training, derived state takes one step on the way."""
+        """The computed tensor; in training mode this updates derived state by one step."""
 
     @abstractmethod
     def assign(self, module: nn.Module, values: Tensor) -> None:
-        """Gives the tensors that it is computed from the values they have in a new network."""
+        """Write to the tensors that it is computed from, as in a newly built network."""
 
     def steps(self, module: nn.Module) -> dict[str, nn.Module]:
-        """What computes it and has parameters itself, by the module's names of these parts."""
+        """The parametrisations that have parameters themselves, by their names in the module."""
         return {}
 
     def plain(self, module: nn.Module) -> Tensor:
-        """What an initialiser starts from: the tensor without its parametrisation."""
+        """The tensor without its parametrisation, from which an initialiser starts."""
         return self.value(module)
 
     def settle(self, module: nn.Module) -> None:
-        """Brings state up to date that training derives from the weights, like singular vectors."""
+        """Update state that training derives from the weights, like singular vectors."""
         buffers = [b for name, b in module.named_buffers() if name in self.tensors(module)]
         for _ in range(ROUNDS if buffers else 0):
             before = [buffer.clone() for buffer in buffers]
@@ -62,7 +62,7 @@ class Computed(ABC):
 
 @dataclass(frozen=True)
 class Parametrised(Computed):
-    """By `torch.nn.utils.parametrize`."""
+    """Computed by `torch.nn.utils.parametrize`."""
 
     def tensors(self, module: nn.Module) -> tuple[str, ...]:
         chain = self._chain(module)
@@ -75,25 +75,26 @@ class Parametrised(Computed):
         return values
 
     def plain(self, module: nn.Module) -> Tensor:
-        """The effective values; the original ones where they can't be found from these again."""
+        """The effective values; the original ones if the parametrisation can't be inverted."""
         chain = self._chain(module)
         invertible = all(hasattr(step, "right_inverse") for step in chain)
         return self.value(module) if invertible or not chain.is_tensor else chain.original
 
     def assign(self, module: nn.Module, values: Tensor) -> None:
-        """As torch does where a parametrisation is registered."""
-        chain, found = self._chain(module), values
+        """As torch does when a parametrisation is registered."""
+        chain, original = self._chain(module), values
         for step in reversed(chain):
-            with suppress(NotImplementedError):
-                found = step.right_inverse(found) if hasattr(step, "right_inverse") else found
+            if hasattr(step, "right_inverse"):
+                with suppress(NotImplementedError):
+                    original = step.right_inverse(original)
         if chain.is_tensor:
-            chain.original.copy_(found)
+            chain.original.copy_(original)
             return
-        for i, part in enumerate(found):
+        for i, part in enumerate(original):
             getattr(chain, f"original{i}").copy_(part)
 
     def steps(self, module: nn.Module) -> dict[str, nn.Module]:
-        """What computes it and has parameters itself, by the module's names of these parts."""
+        """The parametrisations that have parameters themselves, by their names in the module."""
         chain = self._chain(module)
         found = {f"{INSIDE}.{self.name}.{i}": step for i, step in enumerate(chain)}
         return {name: step for name, step in found.items() if list(step.parameters())}
@@ -104,7 +105,7 @@ class Parametrised(Computed):
 
 @dataclass(frozen=True)
 class Normed(Computed):
-    """By the older `torch.nn.utils.weight_norm`, in a hook."""
+    """Computed by the hook of the older `torch.nn.utils.weight_norm`."""
 
     hook: WeightNorm
 
@@ -123,7 +124,7 @@ class Normed(Computed):
 
 @dataclass(frozen=True)
 class OfOriginal(Computed):
-    """By a hook that computes it from `<name>_orig`: older spectral norm, and pruning."""
+    """Computed by a hook from `<name>_orig`: older spectral norm, and pruning."""
 
     hook: Any
 
@@ -139,7 +140,7 @@ class OfOriginal(Computed):
         return values
 
     def plain(self, module: nn.Module) -> Tensor:
-        """The original, from which the hook starts."""
+        """The original tensor, which the hook reads."""
         original: Tensor = getattr(module, f"{self.name}_orig")
         return original
 
@@ -148,7 +149,7 @@ class OfOriginal(Computed):
 
 
 def computed(module: nn.Module) -> list[Computed]:
-    """The tensors that a module itself computes; not those of its children."""
+    """The computed tensors of a module itself, without those of its children."""
     found: list[Computed] = []
     if parametrize.is_parametrized(module):
         found += [Parametrised(name) for name in getattr(module, INSIDE)]
@@ -163,13 +164,13 @@ def computed(module: nn.Module) -> list[Computed]:
 
 
 def all_computed(module: nn.Module) -> Iterator[tuple[str, nn.Module, Computed]]:
-    """Those of a module and of all its children, with the module that has each and its path."""
+    """The computed tensors of a module and all its submodules: path, submodule, tensor."""
     for path, inner in module.named_modules():
         yield from ((path, inner, one) for one in computed(inner))
 
 
 def parametrisations(module: nn.Module) -> Iterator[nn.Module]:
-    """The modules in which torch keeps a module's parametrisations."""
+    """The modules in which torch stores a module's parametrisations."""
     if parametrize.is_parametrized(module):
         yield from getattr(module, INSIDE).modules()
 
@@ -187,7 +188,7 @@ def plain_kind(module: nn.Module) -> type[nn.Module]:
 
 
 def plain(module: nn.Module) -> nn.Module:
-    """A copy without parametrisations: what is computed is a parameter, and comes first."""
+    """A copy without parametrisations: computed tensors become parameters, and come first."""
     found = computed(module)
     without = {name for one in found for name in one.tensors(module)}
     copy = shallow(module, plain_kind(module))
@@ -202,12 +203,12 @@ def plain(module: nn.Module) -> nn.Module:
     children = own_children(module).items()
     copy._modules = {k: None if m is None else plain(m) for k, m in children}
     for one in found:
-        vars(copy).pop(one.name, None)  # older hooks leave the last one they computed
+        vars(copy).pop(one.name, None)  # older hooks store the last value they computed
     return copy
 
 
 def shallow(module: nn.Module, kind: type[nn.Module] | None = None) -> nn.Module:
-    """Another module with the same attributes; hooks and what they hold are not copied."""
+    """A shallow copy: another module with the very same attributes, hooks included."""
     copy = object.__new__(kind or type(module))
     vars(copy).update(vars(module))
     return copy

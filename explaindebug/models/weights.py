@@ -1,4 +1,4 @@
-"""Weights from files, checked against the model that is to take them."""
+"""Read weights from files, and load them into a model that they fit."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -13,11 +13,11 @@ from explaindebug.core.errors import ConfigError, DataError
 
 TENSORS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # torch's own variable
 SUFFIXES = (".pt", ".pth", ".th", ".ckpt", ".bin", ".safetensors")
-WRAPPERS = ("state_dict", "model_state_dict", "model")  # keys that hold a state dict in the wild
+WRAPPERS = ("state_dict", "model_state_dict", "model")  # keys under which checkpoints hold one
 
 
 def is_file(weights: str | Path) -> bool:
-    """Whether `weights` means a file, and not one of a library's weights by name."""
+    """Whether `weights` is a file, and not the name of a library's weights."""
     path = Path(weights)
     return isinstance(weights, Path) or path.suffix.lower() in SUFFIXES or path.exists()
 
@@ -26,31 +26,31 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     """Tensors by name, on the CPU, from a state dict or a checkpoint that wraps one.
 
     Raises:
-        DataError: where the file is missing, unreadable, holds no tensors, or holds NaN.
+        DataError: if the file is missing or unreadable, or holds no tensors or NaN.
     """
     path = Path(path).expanduser()
     if not path.is_file():
-        raise DataError(f"no weights at {path}. Check the path, or leave `weights` out to train.")
+        raise DataError(f"no weights at {path}. Check the path, or omit `weights` to train.")
     content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     for key in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if not isinstance(content, Mapping):
-        raise DataError(f"{path} holds a {type(content).__name__}, but a state dict is needed.")
+        raise DataError(f"{path} holds a {type(content).__name__}, but a state dict is expected.")
     state = {str(k): v for k, v in content.items() if isinstance(v, Tensor)}
     if not state:
         raise DataError(f"{path} holds no tensors; its keys are {', '.join(map(str, content))}.")
     for name, tensor in state.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise DataError(f"{path}: {name} holds NaN or infinite values. The training diverged?")
+            raise DataError(f"{path}: {name} holds NaN or infinite values. Did training diverge?")
     return state
 
 
 @contextmanager
 def tensors_only() -> Iterator[None]:
-    """Inside, torch runs no code from files, also where a library asks it to.
+    """Make torch load tensors only, never code, even if a library asks for more.
 
-    torchvision does, for weights that it once downloaded and whose digest it looks at no more.
+    torchvision does, for weights in its cache, whose digest it does not check again.
     """
     before = os.environ.get(TENSORS_ONLY)
     os.environ[TENSORS_ONLY] = "1"
@@ -64,10 +64,10 @@ def tensors_only() -> Iterator[None]:
 
 
 def load_weights(model: nn.Module, state: Mapping[str, Tensor], source: str | Path) -> None:
-    """Copy the tensors into the model (half precision becomes the model's), all of them or none.
+    """Copy the tensors into the model, converted to its dtype; all of them or none.
 
     Raises:
-        ConfigError: where names or shapes don't fit, with how many and the first few.
+        ConfigError: if names or shapes don't match, with how many and the first few.
     """
     wanted = model.state_dict()
     missing = [k for k in wanted if k not in state and not k.endswith("num_batches_tracked")]
@@ -81,17 +81,17 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], source: str | Pa
         raise ConfigError(
             f"{source} does not fit {type(model).__name__}: of {len(wanted)} tensors, "
             f"{_count(missing)} missing, {_count(unknown)} unknown to the model, "
-            f"{_count(misfits)} of another shape. It is a checkpoint of another architecture, "
-            "or of other options."
+            f"{_count(misfits)} of another shape. The checkpoint is of another architecture, "
+            "or was made with other options."
         )
     model.load_state_dict(dict(state), strict=False)
 
 
 def own_part(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """The part of a checkpoint that is the model's, where a wrapper put a prefix to its names.
+    """The model's part of a checkpoint in which a wrapper added a prefix to the names.
 
     `module.conv1.weight` (DataParallel), `model.conv1.weight` (a LightningModule) and the like:
-    the prefix is what stands before the model's first tensor; all else belongs to the wrapper.
+    the prefix is what precedes the model's first tensor; the rest belongs to the wrapper.
     """
     first = next(iter(model.state_dict()), "")
     prefixes = [k.removesuffix(first) for k in state if k == first or k.endswith(f".{first}")]
@@ -110,8 +110,8 @@ def _read_torch(path: Path) -> Any:
     except Exception as error:  # pickle, zip and unpickling errors share no narrower base
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise DataError(
-            f"{path} can't be read as weights: {reason} If the file is whole and you trust it, "
-            "store its tensors alone: torch.save(model.state_dict(), path)."
+            f"{path} can't be read as weights: {reason} If the file is complete and you trust it, "
+            "save only its tensors: torch.save(model.state_dict(), path)."
         ) from error
 
 

@@ -37,7 +37,7 @@ def test_detectors_and_further_questions_of_all_runs(compare, tmp_path) -> None:
     status, out, _ = compare("0", "1", "--output", "all")
     assert status == 0
     assert "Mislabelled examples: flipped labels found by" in out
-    assert "K-SSD: is a signal that is known seen in the map?" in out
+    assert "K-SSD: is a known signal seen in the map?" in out
     with open(tmp_path / "all" / "comparison.csv", newline="") as file:
         assert {line["condition"] for line in csv.DictReader(file)} >= {"share", "gt1"}
     with open(tmp_path / "all" / "detectors.csv", newline="") as file:

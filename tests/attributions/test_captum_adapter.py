@@ -153,7 +153,7 @@ def test_what_captum_cannot_do_is_refused_with_its_words(model: nn.Module, image
     dense = nn.Sequential(nn.Flatten(), nn.Linear(432, 4))
     with pytest.raises(UnsupportedModelError, match=r"has no nn.Conv2d"):
         maps_of(dense, images, {"name": "LayerGradCam"})
-    with pytest.raises(AttributionError, match="which is no map"):
+    with pytest.raises(AttributionError, match="which is not a map"):
         maps_of(model, images, {"name": "LayerConductance", "layer": "7"})
 
 

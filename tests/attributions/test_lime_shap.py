@@ -293,7 +293,7 @@ def test_options_that_cannot_work_are_refused(options: dict[str, Any], says: str
 
 
 def test_an_option_that_yaml_has_turned_into_false_is_told_how_to_be_written() -> None:
-    with pytest.raises(ConfigError, match=r"no option False\. YAML takes .* quotes"):
+    with pytest.raises(ConfigError, match=r"no option False\. YAML reads .* quotes"):
         ATTRIBUTIONS.build({"lime": {False: "mean"}})
 
 

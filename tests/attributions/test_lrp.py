@@ -249,7 +249,7 @@ def test_what_is_merged_is_compared_with_what_ran(monkeypatch):
     method, target = LRPEpsilon(), torch.zeros(1).long()
     method.passes.check(model, images(1), target)
     monkeypatch.setattr(canonical, "_merged", wrong)
-    with pytest.raises(UnsupportedModelError, match="0 and the BatchNorm behind it"):
+    with pytest.raises(UnsupportedModelError, match="0 and the BatchNorm after it"):
         method.passes.check(model, images(1), target)
 
 

@@ -304,7 +304,7 @@ def test_bad_input_is_refused(
 @pytest.mark.parametrize(
     ("end", "words"),
     [
-        (nn.Softmax(1), "ends in Softmax.*leave that last layer out"),
+        (nn.Softmax(1), "ends in Softmax.*remove that last layer"),
         (nn.LogSoftmax(1), "ends in LogSoftmax"),
         (nn.Sigmoid(), "ends in Sigmoid"),
         (nn.Sequential(nn.Sigmoid(), nn.Unflatten(1, (3, 1)), nn.Flatten()), "ends in Sigmoid"),
@@ -360,7 +360,7 @@ def test_a_map_of_another_shape_is_an_error(images: Tensor) -> None:
         def reduce(self, images: Tensor, result: Tensor) -> Tensor:
             return result.sum(1, keepdim=True)
 
-    with pytest.raises(AttributionError, match=r"Grad gives maps \(5, 1, 12, 12\)"):
+    with pytest.raises(AttributionError, match=r"Grad returned maps \(5, 1, 12, 12\)"):
         attribute(Counting(), images, targets=0, methods=Grey())
 
 

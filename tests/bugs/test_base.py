@@ -61,6 +61,6 @@ def test_the_record_survives_json_and_is_the_same_before_and_after(clean, name, 
     made = bug(clean, scenes=scenes)
     record = bug.record(made)
     assert Record(**json.loads(json.dumps(record.to_dict()))) == record
-    assert np.array_equal(bug.struck(clean), bug.struck(made))
-    assert record.rows == made.indices[bug.struck(made)].tolist()
+    assert np.array_equal(bug.affected(clean), bug.affected(made))
+    assert record.rows == made.indices[bug.affected(made)].tolist()
     assert len(record.rows) > 0

@@ -23,7 +23,7 @@ def test_exactly_the_rate_is_flipped_and_the_truth_kept(rate, k):
     changed = flipped.labels != flipped.truth
     assert changed.sum() == round(rate * 1000)
     assert np.array_equal(flipped.truth, clean.labels)
-    assert np.array_equal(np.flatnonzero(changed), LabelFlips(rate).struck(clean))
+    assert np.array_equal(np.flatnonzero(changed), LabelFlips(rate).affected(clean))
     assert flipped.pixels is clean.pixels
 
 
@@ -36,7 +36,7 @@ def test_wrong_labels_are_uniform_among_the_other_classes():
 
 def test_flips_are_spread_over_classes_and_differ_by_seed():
     clean = images(20000, 5)
-    first, again, other = (LabelFlips(0.1, seed=s).struck(clean) for s in (0, 0, 1))
+    first, again, other = (LabelFlips(0.1, seed=s).affected(clean) for s in (0, 0, 1))
     assert np.array_equal(first, again)
     assert len(np.intersect1d(first, other)) == pytest.approx(200, abs=60)
     share = np.bincount(clean.labels[first]) / np.bincount(clean.labels)

@@ -85,7 +85,7 @@ def test_the_fraction_holds_per_class_but_all_test_pictures_get_a_scene(
     changed = (made.pixels != clean.pixels).any((1, 2, 3))
     expected = 10 if split == "test" else round(fraction * 10)
     assert np.bincount(clean.labels[changed], minlength=2).tolist() == [expected] * 2
-    assert np.flatnonzero(changed).tolist() == bug.struck(clean, split).tolist()
+    assert np.flatnonzero(changed).tolist() == bug.affected(clean, split).tolist()
 
 
 def test_scenes_are_known_where_all_pictures_are_changed_or_the_clean_data_knows_them(
@@ -95,10 +95,10 @@ def test_scenes_are_known_where_all_pictures_are_changed_or_the_clean_data_knows
     assert half(clean, scenes=scenes).scenes is None
     known = replace(clean, scenes=np.full_like(clean.pixels, 7))
     made = half(known, scenes=scenes)
-    struck = half.struck(clean)
-    rest = np.setdiff1d(np.arange(20), struck)
+    affected = half.affected(clean)
+    rest = np.setdiff1d(np.arange(20), affected)
     assert (made.scenes[rest] == 7).all()
-    assert not (made.scenes[struck] == 7).all((1, 2, 3)).any()
+    assert not (made.scenes[affected] == 7).all((1, 2, 3)).any()
     assert (known.scenes == 7).all()
 
 

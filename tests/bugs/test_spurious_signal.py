@@ -48,7 +48,7 @@ def test_only_the_classes_that_have_a_signal_carry_it_and_all_test_pictures_do(
     carry = made.signals.any((1, 2))
     expected = [round(fraction * 10) if k in bug.classes(clean) else 0 for k in (0, 1)]
     assert [int(carry[clean.truth == k].sum()) for k in (0, 1)] == expected
-    assert np.flatnonzero(carry).tolist() == bug.struck(clean).tolist()
+    assert np.flatnonzero(carry).tolist() == bug.affected(clean).tolist()
     assert np.array_equal(made.pixels[~carry], clean.pixels[~carry])
     assert bug(clean, scenes=scenes, split="test").signals.any((1, 2)).all()
 
@@ -67,7 +67,7 @@ def test_any_class_s_signal_can_be_added_to_any_picture(clean, name, scenes) -> 
     for label in bug.classes(clean):
         made = bug.added(clean, label, scenes=scenes)
         own = bug(clean, scenes=scenes, split="test")
-        same = bug.says(clean) == label
+        same = bug.carried_class(clean) == label
         assert np.array_equal(made.pixels[same], own.pixels[same])
         assert (made.truth == clean.truth).all()
         assert made.signals.any((1, 2)).all()

@@ -214,7 +214,7 @@ def test_the_model_is_as_before_and_no_generator_was_moved():
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
 
 
-def test_what_stays_as_trained_is_said():
+def test_what_stays_as_trained_is_said(sentence):
     class Spare(nn.Module):
         def __init__(self):
             super().__init__()
@@ -227,9 +227,10 @@ def test_what_stays_as_trained_is_said():
 
     prepared = Cascade()(private_copy(Spare()), Plan(["grad"]), X[:1])
     assert prepared.stages == ("head", "kernel")
-    left, unused = prepared.notes
-    assert "1 left as trained: kernel" in left
-    assert "no image meets spare" in unused
+    assert prepared.report.left == ("kernel",)
+    assert prepared.unused == ("spare",)
+    for name, note in zip(("left", "unused"), prepared.notes, strict=True):
+        sentence(name, note)
     assert Cascade()(network("plain"), Plan(["grad"]), X[:1]).notes == []
 
 

@@ -12,7 +12,7 @@ import pytest
 from explaindebug.core import io as files
 from explaindebug.core.io import (
     WRITING,
-    copied,
+    link_or_copy,
     remove_parts,
     replacing,
     set_aside,
@@ -102,7 +102,7 @@ class TestCopies:
         if before is not None:
             target.parent.mkdir()
             target.write_bytes(before)
-        copied(source, target)
+        link_or_copy(source, target)
         assert target.read_bytes() == b"content"
         assert target.samefile(source) == linked
         assert [path.name for path in target.parent.iterdir()] == ["target"]
@@ -117,7 +117,7 @@ class TestCopies:
         monkeypatch.setattr(shutil, "copyfileobj", full)
         (tmp_path / "source").write_bytes(b"content")
         with pytest.raises(OSError) as caught:  # noqa: PT011
-            copied(tmp_path / "source", tmp_path / "target")
+            link_or_copy(tmp_path / "source", tmp_path / "target")
         assert caught.value.filename == str(tmp_path / "target")
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from explaindebug.core.parallel import intra_op_threads, run_jobs, side_by_side, twin
+from explaindebug.core.parallel import intra_op_threads, parallel_map, run_jobs, twin
 
 
 def results(jobs: list[Any], workers: int, model: nn.Module | None = None) -> dict[int, Any]:
@@ -151,10 +151,10 @@ def test_results_come_in_order_whichever_is_first(workers: int) -> None:
         later.set()
         return "second"
 
-    assert list(side_by_side([first, second], workers)) == ["first", "second"]
+    assert list(parallel_map([first, second], workers)) == ["first", "second"]
 
 
 def test_what_a_call_raises_is_raised() -> None:
     calls = [lambda: 1, lambda: 1 // 0, lambda: 2]
     with pytest.raises(ZeroDivisionError):
-        list(side_by_side(calls, 2))
+        list(parallel_map(calls, 2))

@@ -13,7 +13,7 @@ import pytest
 
 from explaindebug.core import io as files
 from explaindebug.core.errors import ConfigError, DataError
-from explaindebug.core.io import held
+from explaindebug.core.io import locked_temporary
 from explaindebug.data.download import UNPACKING, Archive, fetch, unpack, verify
 
 CONTENT = bytes(range(256)) * 5000
@@ -82,7 +82,9 @@ def test_a_cut_download_says_how_much_is_here_and_goes_on_there(
 ) -> None:
     server.cut = 300_000
     asked = archive(server.url, size=size)
-    with pytest.raises(DataError, match=r"ended after 300000 of 1280000.* 300 kB.* is here; the s"):
+    with pytest.raises(
+        DataError, match=r"ended after 300000 of 1280000.* 300 kB.* downloaded; .*resume"
+    ):
         fetch(asked, tmp_path)
     assert not (tmp_path / "data.tar").exists()
     server.cut = None
@@ -105,12 +107,12 @@ def test_a_part_that_is_longer_than_the_file_is_thrown_away(server: Server, tmp_
 
 def test_another_content_is_refused_and_not_kept(server: Server, tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r"data.tar is not what it should be: it has md5 .*, not ab"
+        DataError, match=r"data.tar is not the expected file: it has md5 .*, not ab"
     ):
         fetch(archive(server.url, digest="md5:ab"), tmp_path)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "data.tar").write_bytes(CONTENT[:-1])
-    with pytest.raises(DataError, match=r"it has 1279999 bytes, not 1280000\. It was cut off"):
+    with pytest.raises(DataError, match=r"it has 1279999 bytes, not 1280000\. It is truncated"):
         verify(archive(), tmp_path / "data.tar")
     assert (tmp_path / "data.tar").exists()  # somebody put it there
 
@@ -119,7 +121,7 @@ def test_the_next_address_is_tried_and_all_are_named(server: Server, tmp_path: P
     dead = "http://127.0.0.1:9/data.tar"
     assert fetch(archive(dead, server.url), tmp_path / "a").read_bytes() == CONTENT
     with pytest.raises(
-        DataError, match=r"could not be fetched \(.*:9/data.tar.* nothing of 1.3 MB"
+        DataError, match=r"could not be downloaded \(.*:9/data.tar.* 0 bytes of 1.3 MB"
     ):
         fetch(archive(dead), tmp_path / "b")
 
@@ -129,7 +131,7 @@ def test_a_full_disk_is_told_before_anything_is_written(
 ) -> None:
     usage = type("Usage", (), {"free": 2 * len(CONTENT) - 1})
     monkeypatch.setattr(files.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(ConfigError, match=r"needs 2.6 MB on the disk, but .* has 2.6 MB left"):
+    with pytest.raises(ConfigError, match=r"needs 2.6 MB of disk space, but .* has 2.6 MB left"):
         fetch(archive(server.url, gives=("data",)), tmp_path)
     assert list(tmp_path.iterdir()) == []
     fetch(archive(server.url), tmp_path)  # what is not unpacked needs its own size only
@@ -154,7 +156,7 @@ def test_unpacking_is_all_or_nothing_and_leaves_what_is_there(tmp_path: Path) ->
     ]
     assert (tmp_path / "home/list.txt").read_text() == "mine"
     (tmp_path / "cut.tar").write_bytes((tmp_path / "data.tar").read_bytes()[:-60])
-    with pytest.raises(DataError, match=r"cut.tar can't be unpacked .* Get it again"):
+    with pytest.raises(DataError, match=r"cut.tar can't be unpacked .* Download it again"):
         unpack(Archive("cut.tar", into="other"), tmp_path / "cut.tar", tmp_path)
     assert list((tmp_path / "other").iterdir()) == []
 
@@ -183,6 +185,6 @@ def test_what_a_killed_process_had_unpacked_is_removed(tmp_path: Path) -> None:
     left = tmp_path / "home" / f"{UNPACKING}killed"
     left.mkdir(parents=True)
     (left / "half.jpg").write_bytes(b"x")
-    with held(lambda: made(tmp_path / "home" / f"{UNPACKING}running")):
+    with locked_temporary(lambda: made(tmp_path / "home" / f"{UNPACKING}running")):
         unpack(Archive("data.tar", into="home"), tmp_path / "data.tar", tmp_path)
         assert {p.name for p in (tmp_path / "home").iterdir()} == {"a.jpg", f"{UNPACKING}running"}

@@ -62,7 +62,7 @@ def test_counts_choose_from_the_right_files(root):
     splits = idx(root, CLASSES, train=9, val=3, test=6)
     assert [np.bincount(part.labels).tolist() for part in splits] == [[3] * 3, [1] * 3, [2] * 3]
     with pytest.raises(
-        DataError, match=r"too few pictures: 20 asked for \(test 20\), but there are 9"
+        DataError, match=r"too few pictures: 20 requested \(test 20\), but there are 9"
     ):
         idx(root, CLASSES, val=6, test=20)
 
@@ -169,7 +169,7 @@ def test_a_file_that_promises_more_than_there_is_memory_is_refused(root, monkeyp
 
 def test_labels_outside_the_classes_are_refused(tmp_path):
     write(tmp_path, "train", 24, labels=np.full(24, 3, np.uint8))
-    with pytest.raises(DataError, match="labels run from 3 to 3, but there are 3 classes"):
+    with pytest.raises(DataError, match="labels range from 3 to 3, but there are 3 classes"):
         idx(tmp_path, CLASSES)
 
 

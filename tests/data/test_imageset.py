@@ -45,7 +45,7 @@ def test_arrays_that_dont_fit_are_refused_by_name(images, change):
 @pytest.mark.parametrize("label", [-1, 3])
 def test_labels_outside_the_classes_are_refused(images, name, label):
     with pytest.raises(
-        DataError, match=rf"{name} run from .*{label}.*3 classes \(0 to 2\): a, b, c"
+        DataError, match=rf"{name} range from .*{label}.*3 classes \(0 to 2\): a, b, c"
     ):
         replace(images, **{name: np.array([0, 1, 2, 0, 1, label])})
 

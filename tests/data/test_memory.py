@@ -57,7 +57,7 @@ def test_more_than_there_is_memory_is_refused_before_anything_is_read(
 ) -> None:
     monkeypatch.setattr(memory, "memory", lambda: 10**6)
     parts = [[photos.Photo(tmp_path / "gone.jpg", None, 0)] * n for n in (30, 3, 3)]
-    with pytest.raises(DataError, match=r"36 pictures of 128 x 128 .* 1.8 MB .* 1.0 MB in all"):
+    with pytest.raises(DataError, match=r"36 pictures of 128 x 128 .* 1.8 MB .* 1.0 MB in total"):
         photos.decoded(parts, ("a", "b"), 128)
 
 

@@ -48,11 +48,11 @@ def test_a_ramp_is_the_same_ramp_in_all_modes(
 @pytest.mark.parametrize(
     ("picture", "says"),
     [
-        (Image.fromarray(RAMP.astype(np.uint16) * 16), "upper 8 of its 16 bits reach 15"),
-        (Image.fromarray(RAMP.astype(np.int32) * 70_000), "run from 0 to 1.785e"),
-        (Image.fromarray(RAMP.astype(np.int32) - 1), "run from -1 to 254"),
-        (Image.fromarray(RAMP.astype(np.float32)), "only of floats from 0 to 1"),
-        (Image.fromarray(np.full((9, 9), np.nan, np.float32)), "run from nan"),
+        (Image.fromarray(RAMP.astype(np.uint16) * 16), "upper 8 of its 16 bits reach only 15"),
+        (Image.fromarray(RAMP.astype(np.int32) * 70_000), "range from 0 to 1.785e"),
+        (Image.fromarray(RAMP.astype(np.int32) - 1), "range from -1 to 254"),
+        (Image.fromarray(RAMP.astype(np.float32)), "only for floats from 0 to 1"),
+        (Image.fromarray(np.full((9, 9), np.nan, np.float32)), "range from nan"),
         (Image.new("LAB", (9, 9)), "save it as RGB"),
     ],
     ids=["12 bits", "32 bits", "negative", "floats", "nan", "LAB"],
@@ -162,7 +162,7 @@ STRIPE = np.arange(SIDE)[:, None] + 0 * WHITE < 4
         (Image.fromarray(np.where(STRIPE, 3, OBJECT).astype(np.uint8)), "3 levels"),
         (Image.fromarray(np.where(STRIPE, 255, OBJECT).astype(np.uint8)), "1 covers an area"),
         (Image.fromarray(np.where(STRIPE, 128, WHITE).astype(np.uint8)), "128 covers an area"),
-        (Image.fromarray(OBJECT * np.float32(-1)), "below 0"),
+        (Image.fromarray(OBJECT * np.float32(-1)), "negative"),
     ],
 )
 def test_a_mask_of_more_than_object_and_background_is_refused(
@@ -197,5 +197,7 @@ def test_a_trimap_is_the_same_in_all_modes(tmp_path: Path, mask: Image.Image) ->
 
 def test_a_trimap_has_no_other_levels(tmp_path: Path) -> None:
     Image.fromarray(OBJECT.astype(np.uint8)).save(tmp_path / "m.png")
-    with pytest.raises(DataError, match=r"'trimap': its levels are 0, 1, a trimap's 1, 2 and 3"):
+    with pytest.raises(
+        DataError, match=r"'trimap': its levels are 0, 1, but a trimap's are 1, 2 and 3"
+    ):
         read_mask(tmp_path / "m.png", SIDE, "trimap")

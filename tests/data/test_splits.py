@@ -53,7 +53,7 @@ def test_shares_that_add_up_to_one_always_fit():
 def test_too_few_pictures_are_counted_for_the_user():
     with pytest.raises(
         DataError,
-        match=r"450 asked for \(train 300, .*test 100\), but .* 380 \(223 bird, 157 dog\)",
+        match=r"450 requested \(train 300, .*test 100\), but .* 380 \(223 bird, 157 dog\)",
     ):
         counts({"train": 300, "val": 50, "test": 100}, LABELS, CLASSES)
     with pytest.raises(DataError, match="the val split gets 1 of 380"):

@@ -85,14 +85,14 @@ def test_it_is_fetched_once_and_only_where_asked(tmp_path, monkeypatch, cls):
 def test_a_failed_download_says_what_to_do(tmp_path, monkeypatch):
     mirrored(monkeypatch, torchvision.datasets.FashionMNIST, tmp_path / "far")
     shutil.rmtree(tmp_path / "far")
-    with pytest.raises(DataError, match=r"t10k-images.* could not be fetched .*dead.*by hand"):
+    with pytest.raises(DataError, match=r"t10k-images.* could not be downloaded .*dead.*by hand"):
         FashionMNIST(root=tmp_path, download=True).check()
 
 
 def test_another_file_than_torchvisions_is_not_kept(tmp_path, monkeypatch):
     wrong = {"train-labels-idx1-ubyte": "0" * 32}
     mirrored(monkeypatch, torchvision.datasets.KMNIST, tmp_path / "far", **wrong)
-    with pytest.raises(DataError, match=r"train-labels-idx1-ubyte is not what it should be"):
+    with pytest.raises(DataError, match=r"train-labels-idx1-ubyte is not the expected file"):
         KMNIST(root=tmp_path / "data", download=True).check()
     kept = {path.name for path in (tmp_path / "data/KMNIST/raw").iterdir()}
     assert not any("train-labels" in name for name in kept)

@@ -88,7 +88,7 @@ def test_a_folder_that_is_a_link_to_nothing_is_refused(photo_root, folder):
     shutil.rmtree(photo_root / folder, ignore_errors=True)
     (photo_root / folder).symlink_to(photo_root / "gone")
     module = Photos(root=photo_root, size=16, **COUNTS)
-    with pytest.raises(DataError, match=rf"{folder} is a link to .*gone, which is not there"):
+    with pytest.raises(DataError, match=rf"{folder} is a link to .*gone, which does not exist"):
         module.with_bug(SpuriousBackground()).check()
 
 
@@ -120,7 +120,7 @@ def test_real_birds_before_sky_and_dogs_before_bamboo(real_data):
         val=20,
         test=20,
     ).with_bug(SpuriousBackground())
-    with pytest.warns(DataWarning, match="^2 of 3812 pictures left out, copies"):
+    with pytest.warns(DataWarning, match="^2 of 3812 pictures left out, .* copies"):
         test = module.data.test
     sky, bamboo = (test.scenes[test.labels == k].mean((0, 1, 2)) for k in (0, 1))
     assert np.argmax(sky) == 2  # blue

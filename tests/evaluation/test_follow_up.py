@@ -47,6 +47,19 @@ def test_no_questions_no_answers() -> None:
     assert answers(silent, margin=0.1, level=0.05) == []
 
 
+def test_the_questions_of_the_three_conditions(sentence) -> None:
+    asked = questions("ssim")
+    assert [(q.condition, q.similarity, q.moves) for q in asked] == [
+        ("gt1", "ssim", "up"),
+        ("ccm", "ssim", "down"),
+        ("fam", "ssim", "down"),
+    ]
+    for question in asked:
+        name = question.short
+        assert question.question.startswith(f"{name}: ")
+        sentence(name, question.question)
+
+
 def test_a_condition_that_was_not_measured_is_said() -> None:
     (known, *others) = answers(result(gt1=(0.7, 0.3)), margin=0.1, level=0.05)
     assert known.answer == "shows"

@@ -27,7 +27,7 @@ def test_what_is_written_is_read(text: str, role: Role) -> None:
     "text", ["", "buggy", "bug: ", "bug:2", "bug: 0", "control: two", "null", "null: ", "none"]
 )
 def test_anything_else_is_no_role(text: str) -> None:
-    with pytest.raises(DataError, match="no role of scores"):
+    with pytest.raises(DataError, match="not a role of scores"):
         Role.of(text)
 
 
@@ -43,5 +43,5 @@ def test_a_table_with_a_role_that_is_none_is_refused_with_its_line(tmp_path) -> 
     scores.to_csv(tmp_path / "scores.csv")
     text = (tmp_path / "scores.csv").read_text()
     (tmp_path / "scores.csv").write_text(text.replace("bug,ssim,1", "bugs,ssim,1"))
-    with pytest.raises(DataError, match=r"line 3: 'bugs' is no role"):
+    with pytest.raises(DataError, match=r"line 3: 'bugs' is not a role"):
         Scores.from_csv(tmp_path / "scores.csv")

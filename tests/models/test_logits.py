@@ -90,5 +90,5 @@ def test_looking_leaves_no_trace():
 
 
 def test_an_output_that_is_no_tensor_is_named():
-    with pytest.raises(UnsupportedModelError, match="gives a dict"):
+    with pytest.raises(UnsupportedModelError, match="returns a dict"):
         last_activation(Functional(lambda x: {"logits": x}), X)

@@ -24,56 +24,52 @@ THREE = ("spurious", "labels", "reinit")
 
 
 @pytest.mark.parametrize(
-    ("tests", "verdicts", "sentence"),
+    ("name", "tests", "verdicts", "named"),
     [
-        (THREE, all_answering("shows"), "Grad, Input-Grad, SGrad and 6 more show all 3 bugs."),
-        (THREE, all_answering("doesn't"), "None of the 9 methods shows any of the 3 bugs."),
+        ("all of many", THREE, all_answering("shows"), ("Grad", "6 more", "3 bugs")),
+        ("none of many", THREE, all_answering("doesn't"), ("9 methods", "3 bugs")),
+        ("none found", THREE, all_answering("can't tell"), ("9 methods", "3 bugs")),
         (
-            THREE,
-            all_answering("can't tell"),
-            "None of the 9 methods is found to show any of the 3 bugs.",
-        ),
-        (
+            "closest",
             THREE,
             all_answering("doesn't", ("labels", "gbp")),
-            "No method shows all 3 bugs; GBP comes closest with 1.",
+            ("3 bugs", "GBP", "1"),
         ),
         (
+            "both",
             THREE[:2],
             all_answering("can't tell", ("labels", "gbp"), ("spurious", "gbp")),
-            "GBP shows both bugs.",
+            ("GBP", "both"),
         ),
-        (THREE[:1], all_answering("shows"), "Spurious background: all 9 methods show it."),
+        ("all of one", THREE[:1], all_answering("shows"), ("Spurious background", "9 methods")),
+        ("none of one", THREE[:1], all_answering("doesn't"), ("Spurious background", "9 methods")),
         (
-            THREE[:1],
-            all_answering("doesn't"),
-            "Spurious background: none of the 9 methods shows it.",
-        ),
-        (
+            "one of one",
             THREE[:1],
             all_answering("doesn't", ("spurious", "sgrad")),
-            "Spurious background: 1 of 9 methods shows it (SGrad).",
+            ("Spurious background", "1 of 9 methods", "SGrad"),
         ),
-        (
-            (*THREE, "ood"),
-            VERDICTS,
-            "SGradSQ and VGrad show all 3 bugs that could be judged.",
-        ),
-        (("ood",), VERDICTS, "Nothing can be said: every test is void."),
-        ((), [], "No test was run."),
+        ("one void", (*THREE, "ood"), VERDICTS, ("SGradSQ", "VGrad", "3 bugs")),
+        ("all void", ("ood",), VERDICTS, ("void",)),
+        ("no test", (), [], ()),
     ],
 )
-def test_the_answer_is_a_sentence(tests, verdicts, sentence) -> None:
-    assert phrases.answer(run_of(*tests), verdicts) == sentence
+def test_the_answer_is_a_sentence(name, tests, verdicts, named, sentence) -> None:
+    answer = phrases.answer(run_of(*tests), verdicts)
+    for one in named:
+        assert one in answer
+    sentence(name, answer)
 
 
-def test_a_void_test_does_not_count_and_is_named() -> None:
+def test_a_void_test_does_not_count_and_is_named(sentence) -> None:
     shown = [("ood", method) for method in METHODS]
-    answer = phrases.answer(run_of("spurious", "ood"), all_answering("doesn't", *shown))
-    assert answer == "Spurious background: none of the 9 methods shows it."
-    assert " ".join(phrases.remark(RUN).split()) == (
-        "Out of distribution could not be judged: in-domain model's test accuracy 0.87 < 0.9."
-    )
+    verdicts = all_answering("doesn't", *shown)
+    judged = phrases.answer(run_of("spurious"), verdicts)
+    assert phrases.answer(run_of("spurious", "ood"), verdicts) == judged
+    remark = " ".join(phrases.remark(RUN).split())
+    for named in ("Out of distribution", "accuracy", "0.87 < 0.9"):
+        assert named in remark
+    sentence("a void test", remark)
     assert phrases.remark(run_of("spurious")) == ""
 
 

@@ -225,7 +225,7 @@ def test_detectors_are_listed_and_what_knows_something_is_marked(text) -> None:
 
 def test_further_questions_have_a_column_each(text) -> None:
     part = Page(re.search(r"<h3>Further questions.*?</table></div>", text, re.S)[0])
-    assert [t for _, t in part.all("dd")] == ["Is a signal that is known seen in the map?"]
+    assert [t for _, t in part.all("dd")] == ["Is a known signal seen in the map?"]
     assert len([a for a, _ in part.all("td") if "data-v" in a]) == len(METHODS)
 
 

@@ -1,4 +1,4 @@
-"""One forward pass, and for each rule one backward pass."""
+"""Backward passes under rules: one forward pass, and one backward pass per rule."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -20,12 +20,12 @@ from explaindebug.core.errors import ExplainDebugError, UnsupportedModelError
 
 
 class Rule:
-    """How a signal comes back through a network. A frozen dataclass: equal rules are shared."""
+    """How a signal is propagated backward. A frozen dataclass: equal rules share one pass."""
 
-    kinds: ClassVar[frozenset[str]] = frozenset()  # the kinds of operations it treats itself
+    kinds: ClassVar[frozenset[str]] = frozenset()  # kinds of operations with a rule of their own
 
     def propagate(self, op: Op, signal: Tensor) -> tuple[Tensor, ...]:
-        """The signal for each of the operation's inputs, given that for its output."""
+        """The signal for each of the operation's inputs, given the signal for its output."""
         return op.vjp(signal)
 
     def start(self, score: Tensor) -> Tensor:
@@ -34,16 +34,16 @@ class Rule:
 
     @property
     def extra(self) -> float:
-        """The work of the way back beyond that of a backward pass, in forward passes."""
+        """Work beyond that of a backward pass, in forward passes."""
         return 0.0
 
     def check(self, graph: Graph) -> None:
-        """Raises UnsupportedModelError where an operation of the graph can't be passed."""
+        """Raises UnsupportedModelError if the rule can't handle an operation of the graph."""
 
 
 @dataclass(frozen=True)
 class Backward(Passes):
-    """The signal (n, c, h, w) that arrives at the images; all rules share the forward pass."""
+    """The signal (n, c, h, w) at the images under a rule; all rules share the forward pass."""
 
     rule: Rule
 
@@ -65,22 +65,21 @@ class Backward(Passes):
         targets: Tensor,
         batch: int = 32,
     ) -> list[Tensor]:
-        taped = _Taped(
-            frozenset[str]().union(*(p.rule.kinds for p in group)), model, images, targets
-        )
+        kinds = {kind for passes in group for kind in passes.rule.kinds}
+        taped = _Taped(frozenset(kinds), model, images, targets)
         for passes in group:
             passes.rule.check(taped.graph)
         return [taped.back(passes.rule, last=passes is group[-1]) for passes in group]
 
     def check(self, model: nn.Module, images: Tensor, targets: Tensor) -> None:
-        """Raises UnsupportedModelError where the rule doesn't fit the model.
+        """Raises UnsupportedModelError if the rule doesn't fit the model.
 
-        Besides the rule's own check: where an operation depends on the image in a way that no rule
-        sees, and where an operation that was replaced or merged does something else than before.
+        Besides the rule's own check, this is the case if an operation depends on the image in a way
+        that rules can't see, or if a replaced or merged operation has another result than before.
         """
         super().check(model, images, targets)
         if not self.rule.kinds:
-            return  # the gradient, as it is
+            return  # the plain gradient
         inspection = Inspection()
         taped = _Taped(self.rule.kinds, model, images, targets, inspection)
         self.rule.check(taped.graph)
@@ -94,7 +93,7 @@ _VERIFIED: WeakKeyDictionary[nn.Module, set[tuple[frozenset[str], torch.Size]]] 
 
 
 class _Taped:
-    """A forward pass, ready for any rule that treats no other operations than the given kinds."""
+    """A recorded forward pass, for any rule whose kinds of operations are among those given."""
 
     def __init__(
         self,
@@ -104,8 +103,8 @@ class _Taped:
         targets: Tensor,
         inspection: Inspection | None = None,
     ) -> None:
-        # Not from `self`, which holds the graph: in a cycle, all activations would stay in memory
-        # until the collector happens to look.
+        # `forward` must not refer to `self`, which holds the graph: as a reference cycle, all
+        # activations would stay in memory until the garbage collector runs.
         tape, x = Tape(kinds), images.detach().clone().requires_grad_()
 
         def forward(inspection: Inspection | None = None) -> Tensor:
@@ -117,16 +116,17 @@ class _Taped:
         self.graph = Graph(self.score, model, forward)
 
     def verify(self, model: nn.Module, targets: Tensor) -> None:
-        """Compares what was replaced or merged with what ran, by numbers; uses the graph up.
+        """Compare replaced and merged operations numerically with the model; consumes the graph.
 
         Raises:
-            UnsupportedModelError: where a merged operation has another output than was recorded,
-                or where the logit or its gradient is not the model's.
+            UnsupportedModelError: if a merged operation has another output than was recorded, or if
+                the logit or its gradient is not the model's.
         """
         for op in self.graph.ops:
             op.verify()
         known = _VERIFIED.setdefault(model, set())
-        if (asked := (self.tape.kinds, self.images.shape)) in known:
+        key = (self.tape.kinds, self.images.shape)
+        if key in known:
             return
         x = self.images.detach().clone().requires_grad_()
         score = explained(model, x, targets)
@@ -140,14 +140,14 @@ class _Taped:
         for what, pair in {"logit": (score, self.score), "gradient": gradients}.items():
             if not agree(*pair):
                 raise UnsupportedModelError(
-                    f"{type(model).__name__} gives another {what} when its operations "
-                    f"({', '.join(sorted(self.tape.kinds))}) are followed one by one, so one of "
-                    "them is not what its name says. Leave the method out for this model."
+                    f"{type(model).__name__} has another {what} when its operations "
+                    f"({', '.join(sorted(self.tape.kinds))}) are traced one by one, so one of "
+                    "them does not do what its name says. Leave the method out for this model."
                 )
-        known.add(asked)
+        known.add(key)
 
     def back(self, rule: Rule, *, last: bool) -> Tensor:
-        """The signal at the images under a rule; after the last one the graph is gone."""
+        """The signal at the images under a rule; `last` frees the graph."""
 
         def propagate(op: Op, signal: Tensor) -> tuple[Tensor, ...]:
             return rule.propagate(op, signal) if op.kind in rule.kinds else op.vjp(signal)

@@ -1,4 +1,4 @@
-"""A network as LRP and the pattern methods want to see it: linear operations, ReLUs, sums."""
+"""The canonical form of a network for LRP and pattern methods: linear operations, ReLUs, sums."""
 
 import copy
 from collections import Counter
@@ -14,14 +14,14 @@ from explaindebug.core.errors import UnsupportedModelError
 
 KINDS = frozenset({"conv", "linear", "batch_norm", "relu", "add", "scale", "mean"})
 
-# What is passed by its true gradient, because it moves numbers and does not change them.
+# Operations that are passed by their true gradient, as they move values without changing them.
 ROUTES = SHAPE | {
     *("MaxPool1DWithIndices", "MaxPool2DWithIndices", "MaxPool3DWithIndices", "MkldnnMaxPool2D"),
     *("MaxPool2D", "AdaptiveMaxPool2D", "AdaptiveMaxPool3D", "Max", "Amax"),
     *("ReflectionPad1D", "ReflectionPad2D", "ReflectionPad3D"),
     *("ReplicationPad1D", "ReplicationPad2D", "ReplicationPad3D"),
 }
-_BATCH_NORM = {  # the two functions of that name differ in the order of their arguments
+_BATCH_NORM = {  # keyed by "is it F.batch_norm?": torch.batch_norm orders its arguments otherwise
     True: ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps"),
     False: (
         "input",
@@ -37,12 +37,12 @@ _BATCH_NORM = {  # the two functions of that name differ in the order of their a
 
 
 def canonise(graph: Graph) -> None:
-    """Merges each BatchNorm into the linear operation before it, and marks and names operations.
+    """Merge each BatchNorm into the preceding linear operation, and mark and name operations.
 
-    The model is not touched: a merged operation is a second view of what ran, with the weights
-    s W and the bias s (b - mean) + beta, where s = gamma / sqrt(var + eps), and with the output of
-    the BatchNorm. A BatchNorm with anything else before it (a sum, a concatenation, an output
-    that is used twice) stays an operation of its own.
+    The model is not changed: a merged operation is a second view of what ran, with the weights s W
+    and the bias s (b - mean) + beta, where s = gamma / sqrt(var + eps), and with the output of the
+    BatchNorm. A BatchNorm after anything else (a sum, a concatenation, an output that is used
+    twice) remains a separate operation.
     """
     _mark_rectified(graph)
     _mark_bottlenecks(graph)
@@ -51,22 +51,22 @@ def canonise(graph: Graph) -> None:
 
 
 def require(graph: Graph, label: str, *, sums: bool = True) -> None:
-    """Checks that every operation between image and score is one that `canonise` knows.
+    """Check that every operation between image and score is one that `canonise` knows.
 
     Raises:
-        UnsupportedModelError: with the operations and modules that are none; with `sums=False`
-            that includes the sum of two activations, and a BatchNorm that could not be merged.
+        UnsupportedModelError: with the unknown operations and their modules; with `sums=False` they
+            include sums of two activations, and a BatchNorm that could not be merged.
     """
 
-    def unwanted(node: Node) -> bool:
+    def is_unknown(node: Node) -> bool:
         op = op_of(node)
         return foreign(ROUTES)(node) if op is None else not _is_passable(op, sums)
 
-    if found := graph.where(unwanted):
-        also = "" if sums else ", and neither sums of activations nor a BatchNorm elsewhere"
+    if found := graph.where(is_unknown):
+        also = "" if sums else ", but neither sums of activations nor a BatchNorm elsewhere"
         raise UnsupportedModelError(
             f"{label} has no rule for {', '.join(found)} of {type(graph.model).__name__}. It "
-            "passes convolutions and linear layers with fixed weights, BatchNorm with fixed "
+            "supports convolutions and linear layers with fixed weights, BatchNorm with fixed "
             f"statistics, ReLU, pooling and reshaping{also}. Leave the method out for this model."
         )
 
@@ -109,7 +109,7 @@ def _merge(graph: Graph) -> None:
         norm = op_of(node)
         if norm is None or norm.kind != "batch_norm" or norm.absorbed or not _is_fixed(norm):
             continue
-        (before,) = sources(node)  # its only one: weights and statistics are fixed
+        (before,) = sources(node)  # the only one, as weights and statistics are fixed
         linear = op_of(before)
         alone = consumers[before] == 1
         if alone and isinstance(linear, Linear) and _has_units_in_dim_1(linear):
@@ -117,9 +117,9 @@ def _merge(graph: Graph) -> None:
 
 
 def _has_units_in_dim_1(linear: Linear) -> bool:
-    """Whether an output's second dimension, which BatchNorm normalises, is that of its units.
+    """Whether an output's second dimension, which BatchNorm normalises, holds its units.
 
-    Behind a linear layer on (n, tokens, features) it is that of the tokens.
+    After a linear layer on (n, tokens, features) it holds the tokens.
     """
     return linear.kind == "conv" or linear.output.ndim == 2
 
@@ -157,7 +157,7 @@ def _mark_rectified(graph: Graph) -> None:
 def _mark_bottlenecks(graph: Graph) -> None:
     place = {node: i for i, node in enumerate(graph.nodes)}
     farthest = {source: i for node, i in place.items() for source in sources(node)}
-    reach = 0  # how far those edges lead that start before this node
+    reach = 0  # the farthest node that an edge from before this node leads to
     for node, i in place.items():
         if op := op_of(node):
             op.bottleneck = reach <= i
@@ -165,7 +165,7 @@ def _mark_bottlenecks(graph: Graph) -> None:
 
 
 def _name(graph: Graph) -> None:
-    """Names linear operations by their modules; a weight used again gets `#2`, in order of use."""
+    """Name linear operations by their modules; a second use of a weight gets `#2`, and so on."""
     modules = {id(p): n for n, p in graph.model.named_parameters()}
     uses: Counter[str] = Counter()
     for node in graph.nodes:

@@ -1,7 +1,7 @@
-"""The autograd graph between a score and the image: what really happened in a forward pass.
+"""The autograd graph between a score and the image: what a forward pass computed.
 
-However a model calls an operation, here it has one name (`GeluBackward0`), and only what lies
-between the image and the score appears at all.
+An operation has one name in the graph (`GeluBackward0`), however a model calls it, and only
+operations between the image and the score appear.
 """
 
 import re
@@ -17,7 +17,7 @@ from explaindebug.attributions._autograd.ops import Op
 
 Node = Any  # torch.autograd.graph.Node, and the contexts of autograd.Function
 
-# Operations that only move numbers. The image itself counts as one.
+# Operations that only move values. The image itself counts as one.
 _SHAPE = """
     AccumulateGrad Alias AsStrided Cat Clone ConstantPadNd Copy Expand Flip Gather Index
     IndexSelect Permute PixelShuffle PixelUnshuffle Repeat ReshapeAlias Roll Select Slice Split
@@ -31,8 +31,8 @@ FINAL_ACTIVATIONS = frozenset({"Sigmoid", "Softmax", "LogSoftmax", "LogSigmoid"}
 class Graph:
     """All operations between the image and a score (n,), those next to the image first.
 
-    Marks each `Op` as `first` or `last` where no linear operation lies before or behind it. `rerun`
-    computes the score once more; it is called only to find out in which modules something happened.
+    Marks each `Op` as `first` or `last` if no linear operation precedes or follows it. `rerun`
+    computes the score again; it is called only to find the modules in which operations ran.
     """
 
     def __init__(self, score: Tensor, model: nn.Module, rerun: Callable[[], Tensor]) -> None:
@@ -67,7 +67,7 @@ class Graph:
         return any(op.kind == wanted for op in self.ops)
 
     def _mark(self) -> None:
-        before: dict[Node, bool] = {}  # is there a linear operation at it or before it?
+        before: dict[Node, bool] = {}  # is it, or does it follow, a linear operation?
         behind: dict[Node, bool] = dict.fromkeys(self.nodes, False)
         for node in self.nodes:
             earlier = any(before[source] for source in sources(node))
@@ -82,22 +82,22 @@ class Graph:
 
 
 def op_of(node: Node) -> Op | None:
-    """The `Op` that a node stands for, or None for any other node."""
+    """The `Op` of a node, or None for nodes without one."""
     op = getattr(node, "op", None)
-    return op if isinstance(op, Op) else None  # a model's own Function may call something `op`, too
+    return op if isinstance(op, Op) else None  # a model's own Function may have an `op` as well
 
 
 def kind(node: Node) -> str:
-    """`Gelu` for a `GeluBackward0`; an `Op`'s kind is written as it is: `relu`."""
+    """`Gelu` for a `GeluBackward0`; for an `Op` its kind, as in `relu`."""
     op = op_of(node)
     return op.kind if op else re.sub(r"Backward\d*$", "", node.name()).split("::")[-1]
 
 
 def foreign(allowed: Collection[str]) -> Callable[[Node], bool]:
-    """Whether a node is no `Op` and of a kind that is not allowed.
+    """Predicate: a node without an `Op` and of a kind that is not allowed.
 
-    A model's own `torch.autograd.Function` never is allowed, whatever its name: nobody knows what
-    its backward does.
+    A model's own `torch.autograd.Function` is never allowed, whatever its name, as its backward
+    may do anything.
     """
 
     def is_foreign(node: Node) -> bool:
@@ -108,7 +108,7 @@ def foreign(allowed: Collection[str]) -> Callable[[Node], bool]:
 
 
 def final_activation(logits: Tensor) -> str | None:
-    """`Softmax` or the like where a model's outputs come from one, else None."""
+    """`Softmax` or the like if a model's outputs come from one, else None."""
     node = logits.grad_fn
     while node is not None and kind(node) in SHAPE | {"Clamp", "ClampMin"}:
         node = next(iter(sources(node)), None)
@@ -126,7 +126,7 @@ def _is_linear(node: Node) -> bool:
 
 
 def nodes_of(output: Tensor) -> list[Node]:
-    """All operations that an output comes from, those next to the inputs first."""
+    """All operations that an output depends on, those next to the inputs first."""
     end = output.grad_fn
     order: dict[Node, None] = {}
     stack: list[tuple[Node, bool]] = [] if end is None else [(end, False)]
@@ -165,7 +165,7 @@ def _spans(model: nn.Module) -> Iterator[list[tuple[int, int, str]]]:
 
 
 def _now() -> int:
-    """The number that autograd gives to the next node of this thread, one more for asking."""
+    """Autograd's sequence number in this thread; each call increases it by one."""
     with torch.enable_grad():
         node: Node = torch.ones((), requires_grad=True).view(()).grad_fn
     return int(node._sequence_nr())
@@ -177,6 +177,6 @@ def _module(node: Node, spans: list[tuple[int, int, str]]) -> str:
 
 
 def few(names: list[str], most: int = 3) -> str:
-    """The first names, and how many more there are."""
+    """The first few names, and the number of others."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + rest

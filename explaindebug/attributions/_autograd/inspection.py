@@ -1,7 +1,7 @@
-"""What a graph does not show of a forward pass: gates that autograd takes for constants.
+"""Find gates that the autograd graph does not show, because autograd treats them as constants.
 
 A rule for ReLUs must see all of them. In `x * (x > 0)` autograd sees a product with a constant, in
-`(x + (x * x).sqrt()) / 2` nothing but smooth operations: no list of names would find these.
+`(x + (x * x).sqrt()) / 2` only smooth operations, so a list of names can't find them.
 """
 
 from collections import defaultdict
@@ -16,7 +16,7 @@ from explaindebug.attributions._autograd.graph import SHAPE, Graph, Node, kind, 
 from explaindebug.attributions._autograd.ops import storage
 from explaindebug.core.errors import UnsupportedModelError
 
-# Functions that ask a tensor for its shape, dtype and device alone.
+# Functions that read only a tensor's shape, dtype and device.
 _BLIND: frozenset[Any] = frozenset(
     {
         *(torch.zeros_like, torch.ones_like, torch.full_like, torch.empty_like),
@@ -25,11 +25,11 @@ _BLIND: frozenset[Any] = frozenset(
         *(Tensor.new_empty_strided, Tensor.new_tensor),
     }
 )
-TOLERANCE = 1e-5  # of a tensor's largest value: two ways to compute max(z, 0) agree to that
+TOLERANCE = 1e-5  # relative to a tensor's largest value, for two ways to compute max(z, 0)
 
 
 class _Signed(NamedTuple):
-    """A tensor with values of both signs, and the sums that the parts of its values have."""
+    """A tensor with values of both signs, and the sums of max(z, 0) and of |z|."""
 
     node: Node
     value: Tensor
@@ -38,16 +38,16 @@ class _Signed(NamedTuple):
 
 
 class Inspection(TorchFunctionMode):
-    """Entered during a forward pass of one image, finds what the operations' names don't tell.
+    """Entered during a forward pass of one image, records gates that the graph does not show.
 
-    Enter it after a `Tape`, so that it sees the calls of the model and the tape's results. It keeps
-    a copy of most activations: it is for one image, once per network.
+    Enter it after a `Tape`, so that it sees both the model's calls and the tape's results. It keeps
+    a copy of most activations, so use it with one image, once per network.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._hidden: dict[int, Tensor] = {}  # by storage: made of the image, without a gradient
-        self._unexplained: set[Node] = set()  # operations that used one of these
+        self._hidden: dict[int, Tensor] = {}  # by storage: computed from the image, no gradient
+        self._unexplained: set[Node] = set()  # operations that use one of these
         self._noted: set[tuple[Node, int]] = set()
         self._signed: dict[torch.Size, list[_Signed]] = defaultdict(list)
         self._gates: list[tuple[Node, Node]] = []  # z and max(z, 0) or |z|
@@ -63,7 +63,7 @@ class Inspection(TorchFunctionMode):
         if func in _BLIND:
             return func(*args, **kwargs)
         given = list(_tensors((args, kwargs)))
-        with torch._C.DisableTorchFunction():  # what is looked at here is not for the tape
+        with torch._C.DisableTorchFunction():  # the tape must not record these operations
             for x in given:
                 self._note(x)
             hidden = [x for x in given if self._is_hidden(x)]
@@ -77,8 +77,8 @@ class Inspection(TorchFunctionMode):
     def unexplained(self, graph: Graph) -> Collection[Node]:
         """Operations that depend on the image in a way that has no gradient.
 
-        Those are: one that takes a mask, or a detached tensor, that was computed from the image;
-        and one that gives max(z, 0) or |z| of an earlier z, with no ReLU in between.
+        These take a mask or a detached tensor that was computed from the image, or yield max(z, 0)
+        or |z| of an earlier z without a ReLU in between.
         """
         gates = {gate for z, gate in self._gates if _leads(z, gate)}
         return {node for node in graph.nodes if node in self._unexplained or node in gates}
@@ -90,7 +90,7 @@ class Inspection(TorchFunctionMode):
                     self._hidden[storage(x)] = x
                 continue
             self._note(x)
-            moves = kind(x.grad_fn) in SHAPE  # by numbers of places, as max-pooling does
+            moves = kind(x.grad_fn) in SHAPE  # by integer indices, as max-pooling does
             if any(not moves or _is_mask(part) for part in hidden):
                 self._unexplained.add(x.grad_fn)
 
@@ -127,23 +127,20 @@ class Inspection(TorchFunctionMode):
 
 
 def require_explained(graph: Graph, inspection: Inspection) -> None:
-    """Raises UnsupportedModelError where the graph holds operations that no rule can see through.
-
-    With their modules, for the inspected pass.
-    """
+    """Raises UnsupportedModelError, with the modules, if inspection found gates without a rule."""
     nodes = inspection.unexplained(graph)
     if found := graph.where(lambda node: node in nodes):
         raise UnsupportedModelError(
-            f"{type(graph.model).__name__} has a gate that autograd takes for a constant or a "
-            f"smooth function: {', '.join(found)}. A mask made of the image, as in x * (x > 0), a "
-            "detached tensor, or max(x, 0) and |x| in disguise can't be told from other "
-            "operations. Write a ReLU as F.relu or x.clamp(min=0), or leave the method out for "
-            "this model."
+            f"{type(graph.model).__name__} has a gate that autograd treats as a constant or a "
+            f"smooth function: {', '.join(found)}. A mask computed from the image, as in "
+            "x * (x > 0), a detached tensor, or max(x, 0) and |x| in disguise can't be "
+            "distinguished from other operations. Write a ReLU as F.relu or x.clamp(min=0), or "
+            "leave the method out for this model."
         )
 
 
 def _leads(start: Node, end: Node) -> bool:
-    """Whether a way leads from one node to another that passes no ReLU."""
+    """Whether a path leads from one node to another without passing a ReLU."""
     seen, stack = {end}, [end]
     while stack:
         node = stack.pop()
@@ -162,7 +159,7 @@ def _is_mask(x: Tensor) -> bool:
 
 
 def _tensors(values: Any) -> Iterator[Tensor]:
-    """All tensors, also inside lists and mappings."""
+    """All tensors, including those in lists and mappings."""
     if isinstance(values, Tensor):
         yield values
     elif isinstance(values, dict):

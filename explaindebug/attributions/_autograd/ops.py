@@ -1,8 +1,8 @@
-"""Operations of a forward pass, as a rule sees them when the signal comes back.
+"""Operations of a forward pass, as rules see them in the backward pass.
 
-An `Op` stands in the autograd graph in place of the operation that a model called, whichever way it
-called it (module, function or method, in place or not). It knows its own gradient (`vjp`); the
-linear ones can also be run, and run backwards, with other weights.
+An `Op` replaces an operation in the autograd graph, whether the model called it as a module,
+function or method, in place or not. It knows its own gradient (`vjp`); linear ones can also be run
+forward and backward with other weights.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,22 +15,22 @@ from torch import Tensor, nn
 from explaindebug.core.errors import UnsupportedModelError
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
-SIGNAL = object()  # stands in a call for an argument that depends on the image
+SIGNAL = object()  # placeholder in a call for an argument that depends on the image
 
 
 class Op:
-    """One call of an operation: what went in, what came out, and the gradient between them.
+    """One call of an operation: its inputs, its output, and the gradient between them.
 
-    `inputs` are those of its arguments that depend on the image, detached; `first` says that no
-    linear operation lies between it and the image, `last` that none lies between it and the score.
-    Both are known once the forward pass is over; so is what `canonise` finds out.
+    `inputs` are the arguments that depend on the image, detached. `first` means that no linear
+    operation lies between it and the image, `last` that none lies between it and the score. These
+    are set after the forward pass, and the marks below them by `canonise`.
     """
 
     linear = False  # has a weight
     first = last = False
     rectified = False  # a ReLU lies between it and the score
-    bottleneck = False  # all that goes from the image to the score goes through its output
-    absorbed = False  # a BatchNorm that belongs to the linear operation before it
+    bottleneck = False  # every path from the image to the score passes through its output
+    absorbed = False  # a BatchNorm merged into the linear operation before it
     name = ""  # of a linear operation's weight: the module that holds it
     module = ""  # that module, without a mark for further uses
     module_class: type[nn.Module] | None = None  # of that module
@@ -46,40 +46,40 @@ class Op:
 
     def run(self, *inputs: Tensor) -> Tensor:
         """The output for other inputs."""
-        left = iter(inputs)
-        args, kwargs = substitute(self.call, lambda x: next(left) if x is SIGNAL else x)
+        signals = iter(inputs)
+        args, kwargs = substitute(self.call, lambda x: next(signals) if x is SIGNAL else x)
         return self.function(*args, **kwargs)  # type: ignore[no-any-return]
 
     def keep(self, inputs: Iterable[Tensor]) -> None:
-        """Runs the operation and keeps what the way back needs."""
-        with torch.enable_grad():  # a graph of this operation alone
+        """Run the operation and keep what the backward pass needs."""
+        with torch.enable_grad():  # a graph of this operation only
             leaves = tuple(x.detach().requires_grad_() for x in inputs)
             end = self.run(*leaves)
         self._graph = end, leaves
         self.inputs, self.output = tuple(x.detach() for x in leaves), end.detach()
 
     def overwrite(self, inputs: Sequence[Tensor]) -> None:
-        """As `keep`, with the output written to the first input."""
+        """Like `keep`, with the output written to the first input."""
         first = storage(inputs[0])
         self.keep(x.clone() if storage(x) == first else x for x in inputs)
         inputs[0].copy_(self.output)
 
     def vjp(self, signal: Tensor) -> tuple[Tensor, ...]:
-        """The gradient for each input, where `signal` is the gradient for the output."""
+        """The gradient for each input, given the gradient `signal` for the output."""
         end, leaves = self._graph
         return torch.autograd.grad(end, leaves, signal, retain_graph=True)
 
     @property
     def kept(self) -> tuple[Tensor, ...]:
-        """What must be on the way back as it was on the way forth."""
+        """The tensors that must not change between the forward and the backward pass."""
         return (*self.inputs, self.output)
 
     def seal(self) -> None:
-        """Notes in which state the kept tensors are."""
+        """Record the versions of the kept tensors."""
         self._versions = [x._version for x in self.kept]
 
     def check(self) -> None:
-        """Raises UnsupportedModelError where a kept tensor was overwritten since."""
+        """Raises UnsupportedModelError if a kept tensor was overwritten since `seal`."""
         if self._versions != [x._version for x in self.kept]:
             raise UnsupportedModelError(
                 f"the input or output of a {self.kind} operation is overwritten in place later in "
@@ -87,10 +87,10 @@ class Op:
             )
 
     def verify(self) -> None:
-        """Raises UnsupportedModelError where a view of the operation doesn't give its output."""
+        """Raises UnsupportedModelError if a merged operation doesn't reproduce the output."""
 
     def own(self, address: int) -> None:
-        """Takes a copy of what lies in a storage that is about to be overwritten."""
+        """Copy the tensors in a storage that is about to be overwritten."""
         self.inputs = tuple(x.clone() if storage(x) == address else x for x in self.inputs)
         if storage(self.output) == address:
             self.output = self.output.clone()
@@ -104,7 +104,7 @@ class Relu(Op):
         return inputs[0].relu()
 
     def keep(self, inputs: Iterable[Tensor]) -> None:
-        self.inputs = ()  # what came out says all about what went in
+        self.inputs = ()  # the output is enough for the backward pass
         self.output = self.run(*inputs)
 
     def overwrite(self, inputs: Sequence[Tensor]) -> None:
@@ -119,7 +119,7 @@ class Linear(Op):
     """x W^T + b."""
 
     linear = True
-    merged: "Linear | None" = None  # this operation and the BatchNorm behind it, as one
+    merged: "Linear | None" = None  # this operation merged with the BatchNorm after it
     names: tuple[str, ...] = ("input", "weight", "bias")
 
     def __init__(self, kind: str, function: Callable[..., Any], call: Call) -> None:
@@ -140,11 +140,11 @@ class Linear(Op):
         return F.linear(x, weight, bias)
 
     def adjoint(self, signal: Tensor, weight: Tensor) -> Tensor:
-        """The signal for the input, were these the weights: signal W."""
+        """The signal for the input, under these weights: signal W."""
         return signal.matmul(weight)
 
     def correlation(self, signal: Tensor) -> Tensor:
-        """The sum of signal x input over all samples and places: the shape of the weight."""
+        """The sum of signal x input over all samples and positions, in the weight's shape."""
         return signal.flatten(0, -2).T @ self.inputs[0].flatten(0, -2)
 
     def run(self, *inputs: Tensor) -> Tensor:
@@ -161,8 +161,8 @@ class Linear(Op):
         both = self.merged
         if both is not None and not agree(both.run(*both.inputs), both.output):
             raise UnsupportedModelError(
-                f"{self.name} and the BatchNorm behind it, merged into one operation, don't give "
-                f"the output {tuple(both.output.shape)} that the model gave. Leave the method out "
+                f"{self.name} and the BatchNorm after it, merged into one operation, don't "
+                f"reproduce the model's output {tuple(both.output.shape)}. Leave the method out "
                 "for this model."
             )
 
@@ -180,15 +180,15 @@ class Conv(Linear):
         return self.function(x, weight, bias, **self.options)  # type: ignore[no-any-return]
 
     def adjoint(self, signal: Tensor, weight: Tensor) -> Tensor:
-        """The signal for the input, were these the weights: the transposed convolution."""
+        """The signal for the input, under these weights: the transposed convolution."""
         if isinstance(self.options.get("padding"), str):
-            with torch.enable_grad():  # padding="same" may be uneven, which only the forward knows
+            with torch.enable_grad():  # padding="same" may be asymmetric, so let autograd do it
                 x = self.inputs[0].detach().requires_grad_()
                 return torch.autograd.grad(self.apply(x, weight), x, signal)[0]
         return self._backward(signal, weight, [True, False, False])[0]
 
     def correlation(self, signal: Tensor) -> Tensor:
-        """The sum of signal x input over all samples and places: the shape of the weight."""
+        """The sum of signal x input over all samples and positions, in the weight's shape."""
         if isinstance(self.options.get("padding"), str):
             with torch.enable_grad():
                 weight = self.weight.detach().requires_grad_()
@@ -209,9 +209,9 @@ class Conv(Linear):
 
 
 def separate(call: Call) -> tuple[Call, list[Tensor]]:
-    """The call with its signals cut out, and the signals: arguments that depend on the image.
+    """The call with placeholders for its signals, and the signals: image-dependent arguments.
 
-    Parameters are frozen, so nothing else needs a gradient.
+    They are recognised by `requires_grad`, as parameters are frozen.
     """
     signals: list[Tensor] = []
 
@@ -225,22 +225,22 @@ def separate(call: Call) -> tuple[Call, list[Tensor]]:
 
 
 def substitute(call: Call, change: Callable[[Any], Any]) -> Call:
-    """The call with `change` applied to every argument, also inside lists and tuples."""
+    """The call with `change` applied to every argument, including those in lists and tuples."""
     args, kwargs = call
     changed = tuple(_changed(x, change) for x in args)
     return changed, {k: _changed(x, change) for k, x in kwargs.items()}
 
 
 def _changed(x: Any, change: Callable[[Any], Any]) -> Any:
-    # A function of the module: one that calls itself from a closure is a cycle, and holds what
-    # `change` has seen, tensors of a whole graph, until the collector looks.
+    # At module level: a closure that calls itself is a reference cycle, which would keep a graph's
+    # tensors alive until the garbage collector runs.
     if type(x) in (list, tuple):
         return type(x)(_changed(y, change) for y in x)
     return change(x)
 
 
 def agree(found: Tensor, expected: Tensor) -> bool:
-    """Whether two ways to compute a tensor have the same result, but for rounding."""
+    """Whether two results are equal up to rounding."""
     if found.shape != expected.shape:
         return False
     found, expected = found.detach(), expected.detach()
@@ -249,7 +249,7 @@ def agree(found: Tensor, expected: Tensor) -> bool:
 
 
 def storage(x: Tensor) -> int:
-    """Where a tensor's numbers lie; equal for tensors that share them."""
+    """The address of a tensor's storage, equal for tensors that share memory."""
     return x.untyped_storage().data_ptr()
 
 

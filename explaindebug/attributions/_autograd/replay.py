@@ -1,12 +1,12 @@
-"""What a network computes before it reads the first changed weight, taken from memory.
+"""Reuse what a network computes before it reads the first changed weight.
 
-Two states of a network that differ in some layers compute the same up to the first of them. Here
-that point is not looked for in the list of layers but watched for while the network runs: until a
-changed tensor has been read by anything, nothing can depend on one. So it holds for any network,
-with branches, residual connections, shared weights and functional calls alike.
+Two states of a network that differ in some layers compute the same up to the first of them. That
+point is found while the network runs, not from a list of layers: until any operation reads a
+changed tensor, nothing can depend on one. So it works for any network, with branches, residual
+connections, shared weights and functional calls.
 
-Only the outputs of convolutions and dense layers are kept, where the time goes. All else is
-computed again, so that gradients, and rules that walk through the graph, find what they expect.
+Only the outputs of convolutions and dense layers are stored, which take most of the time. The rest
+is computed again, so that gradients, and rules that walk through the graph, find what they expect.
 """
 
 import copy
@@ -22,7 +22,7 @@ from torch.overrides import TorchFunctionMode
 from explaindebug.attributions._autograd.ops import SIGNAL, Conv, Linear, agree
 from explaindebug.attributions._autograd.tape import KINDS
 
-# Functions and attributes of a tensor that tell nothing of its values.
+# Functions and attributes of a tensor that don't depend on its values.
 _BLIND = """
     size dim ndimension numel nelement stride element_size storage_offset get_device __len__
     is_contiguous is_floating_point is_complex data_ptr
@@ -32,7 +32,7 @@ BLIND = frozenset(_BLIND.split())
 
 
 class _Kept(NamedTuple):
-    """An output, and which operation gave it."""
+    """An output and the operation that computed it."""
 
     operation: tuple[Any, ...]
     output: Tensor
@@ -42,24 +42,23 @@ class _Kept(NamedTuple):
 class _Call:
     """One call of the network in the first run."""
 
-    images: Tensor  # a copy: a network may normalise what it is given in place
+    images: Tensor  # a copy: a network may normalise its input in place
     kept: list[_Kept] = field(default_factory=list)
 
 
 class Replay(TorchFunctionMode):
-    """The same calls of a network again and again, each time with other weights.
+    """Repeats the same calls of a network with other weights, reusing results of the first run.
 
         replay = Replay(model, always=..., room=2**30)
         for state in states:                      # the first run is recorded
             with exchanged(model, state), replay.run(changed):
                 work(model)
 
-    `always` are the tensors that every later run changes: behind them nothing needs to be kept.
-    `room` is what may be kept, in bytes; what does not fit is computed anew. A call is computed
-    anew as a whole where its images are others than in the first run, or where that run drew
-    random numbers; and from an operation on that is not what its name says, or whose activations
-    the network means to compute again on the way back (checkpointing). The network's parameters
-    must be frozen.
+    `always` are the tensors that every later run changes: after them, nothing needs to be stored.
+    `room` is the number of bytes that may be stored; the rest is computed again. A call is computed
+    again as a whole if its images differ from the first run's, or if that run drew random numbers.
+    It is computed again from the first operation that does not do what its name says, or whose
+    activations are checkpointed. The network's parameters must be frozen.
     """
 
     def __init__(self, model: nn.Module, *, always: Collection[Tensor] = (), room: int) -> None:
@@ -69,16 +68,16 @@ class Replay(TorchFunctionMode):
         self._calls: list[_Call] = []
         self._first = True
         self._changed: set[int] = set()
-        self._number = self._place = 0  # of the next call, and of the next output in this one
-        self._call: _Call | None = None  # while nothing that changed has been read
+        self._number = self._place = 0  # index of the next call, and of its next output
+        self._call: _Call | None = None  # set until a changed tensor is read
         self._random: list[Tensor] = []
         self._output: Tensor | None = None
 
     @contextmanager
     def run(self, changed: Collection[Tensor]) -> Iterator[None]:
-        """Inside, calls of the network take what they can from those of the first run.
+        """Inside the block, calls of the network reuse what they can from the first run.
 
-        `changed` are the parameters and buffers whose values differ from it.
+        `changed` are the parameters and buffers whose values differ from that run's.
         """
         self._changed = self._always if self._first else {id(tensor) for tensor in changed}
         self._number, self._call, self._output = 0, None, None
@@ -96,7 +95,7 @@ class Replay(TorchFunctionMode):
 
     @property
     def output(self) -> Tensor:
-        """What the first call of the last run gave."""
+        """The output of the first call in the last run."""
         assert self._output is not None
         return self._output
 
@@ -128,7 +127,7 @@ class Replay(TorchFunctionMode):
         if self._place >= len(call.kept) or call.kept[self._place].operation != _signature(op):
             self._call = None
             return compute()
-        output = call.kept[self._place].output.clone()  # what comes next may write into it
+        output = call.kept[self._place].output.clone()  # later operations may write into it
         self._place += 1
         if torch.is_grad_enabled() and op.inputs[0].requires_grad:
             return _Replayed.apply(op, output, op.inputs[0])
@@ -159,12 +158,12 @@ class Replay(TorchFunctionMode):
 
 
 class _Replayed(torch.autograd.Function):
-    """A linear operation that is not run: its output is known."""
+    """A linear operation that is not run, as its output is known."""
 
     @staticmethod
     def forward(ctx: Any, op: Linear, output: Tensor, x: Tensor) -> Tensor:
         op.inputs, op.output = (x.detach(),), output
-        ctx.op = op  # as a tape's node has it: rules that look at the graph know it by that
+        ctx.op = op  # as in a tape's node, so that rules recognise it in the graph
         return output.detach()
 
     @staticmethod
@@ -173,7 +172,7 @@ class _Replayed(torch.autograd.Function):
 
 
 def _linear(func: Any, args: Any, kwargs: dict[str, Any]) -> Linear | None:
-    """The operation that is about to run; None where it is no linear one with fixed weights."""
+    """The operation that is about to run, if it is a linear one with fixed weights, else None."""
     kind = KINDS.get(_name(func), "")
     if kind not in ("conv", "linear"):
         return None
@@ -188,22 +187,22 @@ def _linear(func: Any, args: Any, kwargs: dict[str, Any]) -> Linear | None:
 
 
 def _is_understood(op: Linear, output: Tensor) -> bool:
-    """Whether the operation, taken apart, has the output that was seen, and its own adjoint.
+    """Whether the operation as we understand it reproduces the output, and has a valid adjoint.
 
-    By numbers and on one input alone: a function is known by its name only.
+    Checked numerically on one input, as a function is identified only by its name.
     """
     one, x, y = copy.copy(op), op.inputs[0][:1].detach(), output[:1].detach()
     one.inputs = (x,)
-    with torch._C.DisableTorchFunction():  # these are no calls of the network's
+    with torch._C.DisableTorchFunction():  # these are not the network's own calls
         if not agree(one.run(x), y):
             return False
-        forth = (one.apply(x, op.weight) * y).sum()  # <W x, y> = <x, W^T y>
-        back = (x * one.adjoint(y, op.weight)).sum()
-        return bool((forth - back).abs() <= 1e-3 * y.square().sum() + 1e-30)
+        forward = (one.apply(x, op.weight) * y).sum()  # <W x, y> = <x, W^T y>
+        backward = (x * one.adjoint(y, op.weight)).sum()
+        return bool((forward - backward).abs() <= 1e-3 * y.square().sum() + 1e-30)
 
 
 def _is_checkpointed() -> bool:
-    """Whether something has its hands on what autograd keeps, as torch.utils.checkpoint does."""
+    """Whether hooks replace the tensors that autograd saves, as torch.utils.checkpoint does."""
     return torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
 
 
@@ -222,7 +221,7 @@ def _name(func: Any) -> str:
 
 
 def _holds(arguments: Any, ids: Collection[int]) -> bool:
-    """Whether one of the tensors is among the arguments, also inside lists and mappings."""
+    """Whether one of the tensors is among the arguments, including lists and mappings."""
     if isinstance(arguments, Tensor):
         return id(arguments) in ids
     if isinstance(arguments, dict):

@@ -1,10 +1,10 @@
 """One forward pass that serves several backward rules.
 
-Inside a `Tape` every operation of the asked kinds is replaced by an `Op`, whose backward asks the
-rule that is selected at that moment. So the model runs once, and each rule costs one backward pass.
-Torch functions are intercepted, not modules: a functional, re-used or in-place ReLU is the same to
-it as an `nn.ReLU`. Nothing is registered on the model, so nothing can be left behind, and a tape is
-seen by its own thread only.
+Inside a `Tape`, every operation of the requested kinds is replaced by an `Op`, whose backward calls
+the rule that is currently selected. So the model runs once, and each rule costs one backward pass.
+Torch functions are intercepted, not modules: a functional, re-used or in-place ReLU is treated like
+an `nn.ReLU`. Nothing is registered on the model, so nothing can be left behind, and a tape affects
+only its own thread.
 """
 
 from collections import defaultdict
@@ -26,7 +26,7 @@ from explaindebug.attributions._autograd.ops import (
     storage,
 )
 
-# Kinds of operations, by the names of the torch functions that do them.
+# Names of torch functions -> kinds of operations.
 KINDS = {
     "relu": "relu",
     "conv1d": "conv",
@@ -54,7 +54,7 @@ Propagate = Callable[[Op, Tensor], tuple[Tensor, ...]]
 
 
 class Tape(TorchFunctionMode):
-    """While entered, replaces operations of the given kinds by ones that obey `propagate`."""
+    """While entered, replaces operations of the given kinds by ones that use `propagate`."""
 
     def __init__(self, kinds: Collection[str]) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class Tape(TorchFunctionMode):
         in_place = _is_in_place(name, call)
         op = _op(kind, func, call, in_place)
         output = _Node.apply(self, op, in_place, *signals)
-        op.seal()  # only now: an in-place operation counts as a change after it is done
+        op.seal()  # only now: an in-place operation changes the version when it is done
         return output
 
     def __exit__(self, *error: Any) -> None:
@@ -88,12 +88,12 @@ class Tape(TorchFunctionMode):
         super().__exit__(*error)  # type: ignore[no-untyped-call]
 
     def rescue(self, x: Tensor) -> None:
-        """Lets operations that kept a tensor take a copy, because it is about to be overwritten."""
+        """Let operations that keep a tensor copy it before it is overwritten."""
         for op in self._keepers.pop(storage(x), ()):
             op.own(storage(x))
 
     def remember(self, op: Op) -> None:
-        """Notes what an operation keeps."""
+        """Record which tensors an operation keeps."""
         for x in op.kept:
             self._keepers[storage(x)].append(op)
 

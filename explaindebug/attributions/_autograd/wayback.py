@@ -1,4 +1,4 @@
-"""Whether a gradient comes back from a network's output to the image, and what is in its way."""
+"""Whether a gradient reaches the image from a network's output, and what prevents it."""
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +13,10 @@ REMEDY = (
 
 
 def obstacle(model: nn.Module, output: Tensor, image: Tensor) -> str:
-    """Why the way back from an output to the image fails, as a sentence; "" where it doesn't.
+    """Why no gradient of an output reaches the image, as a sentence; "" if it does.
 
-    One backward pass, for which the graph must be there. It is what explains a network that
-    computes some of its activations again on the way back, or has an operation without a gradient.
+    Costs one backward pass, which consumes the graph. It fails for networks that checkpoint their
+    activations, or have an operation without a gradient.
     """
     name = type(model).__name__
     if not output.requires_grad:
@@ -29,7 +29,7 @@ def obstacle(model: nn.Module, output: Tensor, image: Tensor) -> str:
 
 
 def detached(name: str) -> str:
-    """The sentence for a network whose output doesn't depend on the image, for autograd."""
+    """The sentence for a network whose output, to autograd, doesn't depend on the image."""
     return (
         f"no gradient leads from the output of {name} back to the image: its forward detaches it, "
         "runs under no_grad or on integers (quantised layers), or returns classes instead of "
@@ -48,10 +48,10 @@ def blocked(name: str, output: Tensor, error: Exception) -> str:
         )
     if isinstance(error, CheckpointError):
         return (
-            f"{name} checkpoints its activations (torch.utils.checkpoint): they are computed again "
-            "on the way back, where no rule can follow them. " + REMEDY
+            f"{name} checkpoints its activations (torch.utils.checkpoint): they are recomputed in "
+            "the backward pass, where rules can't follow them. " + REMEDY
         )
     return (
-        f"no gradient comes back from the output of {name} to the image: the backward pass fails "
+        f"no gradient leads from the output of {name} back to the image: the backward pass fails "
         f"({type(error).__name__}: {error}). LIME and KernelSHAP need none."
     )

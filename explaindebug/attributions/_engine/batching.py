@@ -1,23 +1,23 @@
-"""How much is computed at once: by memory, cores and the size of the network."""
+"""Batch sizes and workers, chosen by memory, cores and the size of the network."""
 
 import torch
 
 from explaindebug.attributions._engine.inputs import Survey
 from explaindebug.core.parallel import cores
 
-MEMORY = 2**32  # bytes that the activations of all workers may take
-CHUNK = 2**28  # those of one chunk, at most
-CACHE = 2**25  # those of one chunk that a core is fastest with (measured), where weights are small
-BLOCK = 24 * 2**20  # one tensor of a chunk: glibc asks the system anew for each block of 32 MiB
-LARGE = 2**20  # those of one image, from which on a network fills several cores by itself
+MEMORY = 2**32  # most bytes of activations of all workers
+CHUNK = 2**28  # most bytes of activations of one chunk
+CACHE = 2**25  # those with which a core is fastest if weights are small (measured)
+BLOCK = 24 * 2**20  # most bytes of one tensor: glibc does not reuse blocks of 32 MiB or more
+LARGE = 2**20  # bytes of activations per image from which a network occupies several cores
 
 
 def fitting(chunk: int, network: Survey, device: torch.device) -> int:
-    """So many images as can go through the network at once."""
+    """The number of images, up to `chunk`, that go through the network at once."""
     if device.type == "cuda":
         room = torch.cuda.mem_get_info(device)[0] // 4
         return max(1, min(chunk, room // max(1, network.bytes)))
-    # Large weights want many images, for which they are read once.
+    # Large weights are read once per chunk, so larger chunks pay off.
     room = min(CHUNK, max(CACHE, 4 * network.weights))
     return max(1, min(chunk, room // max(1, network.bytes), BLOCK // max(1, network.block)))
 
@@ -25,10 +25,10 @@ def fitting(chunk: int, network: Survey, device: torch.device) -> int:
 def division(
     workers: int | None, jobs: int, chunk: int, network: Survey, device: torch.device
 ) -> tuple[int, int | None]:
-    """How many workers, and how many threads for each; None leaves torch's setting.
+    """The number of workers, and of torch threads for each; None keeps torch's setting.
 
-    One thread each is best while there are jobs for all cores: torch's own threads win less, and
-    lose much where other programs run. Cores to spare help all but tiny networks.
+    One thread each is best while there are jobs for all cores: torch's own threads gain less, and
+    suffer if other programs run. Spare cores help all but tiny networks.
     """
     if device.type != "cpu":
         return 1, None

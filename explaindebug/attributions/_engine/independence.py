@@ -1,4 +1,4 @@
-"""Whether a network's output for an image depends on that image alone."""
+"""Check that a network's output for an image depends only on that image."""
 
 import copy
 from collections.abc import Callable
@@ -10,26 +10,26 @@ from torch import Tensor, nn
 from explaindebug.attributions._engine.targets import logits_of
 from explaindebug.core.errors import UnsupportedModelError
 
-TOLERANCE = 1e-4  # of the largest output; beyond that, float64 says whether it is rounding
-ROUNDING = 0.1  # rounding errors shrink to less than this share of theirs in float32
+TOLERANCE = 1e-4  # of the largest output; larger differences are checked for rounding in float64
+ROUNDING = 0.1  # in float64, rounding errors shrink to less than this share
 
 Seen = list[tuple[str, str, Tensor, Tensor]]  # name, class, input and output of each module
 
 
 def check_independent(model: nn.Module, image: Tensor, logits: Tensor, *, drew: bool) -> None:
-    """Compares the logits (1, k) of an image (1, c, h, w) with those that it gets in company.
+    """Compare the logits (1, k) of an image (1, c, h, w) with those that it gets within a batch.
 
-    One forward pass of three images where all is well. `drew` says that random numbers were drawn
-    for the logits: then they are computed again, and have to be the same.
+    Costs one forward pass of three images if all is well. `drew` means that random numbers were
+    drawn for the logits: they are computed again, and must be the same.
 
     Raises:
-        UnsupportedModelError: where they differ, with the module that makes the difference.
+        UnsupportedModelError: if they differ, with the module that causes it.
     """
     with torch.no_grad():
         logits = logits.detach()
         difference = 0.0
-        with suppress(Exception):  # what takes one image at a time (chunk=1) has nothing to mix
-            difference = _difference(_in_company(model, image), logits)
+        with suppress(Exception):  # a model that takes only single images (chunk=1) can't mix them
+            difference = _difference(_in_batch(model, image), logits)
         if drew and not torch.equal(_alone(model, image), _alone(model, image)):
             raise _error(model, image, difference)
         if difference > TOLERANCE and not _is_rounding(model, image, difference):
@@ -40,17 +40,17 @@ def _alone(model: nn.Module, image: Tensor) -> Tensor:
     return logits_of(model, image)
 
 
-def _in_company(model: nn.Module, image: Tensor) -> Tensor:
-    # Between a dimmer and a brighter one: what depends on the first, the last, the largest is seen.
+def _in_batch(model: nn.Module, image: Tensor) -> Tensor:
+    # Between a dimmer and a brighter image, to detect dependence on the first, last or largest.
     dimmer, brighter = image.flip((2, 3)) / 2 + 0.25, image.flip(3) * 1.5
     with suppress(Exception):
         return logits_of(model, torch.cat([dimmer, image, brighter]))[1:2]
-    # A network may refuse values outside of a range.
+    # The network may reject values outside a range.
     return logits_of(model, torch.cat([image.flip((2, 3)), image, image.flip(3)]))[1:2]
 
 
 def _difference(found: Tensor, expected: Tensor) -> float:
-    """The largest one, as a share of the largest value; 0 for NaN and infinities alike."""
+    """The largest difference, relative to the largest value; equal NaN and infinities count 0."""
     same = (found == expected) | (found.isnan() & expected.isnan())
     gap = (found - expected).abs().masked_fill(same, 0).nan_to_num(nan=torch.inf)
     size = expected.nan_to_num(posinf=0, neginf=0).abs().max().clamp(min=1e-30)
@@ -58,40 +58,40 @@ def _difference(found: Tensor, expected: Tensor) -> float:
 
 
 def _is_rounding(model: nn.Module, image: Tensor, difference: float) -> bool:
-    """Whether a difference is that of another order of summation, which float64 doesn't have."""
-    with suppress(Exception):  # a network that insists on float32 is judged by that
+    """Whether a difference comes from rounding, in which case float64 (nearly) removes it."""
+    with suppress(Exception):  # a network that requires float32 is judged in float32
         exact, picture = copy.deepcopy(model).double(), image.double()
         alone = _alone(exact, picture)
-        return _difference(_in_company(exact, picture), alone) < ROUNDING * difference
+        return _difference(_in_batch(exact, picture), alone) < ROUNDING * difference
     return False
 
 
 def _error(model: nn.Module, image: Tensor, difference: float) -> UnsupportedModelError:
-    """The sentence that says what is so, and where."""
+    """The error for a model that is random or mixes images, with the module."""
     name = type(model).__name__
     if (random := _difference(_alone(model, image), _alone(model, image))) > 0:
         where = _culprit(model, image, _alone)
         return UnsupportedModelError(
-            f"{where} gives other outputs for the same image each time (the logits of {name} "
+            f"{where} returns different outputs for the same image each time (the logits of {name} "
             f"differ by {100 * random:.2g} % of the largest): it draws random numbers in eval "
-            "mode, or keeps something from one call to the next. Make it obey eval mode, as in "
+            "mode, or keeps state between calls. Make it respect eval mode, as in "
             "F.dropout(x, training=self.training)."
         )
-    where = _culprit(model, image, _in_company)
+    where = _culprit(model, image, _in_batch)
     return UnsupportedModelError(
-        f"{where} mixes the images of a batch: next to another image, an image gets other logits "
-        f"of {name} (by {100 * difference:.2g} % of the largest), but a map must depend on its "
-        "image alone. BatchNorm needs running statistics (track_running_stats=True) and eval mode; "
+        f"{where} mixes the images of a batch: an image's logits of {name} change with the other "
+        f"images (by {100 * difference:.2g} % of the largest), but a map must depend only on its "
+        "own image. BatchNorm needs running statistics (track_running_stats=True) and eval mode; "
         "GroupNorm needs none."
     )
 
 
 def _culprit(model: nn.Module, image: Tensor, other: Callable[[nn.Module, Tensor], Tensor]) -> str:
-    """The innermost module that gets the same input in a second run, and gives something else."""
+    """The innermost module whose output differs in a second run although its input is the same."""
     runs: list[Seen] = []
     for run in (_alone, other):
         seen: Seen = []
-        with suppress(Exception):  # without hooks there is no name, but the refusal holds
+        with suppress(Exception):  # without hooks the module is unknown, but the error stands
             hooks = _noting(model, seen)
             try:
                 run(model, image)
@@ -107,7 +107,7 @@ def _culprit(model: nn.Module, image: Tensor, other: Callable[[nn.Module, Tensor
 
 
 def _noting(model: nn.Module, seen: Seen) -> list[torch.utils.hooks.RemovableHandle]:
-    """Hooks that note what each module gets and gives, the inner ones first."""
+    """Hooks that record each module's input and output, inner modules first."""
     waiting: list[Tensor] = []
     hooks = []
     for name, module in model.named_modules():
@@ -127,7 +127,7 @@ def _copied(value: object) -> Tensor:
 
 
 def _same(one: Tensor, two: Tensor) -> bool:
-    """Whether an image has the values that it has alone, in the middle of the second batch."""
+    """Whether an image's values alone equal those in the middle of a batch."""
     if one.numel() and two.numel() % one.numel() == 0:
         batch = two.reshape(-1, *one.shape)
         two = batch[len(batch) // 2]

@@ -1,4 +1,4 @@
-"""What is looked at before anything is computed: the images, the targets, the model."""
+"""Checks of images, targets and model before any maps are computed."""
 
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -19,30 +19,30 @@ from explaindebug.core.errors import (
 
 
 class Survey(NamedTuple):
-    """How much memory a network needs, and whether a gradient comes back to the image."""
+    """How much memory a network needs, and whether a gradient reaches the image."""
 
-    bytes: int  # that autograd keeps of one image's forward pass for the way back
-    block: int  # the largest tensor of these
-    weights: int = 0  # parameters and buffers
-    obstacle: str = ""  # why no gradient comes back, as a sentence; empty where one does
+    bytes: int  # that autograd keeps of one image's forward pass
+    block: int  # bytes of the largest tensor among these
+    weights: int = 0  # bytes of parameters and buffers
+    obstacle: str = ""  # why no gradient reaches the image, as a sentence; empty if one does
 
 
 def check_images(images: Tensor) -> None:
-    """Raises DataError where images are no (n, c, h, w) floats, or a pixel is not finite."""
+    """Raises DataError for images that are not (n, c, h, w) floats, or not finite."""
     if images.ndim != 4 or not images.is_floating_point():
         raise DataError(
             f"images must be floats (n, c, h, w), got {images.dtype} {tuple(images.shape)}. "
-            "Normalise them as in training; one image alone is images[None]."
+            "Normalise them as in training; for a single image, pass image[None]."
         )
     if bad := (~images.isfinite().flatten(1).all(1)).nonzero().flatten().tolist():
         raise DataError(
-            f"images {bad[:5]} of {len(images)} hold NaN or infinity. Leave them out, or look at "
+            f"images {bad[:5]} of {len(images)} hold NaN or infinity. Leave them out, or check "
             "how they are read and normalised."
         )
 
 
 def placed(images: Tensor, model: nn.Module) -> Tensor:
-    """A copy of the images as the model wants them: float32, on its device, in its layout."""
+    """A copy of the images as the model expects them: float32, on its device, in its layout."""
     device = next((p.device for p in model.parameters()), images.device)
     layout = torch.channels_last if _has_convolution(model) else torch.contiguous_format
     return images.detach().to(device, torch.float32, copy=True, memory_format=layout)
@@ -59,8 +59,8 @@ def checked_targets(targets: Tensor | int, images: Tensor) -> Tensor:
     targets = torch.as_tensor(targets).to(images.device, torch.int64, copy=True)
     if targets.ndim > 1 or (targets.ndim == 1 and len(targets) != len(images)):
         raise ConfigError(
-            f"targets {tuple(targets.shape)} for {len(images)} images: give one class for each, "
-            "or one class for all."
+            f"got targets {tuple(targets.shape)} for {len(images)} images: pass one class for "
+            "each, or one class for all."
         )
     return targets.expand(len(images))
 
@@ -75,11 +75,11 @@ _SURVEYS: WeakKeyDictionary[nn.Module, dict[torch.Size, Survey]] = WeakKeyDictio
 
 
 def survey(model: nn.Module, image: Tensor) -> Survey:
-    """Runs one image (1, c, h, w) through the model and back, once for each size of images.
+    """Run one image (1, c, h, w) forward and backward through the model, once per image size.
 
     Raises:
-        UnsupportedModelError: for outputs that are no logits, a final softmax or sigmoid included;
-            for outputs that depend on other images of the batch, or differ from call to call.
+        UnsupportedModelError: for outputs that are not logits, such as those of a final softmax or
+            sigmoid; that depend on other images of the batch, or differ from call to call.
     """
     known = _SURVEYS.setdefault(model, {})
     if image.shape not in known:
@@ -96,7 +96,7 @@ def _survey(model: nn.Module, image: Tensor) -> Survey:
     def note(x: Tensor) -> Tensor:
         if (where := x.untyped_storage().data_ptr()) not in weights:
             kept[where] = x.untyped_storage().nbytes()
-        return x.detach()  # x itself would tie its graph into a cycle that nothing collects
+        return x.detach()  # x itself would form a reference cycle with its graph, never collected
 
     x, random = image.clone().requires_grad_(), _random_state(image)
     with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
@@ -104,8 +104,9 @@ def _survey(model: nn.Module, image: Tensor) -> Survey:
     drew = not torch.equal(random, _random_state(image))
     if name := final_activation(logits):
         raise UnsupportedModelError(
-            f"{type(model).__name__} ends in {name}: its gradients vanish where the model is sure, "
-            "and a class's map mixes in all others. Explain the logits: leave that last layer out."
+            f"{type(model).__name__} ends in {name}: its gradients vanish for confident "
+            "predictions, and a class's map mixes in all others. Explain the logits: remove that "
+            "last layer."
         )
     check_independent(model, image, logits, drew=drew)
     block = max(kept.values(), default=0)
@@ -122,13 +123,13 @@ def _logits_of_one(model: nn.Module, image: Tensor) -> Tensor:
         if not _takes(model, torch.cat([image, image])):
             raise UnsupportedModelError(
                 f"{type(model).__name__} fails on an image {tuple(image.shape)} in float32 and "
-                f"eval mode ({type(error).__name__}: {error}). Give images as in training, and a "
-                "model that takes them alone."
+                f"eval mode ({type(error).__name__}: {error}). Pass images as in training, and a "
+                "model that needs no other inputs."
             ) from error
         raise UnsupportedModelError(
             f"{type(model).__name__} takes two images, but not one ({type(error).__name__}: "
-            f"{error}). A map must depend on its image alone: BatchNorm, for one, needs running "
-            "statistics (track_running_stats=True) and eval mode."
+            f"{error}). A map must depend only on its own image: BatchNorm, for example, needs "
+            "running statistics (track_running_stats=True) and eval mode."
         ) from error
 
 
@@ -145,7 +146,7 @@ def _random_state(like: Tensor) -> Tensor:
 
 
 def channels_last(model: nn.Module) -> None:
-    """Lays the weights of convolutions out as the CPU and the GPU like them best."""
+    """Put the weights of convolutions into the layout that is fastest on CPU and GPU."""
     for module in model.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
             module.to(memory_format=torch.channels_last)

@@ -1,5 +1,6 @@
-"""The work of a plan, cut into jobs: one group of model passes for one chunk of the images."""
+"""A plan's work as jobs: one group of model passes for one chunk of the images."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,13 +12,13 @@ from explaindebug.core.errors import AttributionError, ExplainDebugError
 Maps = dict[str, Tensor]
 Progress = Callable[[tuple[str, ...], float, float], None]
 Group = dict[Passes, dict[str, Method]]  # passes that run together, and the methods they serve
-SHARE = 4  # chunks of samples in a job: few enough for all workers to have work to the end
-FEW = 8  # images that are not shared out between two jobs: smaller batches cost more
+SHARE = 4  # chunks of samples per job: small enough to keep all workers busy to the end
+FEW = 8  # images that are not split between two jobs: smaller batches cost more
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """Called with a model, gives the group's maps for some rows of the images."""
+    """Called with a model, computes the group's maps for some rows of the images."""
 
     group: Group
     images: Tensor
@@ -57,7 +58,7 @@ class Job:
 
 
 class Meter:
-    """Tells `progress` how far the jobs are."""
+    """Reports to `progress` how many passes are done."""
 
     def __init__(self, jobs: Sequence[Job], progress: Progress | None) -> None:
         self._progress = progress
@@ -73,12 +74,12 @@ class Meter:
 def jobs_of(
     methods: Mapping[str, Method], images: Tensor, targets: Tensor, chunk: int
 ) -> Iterator[Job]:
-    """Every group for some images at a time, the longest first, so that workers end together.
+    """Every group for some images at a time, longest first, so that workers finish together.
 
-    Each group is cut in two at least, and where passes over samples fill a chunk with few images,
-    in more. The number of workers has no say in it, so that the maps don't depend on it.
+    Each group is split into at least two jobs, and into more if passes over samples fill a chunk
+    with few images. It does not depend on the number of workers, so neither do the maps.
     """
-    half = max(FEW, -(-len(images) // 2))
+    half = max(FEW, math.ceil(len(images) / 2))
     for group in sorted(_groups(methods), key=_cost, reverse=True):
         samples = max(passes.calls[0] for passes in group)
         most = max(1, min(chunk, half, int(SHARE * chunk / samples)))
@@ -95,8 +96,9 @@ def _groups(methods: Mapping[str, Method]) -> list[Group]:
 
 
 def _evenly(n: int, most: int) -> list[slice]:
-    """Rows 0 to n in as few slices as `most` rows allow, as even as can be."""
-    size = -(-n // -(-n // most))
+    """Rows 0 to n in as few slices of at most `most` rows as possible, evenly sized."""
+    slices = math.ceil(n / most)
+    size = math.ceil(n / slices)
     return [slice(start, start + size) for start in range(0, n, size)]
 
 
@@ -107,7 +109,7 @@ def _cost(group: Group) -> float:
 def _shaped(key: str, maps: Tensor, images: Tensor) -> Tensor:
     if maps.shape != images.shape:
         raise AttributionError(
-            f"{key} gives maps {tuple(maps.shape)} for images {tuple(images.shape)}: a map must "
+            f"{key} returned maps {tuple(maps.shape)} for images {tuple(images.shape)}: a map must "
             "have its image's shape."
         )
     return maps

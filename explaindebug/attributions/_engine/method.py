@@ -1,8 +1,8 @@
-"""What an attribution method is, and how methods share model passes.
+"""Base classes of attribution methods and of the model passes that they share.
 
-A method is a frozen dataclass: its fields are its options. It says which `passes` through the model
-it needs, and how to `reduce` what they bring to a map. Methods whose passes are equal share them:
-SmoothGrad, its square and VarGrad cost one set of noisy gradients, not three.
+A method is a frozen dataclass whose fields are its options. It names the `passes` through the model
+that it needs, and `reduce`s their result to a map. Methods with equal passes share them:
+SmoothGrad, its square and VarGrad need one set of noisy gradients, not three.
 """
 
 from abc import ABC, abstractmethod
@@ -27,18 +27,18 @@ ATTRIBUTIONS: Registry[type["Method"]] = Registry(
 class Passes(ABC):
     """A set of model passes that one or more methods need.
 
-    Frozen and hashable: passes that are equal run once, whoever asked for them.
+    Frozen and hashable: equal passes run once, for all methods that need them.
     """
 
-    together: ClassVar[bool] = False  # whether different passes of this class share something
+    together: ClassVar[bool] = False  # whether different passes of this class share computations
 
     @abstractmethod
     def run(self, model: nn.Module, images: Tensor, targets: Tensor, batch: int = 32) -> Any:
-        """What the passes bring, for images (n, c, h, w) and targets (n,) int64.
+        """The result of the passes for images (n, c, h, w) and targets (n,) int64.
 
-        Each input's result must not depend on its neighbours in the batch. `model` is in eval mode
-        with frozen parameters, and gradients are on. At most `max(n, batch)` inputs should go
-        through the model at once: fill that with samples where there are few images.
+        An input's result must not depend on the others in the batch. `model` is in eval mode with
+        frozen parameters, and gradients are on. At most `max(n, batch)` inputs should go through
+        the model at once: with few images, fill the batch with samples.
         """
 
     @classmethod
@@ -50,42 +50,42 @@ class Passes(ABC):
         targets: Tensor,
         batch: int = 32,
     ) -> list[Any]:
-        """Results of several passes of this class; override it where they share a forward pass."""
+        """Results of several passes of this class; override it if they can share computations."""
         return [passes.run(model, images, targets, batch) for passes in group]
 
     def check(self, model: nn.Module, images: Tensor, targets: Tensor) -> None:
-        """Raises UnsupportedModelError where the model can't be passed; cheaper than `run`.
+        """Raises UnsupportedModelError if the passes don't support the model; cheaper than `run`.
 
-        Called with one image. Here: where passes back are needed, and no gradient comes back.
+        Called with one image. The base class checks that a gradient reaches it, if one is needed.
         """
         if self.calls[1] and (obstacle := survey(model, images).obstacle):
             raise UnsupportedModelError(obstacle)
 
     def check_images(self, images: Tensor) -> None:  # noqa: B027
-        """Raises AttributionError for an image that can't be explained, before all passes."""
+        """Raises AttributionError for an image that can't be explained, before any pass."""
 
     @property
     def calls(self) -> tuple[float, float]:
-        """Forward passes, and backward passes to the image, for each input."""
+        """The numbers of forward passes, and of backward passes to the image, per input."""
         return 1.0, 1.0
 
     @property
     def cost(self) -> float:
-        """Both together, for progress bars and budgets: one forward with its backward pass is 1.
+        """The work per input, for progress bars and budgets: a forward and a backward pass is 1.
 
-        Back to the image alone, past the parameters' gradients, is as much work as forth.
+        Without parameters' gradients, a backward pass costs as much as a forward pass.
         """
         return sum(self.calls) / 2
 
 
 @dataclass(frozen=True)
 class Method(ABC):
-    """Maps (n, c, h, w), raw and signed, of the same shape as the images."""
+    """An attribution method: maps (n, c, h, w), raw and signed, of the images' shape."""
 
-    label: ClassVar[str]  # as the paper's tables write it, "Input-Grad"
+    label: ClassVar[str]  # as in the paper's tables, "Input-Grad"
     source: ClassVar[str]  # paper, section or equation
-    signed: ClassVar[bool] = True  # False where a map can't be negative
-    needs_references: ClassVar[bool] = False  # whether it can't work before `prepare`
+    signed: ClassVar[bool] = True  # False if maps can't be negative
+    needs_references: ClassVar[bool] = False  # whether it needs `prepare` before use
 
     @property
     @abstractmethod
@@ -94,12 +94,12 @@ class Method(ABC):
 
     @abstractmethod
     def reduce(self, images: Tensor, result: Any) -> Tensor:
-        """The maps (n, c, h, w) from what the passes brought."""
+        """The maps (n, c, h, w) from the result of the passes."""
 
     def prepare(self, model: nn.Module, references: Tensor) -> Self:
-        """The method made ready with images (m, c, h, w) of the training distribution.
+        """The method prepared with images (m, c, h, w) of the training distribution.
 
-        For methods that need a background or must be fitted; all others return themselves.
+        For methods that need a background or must be fitted; others return themselves.
         """
         return self
 
@@ -110,8 +110,8 @@ class Method(ABC):
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """The maps (n, c, h, w), in the dtype of images and model.
 
-        The model must be in eval mode. `attribute` sees to that, and does much more: use this for
-        single methods, and for other dtypes than float32.
+        The model must be in eval mode. `attribute` takes care of that and of much more; use this
+        for single methods, or for dtypes other than float32.
         """
         with torch.enable_grad(), frozen(model):
             images = images.detach()

@@ -1,4 +1,4 @@
-"""Maps of many methods at once: every distinct set of model passes runs once."""
+"""Maps of many methods at once; each distinct set of model passes runs only once."""
 
 import warnings
 from collections import Counter
@@ -46,29 +46,29 @@ def attribute(
 
         maps = attribute(model, images, methods=["grad", {"sgrad": {"samples": 25}}, "gbp"])
 
-    The model is explained as it is in eval mode and in float32, and left untouched. A map explains
-    the logit of its input's target class, or where no target is given, of the predicted class.
+    The model is explained in eval mode and float32, and is not changed. A map explains the logit of
+    its input's target class, or of the predicted class without `targets`.
 
-    `methods="all"` means each method whose options all have defaults; those that need `references`
-    (images m, c, h, w of the training distribution) only where these are given. At most `chunk`
-    images go through the model at once, fewer where they need much memory.
+    `methods="all"` means every method whose options all have defaults; those that need `references`
+    (images (m, c, h, w) of the training distribution) only if these are given. At most `chunk`
+    images go through the model at once, fewer if they need much memory.
 
-    On a CPU chunks and methods are computed side by side by `workers`, each on one core; any number
-    gives the same maps to the last bit. None means all cores, and threads of torch's where there
-    are fewer jobs than cores and the network is not tiny. `seed` is that of the global random
-    states, for foreign code that draws from them: our methods have seeds of their own. `progress`
-    is called with the names of methods, the passes done and the passes in all.
+    On a CPU, chunks and methods are computed in parallel by `workers`, each on one core; the maps
+    are bit-identical for any number. None means all cores, plus torch's own threads if there are
+    fewer jobs than cores and the network is not tiny. `seed` sets the global random states, for
+    third-party code that draws from them: our methods have their own seeds. `progress` is called
+    with the names of methods, the passes done and the passes in total.
 
-    A map that is not finite, or all zero, is returned as it is, with a warning that names method
-    and inputs; `not_finite` and `all_zero` find it.
+    A map that is not finite, or all zero, is returned unchanged, with a warning that names method
+    and inputs; `not_finite` and `all_zero` find such maps.
 
     Raises:
-        ConfigError: for an unknown method or option, a target outside the classes.
+        ConfigError: for an unknown method or option, or a target outside the classes.
         DataError: for images of another shape, or that are not finite.
         UnsupportedModelError: for a model that ends in softmax or sigmoid, mixes the images of a
-            batch, draws random numbers in eval mode, or has a layer that one of the methods can't
-            pass.
-        AttributionError: where a method fails, or an image has nothing that could be switched off.
+            batch, draws random numbers in eval mode, or has a layer that one of the methods does
+            not support.
+        AttributionError: if a method fails, or an image has nothing that can be switched off.
 
     Warns:
         MapWarning: for maps that are not finite or all zero.
@@ -87,12 +87,12 @@ def attribute(
 
 
 def not_finite(maps: Mapping[str, Tensor]) -> dict[str, list[int]]:
-    """The inputs whose maps hold NaN or infinity, for each method that has such a map."""
+    """Method -> the inputs whose maps hold NaN or infinity; without methods that have none."""
     return _where(maps, lambda m: ~m.isfinite().all(1))
 
 
 def all_zero(maps: Mapping[str, Tensor]) -> dict[str, list[int]]:
-    """The inputs whose maps are zero everywhere, for each method that has such a map."""
+    """Method -> the inputs whose maps are zero everywhere; without methods that have none."""
     return _where(maps, lambda m: (m == 0).all(1))
 
 
@@ -117,7 +117,7 @@ def _complaints(maps: Mapping[str, Tensor]) -> Iterator[str]:
 
 
 class Ready(NamedTuple):
-    """Images as a model wants them, and how many of them it takes at once."""
+    """Images as the model expects them, and how many go through it at once."""
 
     images: Tensor  # (n, c, h, w), on the model's device
     network: Survey
@@ -132,7 +132,7 @@ class Ready(NamedTuple):
 class Plan:
     """Methods that are computed together, on a private model (see `watch`).
 
-    Prepare it once, then call it for as many images, or states of the model, as you like.
+    Prepare it once, then call it for any images and states of the model.
     """
 
     def __init__(self, methods: Specs = "all", *, references: bool = True) -> None:
@@ -149,25 +149,25 @@ class Plan:
         }
 
     def prepare(self, model: nn.Module, references: Tensor) -> Self:
-        """The plan with its methods made ready with images (m, c, h, w) as in training."""
+        """The plan with its methods prepared with images (m, c, h, w) as in training."""
         check_images(references)
         references = placed(references, model)
         return self._with({k: m.prepare(model, references) for k, m in self.methods.items()})
 
     def without(self, names: Collection[str]) -> Self:
-        """The plan less some methods."""
+        """The plan without some methods."""
         return self._with({k: m for k, m in self.methods.items() if k not in names})
 
     def refusals(
         self, model: nn.Module, images: Tensor, references: Tensor | None = None
     ) -> dict[str, UnsupportedModelError]:
-        """For each method that can't pass the model, the sentence that says why; one image is used.
+        """For each method that does not support the model, the error; checked with one image.
 
-        A plan that is not prepared needs references here, if one of its methods needs them.
+        An unprepared plan needs references here if one of its methods does.
 
         Raises:
-            UnsupportedModelError: where no method can, as the model's outputs are no logits, or not
-                those of one image alone.
+            UnsupportedModelError: if no method can work, as the model's outputs are not logits or
+                don't depend only on the image.
         """
         if not len(images):
             return {}
@@ -182,7 +182,7 @@ class Plan:
                     method = method.prepare(model, references)
                 method.passes.check(model, image, predicted)
             except UnsupportedModelError as error:
-                refused[key] = error.with_traceback(None)  # whose frames hold the whole graph
+                refused[key] = error.with_traceback(None)  # its frames would keep the graph alive
         return refused
 
     def __call__(
@@ -219,8 +219,8 @@ class Plan:
         return maps
 
     def ready(self, model: nn.Module, images: Tensor, chunk: int) -> Ready:
-        """The images looked at, before any of the methods' passes; the model in the best layout."""
-        with intra_op_threads(1):  # torch's other threads would still stay awake when ours begin
+        """The images checked and placed, and the model in its fastest layout, before any pass."""
+        with intra_op_threads(1):  # torch's threads would still spin when our workers start
             check_images(images)
             x = placed(images, model)
             for method in self.methods.values():

@@ -1,4 +1,4 @@
-"""Which number is explained: the logit of one class."""
+"""The explained output: the logit of one class."""
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +11,9 @@ def logits_of(model: nn.Module, images: Tensor) -> Tensor:
     """The model's outputs (n,) or (n, k) for images (n, c, h, w).
 
     Raises:
-        UnsupportedModelError: where the model returns something else.
+        UnsupportedModelError: if the model returns something else.
     """
-    logits = model(images.clone())  # a model may normalise what it is given in place
+    logits = model(images.clone())  # a model may normalise its input in place
     if not isinstance(logits, Tensor):
         raise UnsupportedModelError(
             f"{type(model).__name__} returns a {type(logits).__name__}, but a map explains one "
@@ -32,7 +32,7 @@ def explained(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     """The logit (n,) of each input's target class, with its graph back to the images.
 
     Raises:
-        UnsupportedModelError: where the outputs don't depend on the images in a differentiable way.
+        UnsupportedModelError: if the outputs don't depend differentiably on the images.
         ConfigError: for a target outside the classes.
     """
     logits = logits_of(model, images)
@@ -42,7 +42,7 @@ def explained(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
 
 
 def predicted(logits: Tensor) -> Tensor:
-    """The class (n,) that the logits (n, k) speak for; one logit means class 1 where positive."""
+    """The class (n,) that the logits (n, k) predict; a single positive logit predicts class 1."""
     if logits.ndim == 1 or logits.shape[1] == 1:
         return (logits.reshape(-1) > 0).long()
     return logits.argmax(1)
@@ -51,9 +51,9 @@ def predicted(logits: Tensor) -> Tensor:
 def score(logits: Tensor, targets: Tensor) -> Tensor:
     """The logit (n,) of each input's target class.
 
-    A single logit is taken with its sign: +logit for class 1, -logit for class 0, so that a map
-    always speaks *for* its target. (The paper's one-logit network explains +logit for all; Table 1
-    of the protocol: Keras' GBP then starts from a negative value for one of its two classes.)
+    A single logit counts as +logit for class 1 and -logit for class 0, so that a map is always
+    evidence *for* its target. (The paper explains +logit of its one-logit network for both classes;
+    Table 1 of the protocol: Keras' GBP then starts from a negative value for one of them.)
 
     Raises:
         ConfigError: for a target outside the classes.
@@ -69,6 +69,6 @@ def _check(targets: Tensor, classes: int) -> None:
     low, high = int(targets.min()), int(targets.max())
     if low < 0 or high >= classes:
         raise ConfigError(
-            f"target class {low if low < 0 else high} asked for, but the model has {classes} "
+            f"target class {low if low < 0 else high} is out of range: the model has {classes} "
             f"classes (0 to {classes - 1})."
         )

@@ -1,4 +1,4 @@
-"""Classes of captum.attr: found by name, made for a model, called with what they accept."""
+"""Classes of captum.attr: find them by name, construct them for a model, select their options."""
 
 import inspect
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from explaindebug.attributions._engine.targets import logits_of, score
 from explaindebug.core.errors import ConfigError, UnsupportedModelError
 from explaindebug.core.registry import nearest
 
-_UNFIT = ("Permutation", "LLM", "DataLoader")  # compare inputs of a batch, or want no images
+_UNFIT = ("Permutation", "LLM", "DataLoader")  # compare inputs of a batch, or take no images
 
 
 class Explained(nn.Module):
@@ -28,7 +28,7 @@ class Explained(nn.Module):
 def instance(
     name: str, model: nn.Module, layer: str | None, of: str, options: Mapping[str, Any]
 ) -> Any:
-    """An object of a class of captum that explains the model; `of` is for NoiseTunnel."""
+    """An instance of a captum class that explains the model; `of` is for NoiseTunnel."""
     kind = class_named(name)
     accepted = parameters(kind)
     arguments = {key: value for key, value in options.items() if key in accepted}
@@ -44,10 +44,10 @@ def instance(
 def call_options(
     explainer: Any, options: Mapping[str, Any], images: int, batch: int
 ) -> dict[str, Any]:
-    """What the object's `attribute` gets beside images and targets.
+    """Arguments of the instance's `attribute` besides images and targets.
 
     Raises:
-        ConfigError: where it needs something that is not given.
+        ConfigError: if a required one is missing.
     """
     sizes = {
         "internal_batch_size": max(batch, images),
@@ -58,14 +58,14 @@ def call_options(
     given |= {key: value for key, value in options.items() if key not in made_with}
     if missing := required(explainer.attribute) - {"inputs", *given}:
         raise ConfigError(
-            f"captum's {type(explainer).__name__} needs {', '.join(sorted(missing))}: give it as "
-            "an option, or where it is baselines, attribute(..., references=images)."
+            f"captum's {type(explainer).__name__} needs {', '.join(sorted(missing))}: pass it as "
+            "an option; baselines may also come from attribute(..., references=images)."
         )
     return given
 
 
 def class_named(name: str) -> type[Any]:
-    """A class of captum.attr; raises ConfigError where there is none that explains images."""
+    """A class of captum.attr; raises ConfigError if there is none that explains images."""
     classes = {
         k: v
         for k, v in vars(captum.attr).items()
@@ -81,11 +81,11 @@ def class_named(name: str) -> type[Any]:
 
 
 def layer_named(model: nn.Module, name: str | None) -> nn.Module:
-    """A module by its name, or the last convolution.
+    """The module with this name; None is the last convolution.
 
     Raises:
         ConfigError: for an unknown name.
-        UnsupportedModelError: where no name is given, and the model has no convolution.
+        UnsupportedModelError: if no name is given and the model has no convolution.
     """
     modules: dict[str, nn.Module] = dict(model.named_modules())
     if name is None:
@@ -109,7 +109,7 @@ def parameters(function: Any) -> set[str]:
 
 
 def options_of(kind: type[Any]) -> set[str]:
-    """The names of all that a class or its `attribute` accepts."""
+    """The names of all parameters of a class and of its `attribute`."""
     return parameters(kind) | parameters(kind.attribute)
 
 

@@ -1,4 +1,4 @@
-"""Which superpixels are on in each perturbed image, and how the scores become weights.
+"""Coalitions: which superpixels are on in each perturbed image, and how scores become weights.
 
 Both surrogates are weighted least squares on 0/1 indicators, so their weights are a linear function
 of the scores: `weights = solver @ scores`, one matrix for all images with as many superpixels.
@@ -18,7 +18,7 @@ Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
-ROUNDS = 8  # of drawing, for a coalition drawn twice costs one pass only
+ROUNDS = 8  # of drawing, as coalitions that are drawn twice need only one pass
 
 
 class Design(NamedTuple):
@@ -29,11 +29,11 @@ class Design(NamedTuple):
 
 
 class Sampler(Protocol):
-    """Hashable; draws and solves the design for m superpixels."""
+    """Draws and solves the design for m superpixels; hashable."""
 
     @property
     def samples(self) -> int:
-        """How many perturbed images at most, give or take two."""
+        """The number of perturbed images, at most two more."""
 
     def __hash__(self) -> int: ...
 
@@ -42,7 +42,7 @@ class Sampler(Protocol):
 
 @dataclass(frozen=True)
 class RidgeDesign:
-    """Coin flips, weighted by closeness to the whole image, fitted by ridge regression.
+    """Coin flips, weighted by proximity to the whole image, for ridge regression.
 
     The first row has all superpixels on. A row z weighs sqrt(exp(-d² / kernel_width²)) with the
     cosine distance d = 1 - sqrt(|z| / m); the penalty `alpha` spares the intercept.
@@ -64,11 +64,12 @@ class RidgeDesign:
 
 @dataclass(frozen=True)
 class ShapleyDesign:
-    """Coalitions as the Shapley kernel weighs them; the weights sum to F(x) - F(off).
+    """Coalitions weighted by the Shapley kernel; the surrogate's weights sum to F(x) - F(off).
 
-    Sizes next to none and to all weigh most, so they are enumerated as far as `samples` reach; the
-    other sizes get random coalitions, each with its complement. With 2^m - 2 samples or more all
-    coalitions are there and the weights are the Shapley values. Rows 0 and 1 are none and all.
+    The smallest and largest coalitions weigh most, so these sizes are enumerated as far as
+    `samples` allows; other sizes get random coalitions, each with its complement. With 2^m - 2
+    samples or more all coalitions are included and the weights are the Shapley values. Rows 0 and 1
+    are the empty and the full coalition.
     """
 
     samples: int
@@ -81,7 +82,7 @@ class ShapleyDesign:
         if np.linalg.matrix_rank(normal, hermitian=True) < m:
             raise ConfigError(
                 f"{self.samples} samples don't determine the weights of {m} superpixels: "
-                f"ask for samples={4 * m} or more, or for fewer superpixels."
+                f"use samples={4 * m} or more, or fewer superpixels."
             )
         free = np.linalg.solve(normal, weighted)  # (m, k), without the constraint
         step = np.linalg.solve(normal, np.ones(m))
@@ -93,7 +94,7 @@ class ShapleyDesign:
 
 
 def _coalitions(m: int, samples: int, rng: np.random.Generator) -> tuple[Bools, Floats]:
-    """Coalitions (k, m) that are neither none nor all, and their weights (k,), which sum to 1."""
+    """Coalitions (k, m), neither empty nor full, and their weights (k,), which sum to 1."""
     sizes = np.arange(1, m)
     mass = 1 / (sizes * (m - sizes))  # the kernel, summed over all coalitions of a size
     mass = np.concatenate([[0.0], mass / mass.sum()])
@@ -112,9 +113,9 @@ def _coalitions(m: int, samples: int, rng: np.random.Generator) -> tuple[Bools, 
 
 
 def _enumerable(m: int, samples: int, mass: Floats) -> tuple[int, int]:
-    """(s, samples left): all coalitions of up to s, or from m - s, superpixels are affordable.
+    """(s, samples left): coalitions of up to s, and of m - s or more, superpixels are enumerated.
 
-    A size is enumerated when its share of the samples left would cover it.
+    A size is enumerated if its share of the remaining samples covers it.
     """
     if 2**m - 2 <= samples:
         return m // 2, 0

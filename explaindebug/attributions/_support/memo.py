@@ -1,4 +1,4 @@
-"""Results that are remembered: the latest ones, up to so many bytes."""
+"""A cache of recent results, limited by their size in bytes."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -9,16 +9,16 @@ V = TypeVar("V")
 
 
 class Memo(Generic[V]):
-    """A cache that forgets what was not asked for longest once its values exceed `room` bytes.
+    """A cache that drops the least recently used values once they exceed `room` bytes in total.
 
     `size` gives the bytes of a value. The latest value is kept whatever its size. Threads may
-    share a memo; two that ask for the same new key at once both compute it.
+    share a memo; two that request the same new key at once both compute it.
     """
 
     def __init__(self, room: int, size: Callable[[V], int]) -> None:
         self.room = room
         self._size = size
-        self.bytes = 0  # of all values that are remembered
+        self.bytes = 0  # of all cached values
         self._values: OrderedDict[Hashable, V] = OrderedDict()
         self._lock = Lock()
 
@@ -26,7 +26,7 @@ class Memo(Generic[V]):
         return len(self._values)
 
     def get(self, key: Hashable, make: Callable[[], V]) -> V:
-        """The value of a key; `make` computes it where it is not remembered."""
+        """The value of a key, computed by `make` if it is not cached."""
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)

@@ -1,7 +1,8 @@
-"""Patterns: for each unit of each linear operation, the direction in its input that moves it.
+"""Patterns: for each unit of each linear operation, the direction of its signal in the input.
 
-A unit computes y = w^T x, but w also has to cancel what distracts, so w is not the direction of
-the signal. The pattern is: a = cov(x, y) / (w^T cov(x, y)), over inputs that make the unit active.
+A unit computes y = w^T x, but w also has to cancel distractors, so it does not point in the
+direction of the signal. The pattern does: a = cov(x, y) / (w^T cov(x, y)), over inputs for which
+the unit is active.
 
 Source: Kindermans et al. 2018, the two-component estimator.
 """
@@ -32,7 +33,7 @@ NEEDED_BY = "PatternNet and PatternAttribution"
 class Patterns:
     """The patterns of a network's layers, by the layer's name, each with the shape of its weight.
 
-    A layer that is used more than once has patterns for each use: `conv`, `conv#2`. `about` says
+    A layer that is used more than once has patterns for each use: `conv`, `conv#2`. `about` records
     what they were fitted on.
     """
 
@@ -40,12 +41,12 @@ class Patterns:
     about: dict[str, str | int]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes them as plain tensors and strings, which load without running code."""
+        """Write them as plain tensors and strings, which load without running code."""
         torch.save({"tensors": self.tensors, "about": self.about}, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Patterns that `save` wrote; raises DataError where the file is none."""
+        """Patterns written by `save`; raises DataError for any other file."""
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
             return cls(content["tensors"], content["about"])
@@ -53,17 +54,17 @@ class Patterns:
             raise DataError(f"{path} can't be read as patterns: {error}") from error
 
     def check(self, layers: Sequence[Linear], *, weights_too: bool) -> None:
-        """Raises ConfigError, with the names of layers, where patterns don't belong to a network.
+        """Raises ConfigError, with the layers, if the patterns don't belong to a network.
 
-        `weights_too` asks that they were fitted on these very weights: w^T a is 1 for each unit, or
-        0 for one whose ReLU was never active.
+        `weights_too` requires that they were fitted on these very weights: w^T a is 1 for each
+        unit, or 0 for one whose ReLU was never active.
         """
         wrong = [op.name for op in layers if not self._has_shape(op)]
         remedy = "Fit them on this one (`prepare`, or `fit_patterns`)"
         if not wrong and weights_too:
             wrong = [op.name for op in layers if not is_along(op.weight, self.of(op))]
             remedy += (
-                ", or choose patterns=frozen to keep those of the same network's other weights"
+                ", or use patterns=frozen to keep those of the same network with other weights"
             )
         if wrong:
             raise ConfigError(
@@ -80,17 +81,17 @@ class Patterns:
 
 
 def fit_patterns(model: nn.Module, images: Tensor | Iterable[Any], *, batch: int = 32) -> Patterns:
-    """The patterns of a model's layers, from one pass over images as it was trained on.
+    """The patterns of a model's layers, from one pass over training images.
 
     `images` is a tensor (n, c, h, w), or a loader whose batches are tensors or begin with one. At
-    most `batch` images go through the model at once, and of all that is seen only running means
-    stay: memory is that of one batch and three times the weights.
+    most `batch` images go through the model at once, and only running means are kept: memory is
+    that of one batch and three times the weights.
 
-    Each place of a convolution is a sample x, with y = w^T x without bias. E+[x] and E+[x y] are
+    Each position of a convolution is a sample x, with y = w^T x without bias. E+[x] and E+[x y] are
     means over the samples for which the unit's output is positive (with its bias, and after a
-    BatchNorm, which counts as part of the layer), and E[y] is the mean over all:
-    a = cov / (w^T cov) with cov = E+[x y] - E+[x] E[y]. For a logit that is never positive E+ is
-    over all samples, too.
+    BatchNorm, which counts as part of the layer), and E[y] is the mean over all samples:
+    a = cov / (w^T cov) with cov = E+[x y] - E+[x] E[y]. For a logit that is never positive, E+ is
+    over all samples too.
 
     Raises:
         UnsupportedModelError: for a model with sums of activations, or operations without a rule.
@@ -104,10 +105,10 @@ _LATEST: WeakKeyDictionary[nn.Module, tuple[str, Patterns]] = WeakKeyDictionary(
 
 
 def patterns_of(model: nn.Module, images: Tensor) -> Patterns:
-    """As `fit_patterns`, for a private model in eval mode; the second to ask gets the first one's.
+    """Like `fit_patterns`, for a private model in eval mode; the latest result is cached.
 
-    That is for PatternNet and PatternAttribution side by side. The same model with other weights,
-    or with other images, is fitted again.
+    So PatternNet and PatternAttribution share one fit. With other weights or other images, the
+    model is fitted again.
     """
     content = _fingerprint([*model.parameters(), *model.buffers(), images])
     known, patterns = _LATEST.get(model, ("", None))

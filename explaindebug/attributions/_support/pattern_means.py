@@ -1,4 +1,4 @@
-"""The statistics of one layer that its patterns are made of, taken in batch by batch."""
+"""Running statistics of one layer, from which its patterns are estimated."""
 
 import torch
 from torch import Tensor
@@ -8,10 +8,10 @@ from explaindebug.attributions._autograd.ops import Linear
 
 
 class Estimator:
-    """The patterns of one layer's units, from all inputs it has seen.
+    """The patterns of one layer's units, from all inputs so far.
 
-    A unit with no ReLU behind it, a class's logit, may be negative on all of them: it still needs a
-    direction, and gets the one over all samples, Kindermans' linear estimator.
+    A unit without a ReLU after it, a class's logit, may be negative for all of them; it then gets
+    the pattern over all samples, Kindermans' linear estimator.
     """
 
     def __init__(self, op: Linear) -> None:
@@ -19,13 +19,13 @@ class Estimator:
         self._all = None if op.rectified else Means(op.weight, active_only=False)
 
     def add(self, op: Linear) -> None:
-        """Takes in what the operation has just seen."""
+        """Update with the operation's current inputs and outputs."""
         self._active.add(op)
         if self._all is not None:
             self._all.add(op)
 
     def patterns(self, op: Linear) -> Tensor:
-        """The pattern of each unit; zeros for one whose ReLU never let anything pass."""
+        """The pattern of each unit; zeros for one whose ReLU was never active."""
         found = self._active.patterns(op)
         if self._all is None:
             return found
@@ -34,11 +34,11 @@ class Estimator:
 
 
 class Means:
-    """Running means of what one layer sees: E+[x], E+[x y] (as its weight) and E[y] (out,).
+    """Running means of one layer: E+[x] and E+[x y], shaped like its weight, and E[y] (out,).
 
     E+ is over the samples for which a unit is positive, or over all. All y are taken relative to
-    their mean in the first batch, which does not change the covariance E+[x (y - E[y])], but keeps
-    it from drowning in rounding where y varies little.
+    their mean in the first batch, which does not change the covariance E+[x (y - E[y])] but avoids
+    cancellation if y varies little.
     """
 
     def __init__(self, weight: Tensor, *, active_only: bool = True) -> None:
@@ -49,7 +49,7 @@ class Means:
         self.origin: Tensor | None = None
 
     def add(self, op: Linear) -> None:
-        """Takes in what the operation has just seen."""
+        """Update with the operation's current inputs and outputs."""
         z, ones = op.output, [1] * (op.weight.ndim - 2)
         places = [d for d in range(z.ndim) if d != z.ndim - 1 - len(ones)]
         if self.origin is None:  # with the bias, as z has it
@@ -83,5 +83,5 @@ def is_along(weight: Tensor, pattern: Tensor) -> bool:
     wrong = ((along - 1).abs() > 1e-2) & (along != 0)
     if not wrong.any():
         return True
-    rounding = 1e-5 * _along(weight.abs(), pattern.abs())  # rarely needed, and costs memory
+    rounding = 1e-5 * _along(weight.abs(), pattern.abs())  # needs memory, so only if necessary
     return not (wrong & ((along - 1).abs() > 1e-2 + rounding)).any()

@@ -1,5 +1,6 @@
-"""Forward passes over images with superpixels switched off, shared by all who want them."""
+"""Forward passes over images with superpixels switched off, shared between methods."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Self
@@ -27,7 +28,7 @@ class Weights(NamedTuple):
 
 @dataclass(frozen=True)
 class Scores:
-    """The explained output (g, k), float64 on the CPU, of g images under the same k coalitions."""
+    """Called with g images and k coalitions, the explained outputs (g, k), float64 on the CPU."""
 
     model: nn.Module
     off: Off
@@ -47,7 +48,7 @@ class Scores:
     def _scores(
         self, image: Tensor, off: Tensor, labels: Tensor, target: Tensor, coalitions: Tensor
     ) -> Tensor:
-        """Those (k,) of one image (c, h, w)."""
+        """The outputs (k,) for one image (c, h, w)."""
         keep = coalitions[:, labels][:, None]
         logits = logits_of(self.model, _mixed(keep, image, off))
         return _explained(logits, target.expand(len(coalitions)), self.output)
@@ -57,9 +58,9 @@ class Scores:
 class Perturbed(Passes):
     """Surrogate `Weights` from forward passes over images with superpixels switched off.
 
-    Passes that ask the same question (segmenter, off, output) share every perturbed image that both
-    want. LIME's coin flips and KernelSHAP's coalitions follow different laws, so on fifty
-    superpixels these are few; on up to about ten, most.
+    Passes with the same `question` (segmenter, off, output) share the perturbed images that they
+    have in common. LIME and KernelSHAP sample coalitions from different distributions, so with
+    fifty superpixels these are few; with up to about ten, most.
     """
 
     together: ClassVar[bool] = True
@@ -71,7 +72,7 @@ class Perturbed(Passes):
 
     @property
     def question(self) -> tuple[Segmenter, Off, str]:
-        """What makes a perturbed image's score, beside the coalition."""
+        """What a perturbed image's score depends on besides the coalition."""
         return self.segmenter, self.off, self.output
 
     @property
@@ -79,14 +80,14 @@ class Perturbed(Passes):
         return self.sampler.samples, 0.0
 
     def check_images(self, images: Tensor) -> None:
-        labels = superpixels(images, self.segmenter)  # remembered until `run` asks again
+        labels = superpixels(images, self.segmenter)  # cached for `run`
         pixels = labels[0].numel()
         single = (labels.flatten(1).amax(1) + 1 == pixels).nonzero().flatten().tolist()
         if self.off == "mean" and single:
             raise AttributionError(
                 f"each pixel of input {single[0]} of the images ({labels.shape[1]} x "
-                f"{labels.shape[2]} px) is a superpixel under {self.segmenter}, whose mean colour "
-                "is its own: off=mean switches nothing off. Ask for fewer and larger superpixels "
+                f"{labels.shape[2]} px) is a superpixel of its own under {self.segmenter}, so "
+                "off=mean switches nothing off. Use fewer and larger superpixels "
                 "(segmenter={grid: {rows: 4, columns: 4}}), or set off=zeros."
             )
 
@@ -115,10 +116,10 @@ class Perturbed(Passes):
 def _fitted(
     samplers: tuple[Sampler, ...], scores: Scores, images: Tensor, targets: Tensor, labels: Tensor
 ) -> list[Weights]:
-    """Each sampler's weights; images with as many superpixels go together.
+    """Each sampler's weights; images with equally many superpixels are fitted together.
 
-    Where switching off changes nothing (a picture of one colour with off=mean, a network whose
-    score stays the same), they are zero, and not what rounding makes of that.
+    If switching off changes nothing (a picture of one colour with off=mean, a network whose score
+    stays the same), the weights are exactly zero rather than rounding errors.
     """
     off = off_images(scores.off, images, labels)
     numbers = labels.flatten(1).amax(1) + 1
@@ -135,7 +136,7 @@ def _fitted(
 
 
 class _Union(NamedTuple):
-    """The distinct coalitions of several designs, and where each design finds its own."""
+    """The distinct coalitions of several designs, and each design's rows among them."""
 
     coalitions: Tensor  # (k, m) bool
     rows: list[Tensor]  # per design: (k of the design,)
@@ -164,16 +165,17 @@ def _united(samplers: tuple[Sampler, ...], m: int) -> _Union:
 
 
 def _at_once(images: Tensor, batch: int, number: int) -> int:
-    """Images per forward pass: on a CPU fewer where more would leave the cache (measured)."""
+    """Images per forward pass; on a CPU no more than fit into the cache (measured)."""
     if images.device.type == "cpu":
         batch = min(batch, max(8, 2**16 // images[0, 0].numel()))
-    return -(-number // -(-number // batch))
+    passes = math.ceil(number / batch)
+    return math.ceil(number / passes)
 
 
 def _mixed(keep: Tensor, on: Tensor, off: Tensor) -> Tensor:
-    """The pixels to keep (k, 1, h, w) of an image (c, h, w), else those of another, in its layout.
+    """Pixels of the image `on` (c, h, w) where `keep` (k, 1, h, w), else those of `off`.
 
-    That layout is a batch's: one image shows it by its strides.
+    The memory layout is that of the batch that `on` comes from, which its strides reveal.
     """
     last = on.stride(0) == 1 and on.shape[0] > 1
     layout = torch.channels_last if last else torch.contiguous_format
@@ -183,7 +185,7 @@ def _mixed(keep: Tensor, on: Tensor, off: Tensor) -> Tensor:
 
 
 def _explained(logits: Tensor, targets: Tensor, output: str) -> Tensor:
-    """The number (n,) that is explained: the target's logit, or its probability."""
+    """The explained output (n,): the target's logit, or its probability."""
     logit = score(logits, targets)
     if output == "logit":
         return logit
@@ -193,7 +195,7 @@ def _explained(logits: Tensor, targets: Tensor, output: str) -> Tensor:
 
 
 def off_images(off: Off, images: Tensor, labels: Tensor) -> Tensor:
-    """Images (n, c, h, w) with all superpixels off: their mean colours, or the colour given."""
+    """Images (n, c, h, w) with all superpixels off: in their mean colours, or the given colour."""
     if off == "mean":
         return _mean_colours(images, labels)
     colour = torch.tensor(0.0 if off == "zeros" else off, dtype=images.dtype)
@@ -206,7 +208,7 @@ def off_images(off: Off, images: Tensor, labels: Tensor) -> Tensor:
 
 
 def _mean_colours(images: Tensor, labels: Tensor) -> Tensor:
-    """Each pixel with its superpixel's mean colour; on the CPU, where sums are reproducible."""
+    """Each pixel in its superpixel's mean colour; on the CPU, where sums are reproducible."""
     n, c, _, _ = images.shape
     x, at = images.cpu().double().flatten(2), labels.cpu().flatten(1)[:, None]
     sizes = torch.zeros(n, 1, int(at.max()) + 1, dtype=x.dtype)

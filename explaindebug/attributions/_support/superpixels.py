@@ -1,4 +1,4 @@
-"""Superpixels: the pixels that are switched on and off together.
+"""Superpixels: groups of pixels that are switched on and off together.
 
 A segmenter is a frozen dataclass: picture (h, w, c), float32 in [0, 1] -> labels (h, w).
 """
@@ -32,11 +32,11 @@ SEGMENTERS: Registry[Callable[..., Segmenter]] = Registry(
 @SEGMENTERS.register("quickshift")
 @dataclass(frozen=True)
 class Quickshift:
-    """Modes of the density in colour and place; LIME's own choice, for pictures of about 300 px.
+    """Modes of the density in colour and position; LIME's default, for pictures of about 300 px.
 
     The options are scikit-image's: `kernel_size` and `max_dist` in pixels (and Lab units), `ratio`
-    of colour to place. Pictures of 32 to 64 px break into one to six superpixels with these; into
-    thirty or more where they are enlarged first, until the shorter side has `enlarge` pixels.
+    of colour to position. With these, pictures of 32 to 64 px yield only one to six superpixels;
+    thirty or more if they are first enlarged until the shorter side has `enlarge` pixels.
 
     Source: Vedaldi, Soatto: Quick shift and kernel methods for mode seeking, ECCV 2008.
     """
@@ -75,10 +75,10 @@ class Quickshift:
 @SEGMENTERS.register("slic")
 @dataclass(frozen=True)
 class Slic:
-    """About `n_segments` patches of similar colour, by k-means in colour and place.
+    """About `n_segments` patches of similar colour, by k-means in colour and position.
 
-    `compactness` weighs place against colour. `adaptive` sets it for each superpixel by its own
-    contrast (SLICO): without, a noisy picture can fall into a single superpixel.
+    `compactness` weighs position against colour. `adaptive` sets it for each superpixel by its
+    contrast (SLICO); otherwise a noisy picture can end up as a single superpixel.
 
     Source: Achanta et al.: SLIC superpixels compared to state-of-the-art methods, PAMI 2012.
     """
@@ -127,9 +127,8 @@ class Grid:
 def superpixels(images: Tensor, segmenter: Segmenter) -> Tensor:
     """Labels (n, h, w) int64 on the images' device, 0 to m - 1 in each image.
 
-    They depend on each image alone, rescaled to [0, 1] because inputs are normalised in any way.
-    The latest ones are remembered, as long as the segmenter exists: a cascade segments each of its
-    inputs once.
+    They depend only on each image, rescaled to [0, 1] as inputs may be normalised in any way. The
+    latest ones are cached while the segmenter exists, so a cascade segments each input once.
 
     Raises:
         AttributionError: for an image that is a single superpixel, or not finite.
@@ -139,8 +138,8 @@ def superpixels(images: Tensor, segmenter: Segmenter) -> Tensor:
     return torch.from_numpy(np.stack(labels).astype(np.int64)).to(images.device)
 
 
-ROOM = 2**26  # bytes of labels that are remembered for each segmenter; 50 KB an image at 224 px
-# Weakly: a segmenter of the user's may hold anything, a network included.
+ROOM = 2**26  # bytes of labels that are cached per segmenter; an image of 224 px takes 50 KB
+# Weak references, as a user's segmenter may hold anything, such as a network.
 _known: WeakKeyDictionary[Segmenter, Memo[Labels]] = WeakKeyDictionary()
 
 
@@ -148,7 +147,7 @@ def _labels(picture: Picture, segmenter: Segmenter, place: int) -> Labels:
     digest = hashlib.blake2b(picture.tobytes(), digest_size=16).digest()
     try:
         known = _known.setdefault(segmenter, Memo(ROOM, lambda labels: labels.nbytes))
-    except TypeError:  # it has no hash, or can't be referred to weakly
+    except TypeError:  # it is not hashable, or can't be weakly referenced
         return _segmented(picture, segmenter, place)
     return known.get((picture.shape, digest), lambda: _segmented(picture, segmenter, place))
 
@@ -167,17 +166,17 @@ def _segmented(picture: Picture, segmenter: Segmenter, place: int) -> Labels:
     if len(names) == 1:
         raise AttributionError(
             f"input {place} of the images (pixels from {low:.3g} to {high:.3g}) is a single "
-            f"superpixel under {segmenter}: nothing can be switched off against the rest. "
-            "Ask for more and smaller superpixels, or use segmenter=grid."
+            f"superpixel under {segmenter}, so no part of it can be switched off. "
+            "Use more and smaller superpixels, or segmenter=grid."
         )
     return numbers.reshape(labels.shape).astype(np.min_scalar_type(len(names) - 1))
 
 
 def _in_colour(picture: Picture) -> Picture:
-    """Grey pictures with three equal channels, as segmenters work in Lab; others as they are."""
+    """Grey pictures with three equal channels, as segmenters work in Lab; others unchanged."""
     return np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture
 
 
-def _check(fine: bool, segmenter: Segmenter, wanted: str) -> None:
-    if not fine:
-        raise ConfigError(f"{segmenter}: {wanted} expected.")
+def _check(valid: bool, segmenter: Segmenter, expected: str) -> None:
+    if not valid:
+        raise ConfigError(f"{segmenter}: expected {expected}.")

@@ -1,4 +1,4 @@
-"""The official layouts of public data sets: where they are, how they come there, what they hold."""
+"""Public data sets in their official layouts: find, download and list their pictures."""
 
 from explaindebug.data.official.source import Found, Source, check_there
 

@@ -1,8 +1,8 @@
-"""Caltech-UCSD birds, 200 species: the edition of 2011 and that of 2010.
+"""Caltech-UCSD birds, 200 species: the editions of 2011 and of 2010.
 
-Two sets of photographs: a name of one is no name of the other. The edition of 2010 (6,033 pictures)
-numbers them by Flickr's ids, `Black_footed_Albatross_0034_2134386992.jpg`, that of 2011 (11,788) by
-its own, `Black_Footed_Albatross_0001_796111.jpg`.
+Their file names don't correspond. The edition of 2010 (6,033 pictures) numbers them by Flickr ids,
+`Black_footed_Albatross_0034_2134386992.jpg`, that of 2011 (11,788) by its own,
+`Black_Footed_Albatross_0001_796111.jpg`.
 
 Source: Welinder et al. 2010, CNS-TR-2010-001; Wah et al. 2011, CNS-TR-2011-001.
 """
@@ -58,7 +58,7 @@ CUB_2010 = Source(
     "http://www.vision.caltech.edu/visipedia/CUB-200.html",
     ("CUB_200", "CUB-200", "CUB_200_2010", "."),
     ("images", "annotations-mat"),
-    (  # its old address is gone, and of another one nothing is known for certain
+    (  # its old address is gone, and no other is known to be reliable
         Archive(
             "images.tgz",
             digest="sha256:2a6d2246bbb9778ca03aa94e2e683ccb4f8821a36b7f235c0822e659d60a803e",
@@ -78,12 +78,12 @@ CUB_2010 = Source(
 
 
 def cub_2011(root: Path, masks: Masks = "outlines") -> Found:
-    """The pictures that images.txt lists, by species; its test pictures are held out.
+    """The pictures listed in images.txt, by species; its test pictures are held out.
 
-    The archive has a few pictures more, which no list names and for which there is no mask.
+    The archive has a few more pictures, which are not listed and have no masks.
 
     Raises:
-        DataError: where it is not there, or files of it are absent.
+        DataError: if the data set is not there, or files are missing.
     """
     home = CUB_2011.home(root)
     mask = _masks_2011(home, root, masks)
@@ -103,10 +103,10 @@ def cub_2010(root: Path, masks: Masks = "outlines") -> Found:
 
     Raises:
         ConfigError: for boxes, which are not read from it.
-        DataError: where it is not there, or files of it are absent.
+        DataError: if the data set is not there, or files are missing.
     """
     if masks == "boxes":
-        raise ConfigError("boxes are not read from CUB-200 of 2010: take masks=outlines or none.")
+        raise ConfigError("CUB-200 of 2010 is read without boxes: use masks=outlines or none.")
     home = CUB_2010.home(root)
     files = find(home, "images/*/*.jpg", "pictures of CUB-200")
     names = sorted({path.parent.name for path in files})
@@ -118,7 +118,7 @@ def cub_2010(root: Path, masks: Masks = "outlines") -> Found:
 
 
 def _masks_2011(home: Path, root: Path, masks: Masks) -> Callable[[str, str], Mask | None]:
-    """From a picture's number and name to its mask."""
+    """A function from a picture's number and name to its mask."""
     if masks == "none":
         return lambda number, name: None
     if masks == "outlines":
@@ -135,5 +135,5 @@ def _mask_2010(home: Path, image: Path) -> Mask:
 
 
 def _species(folder: str) -> str:
-    """`001.Black_footed_Albatross` as people write it."""
+    """`Black footed Albatross` for `001.Black_footed_Albatross`."""
     return folder.partition(".")[2].replace("_", " ") or folder

@@ -1,4 +1,4 @@
-"""Where a data set is below the root, and how it comes there."""
+"""Locate an official data set below the root, download and unpack it."""
 
 import os
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from explaindebug.data.photos import Photo
 
 
 class Found(NamedTuple):
-    """The pictures of a data set, nothing read yet."""
+    """The pictures of a data set, not yet read."""
 
     classes: tuple[str, ...]
     photos: list[Photo]
@@ -21,15 +21,15 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """An official data set: what it is called, where it may be, and where it comes from.
+    """An official data set: its name, its possible folders, and its source.
 
     Args:
-        title: what it is called.
-        page: where people find it.
+        title: its name.
+        page: its home page.
         homes: folders below the root that may hold it.
-        needs: files and folders that its home has.
-        archives: its files on the network.
-        optional: the data can do without.
+        needs: files and folders in its home.
+        archives: its downloads.
+        optional: whether the data can be used without it.
     """
 
     title: str
@@ -43,7 +43,7 @@ class Source:
         """The folder that holds it.
 
         Raises:
-            DataError: where none does, with what was found, what was expected, and what to do.
+            DataError: if none does, with what was found, what was expected, and what to do.
         """
         for place in self.homes:
             if not self._missing(root / place):
@@ -51,13 +51,13 @@ class Source:
         raise DataError(f"{self._what_is_there(root)} {self._what_to_do(root)}")
 
     def prepare(self, root: Path, *, download: bool, progress: Progress | None = None) -> None:
-        """Unpack its archives, where it is not there; with `download` fetch those that are missing.
+        """Unpack its archives unless it is there; with `download`, fetch missing archives first.
 
-        Where it is there, what cut downloads of it have left is removed.
+        If it is there, leftovers of interrupted downloads are removed.
 
         Raises:
-            ConfigError: where the disk is too small.
-            DataError: where an archive can't be fetched, or is damaged.
+            ConfigError: if there is not enough disk space.
+            DataError: if an archive can't be downloaded, or is damaged.
         """
         if any(not self._missing(root / place) for place in self.homes):
             self._discard_parts(root)
@@ -91,7 +91,7 @@ class Source:
         missing = self._missing(best)
         if len(missing) < len(self.needs):
             return f"{self.title} in {best.resolve()} is not complete: it lacks {listed(missing)}."
-        names = sorted(path.name + "/" * path.is_dir() for path in root.iterdir())
+        names = entries(root)
         return (
             f"{self.title} is not in {where}: {listed(list(self.needs))} should be there, or below "
             f"it in {listed([home for home in self.homes if home != '.'])}; there "
@@ -101,26 +101,32 @@ class Source:
     def _what_to_do(self, root: Path) -> str:
         size = sum(archive.size or 0 for archive in self.archives)
         about = f" ({size_in_words(size)})" if size else ""
-        said = "Set data.root to the folder that has it"
-        if self.archives and all(archive.urls for archive in self.archives):
-            said += f", or data.download=true to fetch it{about}"
+        remedy = "Set data.root to the folder that has it"
+        if not self.archives:
+            return f"{remedy}; it comes from {self.page}."
+        if all(archive.urls for archive in self.archives):
+            remedy += f", or data.download=true to download it{about}"
         names = listed([archive.name for archive in self.archives], most=4)
         where = sorted({str((root / archive.into).resolve()) for archive in self.archives})
-        by_hand = f"; or put {names} from {self.page} into {' and '.join(where)}"
-        return f"{said}{by_hand if self.archives else f'; it comes from {self.page}'}."
+        return f"{remedy}; or put {names} from {self.page} into {' and '.join(where)}."
 
 
 def check_there(sources: Sequence[Source], root: Path) -> None:
-    """Raises DataError for all that is not there at once, so that nobody fetches one by one."""
-    said = []
+    """Raises one DataError for all missing data sets, so that they can be fetched together."""
+    errors = []
     for source in sources:
         try:
             if not source.optional:
                 source.home(root)
         except DataError as error:
-            said.append(str(error))
-    if said:
-        raise DataError(" ".join(said))
+            errors.append(str(error))
+    if errors:
+        raise DataError(" ".join(errors))
+
+
+def entries(folder: Path) -> list[str]:
+    """The names in a folder, sorted; those of folders end in a slash."""
+    return sorted(f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir())
 
 
 def listed(names: list[str], most: int = 8) -> str:
@@ -133,30 +139,30 @@ def table(path: Path, columns: int) -> list[list[str]]:
     """The words of a text file's lines, `columns` each; empty lines and comments (#) are skipped.
 
     Raises:
-        DataError: for a file that is no text, or a line with another number of words.
+        DataError: for a file that is not text, or a line with another number of words.
     """
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} can't be read as text ({error}). Get it again.") from error
+        raise DataError(f"{path} can't be read as text ({error}). Download it again.") from error
     rows = [(i, line.split()) for i, line in enumerate(lines, 1) if line.strip()]
     rows = [(i, row) for i, row in rows if not row[0].startswith("#")]
     for i, row in rows:
         if len(row) != columns:
             raise DataError(
                 f"line {i} of {path} has {len(row)} words, {' '.join(row)!r}, not {columns}. The "
-                "file was cut off or is another one: get it again."
+                "file is truncated or a different one: download it again."
             )
     if not rows:
-        raise DataError(f"{path} is empty. Get it again.")
+        raise DataError(f"{path} is empty. Download it again.")
     return [row for _, row in rows]
 
 
-def all_there(photos: list[Photo], said_by: Path, title: str) -> list[Photo]:
-    """The photographs, where all of their files are there.
+def all_there(photos: list[Photo], listed_in: Path, title: str) -> list[Photo]:
+    """The photographs, checked that all of their files exist.
 
     Raises:
-        DataError: with how many are not, and the first few.
+        DataError: with the number of missing files, and the first few.
     """
     paths = [photo.image for photo in photos]
     paths += [photo.mask.path for photo in photos if photo.mask is not None]
@@ -168,8 +174,8 @@ def all_there(photos: list[Photo], said_by: Path, title: str) -> list[Photo]:
     absent = [str(path) for path in paths if path.name not in folders.get(path.parent, ())]
     if absent:
         raise DataError(
-            f"{title}: {len(absent)} of {len(paths)} files that {said_by} asks for are absent: "
-            f"{listed(absent, 3)}. It was not unpacked whole: remove its folder and unpack it "
+            f"{title}: {len(absent)} of {len(paths)} files listed in {listed_in} are missing: "
+            f"{listed(absent, 3)}. It was not unpacked completely: remove its folder and unpack it "
             "again."
         )
     return photos

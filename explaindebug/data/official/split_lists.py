@@ -1,15 +1,16 @@
-"""The lists of file names by which the paper's authors split birds and dogs.
+"""The lists of file names with which the paper's authors split birds and dogs.
 
-Six text files with a file name per line, without folder: `birds_train_list.txt`,
-`birds_val_list.txt`, `birds_test_list.txt`, and so for dogs; 4,300, 500 and 190 names.
+Six text files with one file name per line, without folder: `birds_train_list.txt`,
+`birds_val_list.txt`, `birds_test_list.txt`, and the same for dogs; 4,300, 500 and 190 names.
 
-The birds' names are those of CUB-200 of 2010, not of CUB-200-2011: they end in ids of Flickr
+The birds are those of CUB-200 of 2010, not of CUB-200-2011: their names end in Flickr ids
 (`Black_footed_Albatross_0034_2134386992.jpg`), some in `xxx`. The dogs are those of Oxford-IIIT
 Pet.
 
 Source: github.com/adebayoj/explaindebug, the code of Adebayo et al. 2020.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from explaindebug.data.photos import Photo
 from explaindebug.data.splits import SPLITS
 
 COMMIT = "98f3b211c97c1bbbaec4d12cc8c102ecbbc1afe7"
-FOLDER = "debuggingtests/data/datapartion"  # spelled so
+FOLDER = "debuggingtests/data/datapartion"  # sic
 SIZES = {  # bytes; the address names a commit, so that the content can't change
     "birds_train_list.txt": 155_606,
     "birds_val_list.txt": 18_188,
@@ -54,15 +55,15 @@ def there(root: Path) -> bool:
 
 
 def by_lists(root: Path, photos: Sequence[Photo], labels: Mapping[str, int]) -> list[list[Photo]]:
-    """The photographs of each split, as the lists name them.
+    """The photographs of each split, by the lists.
 
     Args:
-        root: the folder that has the lists, or has them in `split_lists`.
-        photos: those to choose from, found by their files' names.
-        labels: the label of the pictures whose lists begin with a word: {"birds": 0, "dogs": 1}.
+        root: the folder with the lists, directly or in `split_lists`.
+        photos: those to choose from, matched by file name.
+        labels: prefix of the lists' names -> label of their pictures: {"birds": 0, "dogs": 1}.
 
     Raises:
-        DataError: where lists are missing, name absent files (how many, the first few), or name a
+        DataError: if lists are missing, name missing files (how many, the first few), or name a
             file twice.
     """
     home = LISTS.home(root)
@@ -81,21 +82,20 @@ def _named(path: Path, here: Mapping[str, Photo]) -> list[Photo]:
     absent = [name for name in names if name not in here]
     if absent:
         raise DataError(
-            f"{len(absent)} of {len(names)} files that {path} names are absent: "
+            f"{len(absent)} of {len(names)} files listed in {path} are missing: "
             f"{listed(absent, 3)}; there are {len(here)} pictures of this class, "
             f"{listed(sorted(here), 2)}. The authors' lists name birds of CUB-200 of 2010 and dogs "
             "of Oxford-IIIT Pet: set data.birds=cub_200 and data.dogs=pets, or data.lists=false "
-            "for a split at random."
+            "for a random split."
         )
     return [here[name] for name in names]
 
 
 def _check_disjoint(parts: Sequence[Sequence[Photo]], home: Path) -> None:
-    seen: set[Path] = set()
-    paths = [photo.image for part in parts for photo in part]
-    twice = [path.name for path in paths if path in seen or seen.add(path)]  # type: ignore[func-returns-value]
+    counts = Counter(photo.image for part in parts for photo in part)
+    twice = [path.name for path, count in counts.items() if count > 1]
     if twice:
         raise DataError(
             f"the lists in {home} name {len(twice)} files twice: {listed(twice, 3)}. A picture may "
-            "be in one split only."
+            "be in only one split."
         )

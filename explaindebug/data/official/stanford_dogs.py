@@ -1,4 +1,4 @@
-"""Stanford Dogs: 120 breeds from ImageNet, with boxes round the dogs; outlines there are none.
+"""Stanford Dogs: 120 breeds from ImageNet, with boxes around the dogs but no outlines.
 
 Source: Khosla, Jayadevaprakash, Yao, Li: Novel dataset for fine-grained image categorization, 2011.
 """
@@ -55,7 +55,7 @@ STANFORD_DOGS = Source(
 
 @dataclass(frozen=True)
 class AnnotatedBoxes:
-    """The boxes of an annotation in the form of Pascal VOC, read when the picture is."""
+    """The boxes of a Pascal VOC annotation, read when the picture is."""
 
     path: Path
     read_as: str = "boxes"
@@ -69,7 +69,7 @@ class AnnotatedBoxes:
             corners = [[float(box.findtext(k) or "") for k in CORNERS] for box in found]
         except (OSError, ValueError, ElementTree.ParseError) as error:
             raise DataError(
-                f"{self.path} can't be read as boxes ({error}). Get it again."
+                f"{self.path} can't be read as boxes ({error}). Download it again."
             ) from error
         return tuple((left, top, right, bottom) for left, top, right, bottom in corners)
 
@@ -81,7 +81,7 @@ def stanford_dogs(root: Path, *, masks: bool = True) -> Found:
     """All pictures, by breed; those of test_list.mat are held out. Masks are the dogs' boxes.
 
     Raises:
-        DataError: where it is not there, or files of it are absent.
+        DataError: if the data set is not there, or files are missing.
     """
     home = STANFORD_DOGS.home(root)
     test = {str(name) for name in read_mat(home / "test_list.mat", "file_list")["file_list"]}
@@ -101,13 +101,13 @@ def stanford_dogs(root: Path, *, masks: bool = True) -> Found:
         here = {f"{path.parent.name}/{path.name}" for path in files}
         some = ", ".join(sorted(test - here)[:3])
         raise DataError(
-            f"Stanford Dogs: {absent} of {len(test)} pictures of {home / 'test_list.mat'} are "
-            f"absent: {some}. It was not unpacked whole: remove {home / 'Images'} and unpack it "
-            "again."
+            f"Stanford Dogs: {absent} of {len(test)} pictures listed in {home / 'test_list.mat'} "
+            f"are missing: {some}. It was not unpacked completely: remove {home / 'Images'} and "
+            "unpack it again."
         )
     return Found(tuple(_breed(f) for f in folders), all_there(photos, home, STANFORD_DOGS.title))
 
 
 def _breed(folder: str) -> str:
-    """`n02085620-Chihuahua` without its number."""
+    """`Chihuahua` for `n02085620-Chihuahua`."""
     return folder.partition("-")[2].replace("_", " ") or folder

@@ -15,8 +15,8 @@ CONTOUR = 0.02  # width of the line around it, likewise
 def animal(rng: Rng, size: int, name: str) -> tuple[Floats, Floats, Floats]:
     """Picture (size, size, 3), coverage (size, size), and the scene alone; all in 0..1."""
     scene = scenery(SHIPPED[rng.integers(len(SHIPPED))], rng, size)
-    thing = ANIMALS[name](rng)
-    thing = mirrored(thing) if rng.random() < 0.5 else thing
-    thing = framed(turned(thing, rng.normal(0, 0.1)), rng, REACH, margin=CONTOUR + 0.03)
-    cover = coverage(thing, size, len(Part), contour=CONTOUR)
+    drawing = ANIMALS[name](rng)
+    drawing = mirrored(drawing) if rng.random() < 0.5 else drawing
+    drawing = framed(turned(drawing, rng.normal(0, 0.1)), rng, REACH, margin=CONTOUR + 0.03)
+    cover = coverage(drawing, size, len(Part), contour=CONTOUR)
     return dressed(rng, cover, scene), 1 - cover[..., 0], scene

@@ -1,7 +1,7 @@
-"""Outlines: every thing drawn here is a list of filled shapes, later ones in front of earlier ones.
+"""Outlines: a drawing is a list of filled shapes, later ones in front of earlier ones.
 
-Coordinates are (x, y), y downwards, in a unit of the thing's own; `framed` brings a thing into
-picture coordinates, 0 to 1 from the upper left corner.
+Coordinates are (x, y), y downwards, in any unit; `framed` transforms a drawing to picture
+coordinates, 0 to 1 from the upper left corner.
 """
 
 from collections.abc import Sequence
@@ -25,31 +25,33 @@ _ARC = np.linspace(0, 1, 12)
 
 
 class Shape(NamedTuple):
-    """A filled outline; `role` says which of the thing's paints fills it (1 and up)."""
+    """A filled outline; `role` is the number (from 1) of the paint that fills it."""
 
     outline: Points
     role: int
 
 
-Thing = list[Shape]
+Drawing = list[Shape]
 
 
 def xy(x: float, y: float) -> Points:
-    """A step or a place, to calculate with."""
+    """A vector or position as an array."""
     return np.array([x, y])
 
 
-def facet(role: int, points: Places) -> Thing:
+def facet(role: int, points: Places) -> Drawing:
     """A polygon with sharp corners."""
     return [Shape(np.asarray(points, dtype=float), role)]
 
 
-def box(role: int, left: float, top: float, right: float, bottom: float, lean: float = 0) -> Thing:
+def box(
+    role: int, left: float, top: float, right: float, bottom: float, lean: float = 0
+) -> Drawing:
     """An upright rectangle, its lower side shifted by `lean`."""
     return facet(role, [(left, top), (right, top), (right + lean, bottom), (left + lean, bottom)])
 
 
-def blob(role: int, points: Places, *, steps: int = 5) -> Thing:
+def blob(role: int, points: Places, *, steps: int = 5) -> Drawing:
     """A closed smooth curve through the points (Catmull-Rom spline)."""
     p1 = np.asarray(points, dtype=float)
     p0, p2, p3 = (np.roll(p1, shift, axis=0) for shift in (1, -1, -2))
@@ -59,13 +61,13 @@ def blob(role: int, points: Places, *, steps: int = 5) -> Thing:
     return [Shape(curve.transpose(1, 0, 2).reshape(-1, 2), role)]
 
 
-def disc(role: int, centre: Place, rx: float, ry: float | None = None, turn: float = 0) -> Thing:
+def disc(role: int, centre: Place, rx: float, ry: float | None = None, turn: float = 0) -> Drawing:
     """An ellipse, its x axis turned by `turn` radians."""
     ring = _CIRCLE * (rx, rx if ry is None else ry)
     return [Shape((ring @ rotation(turn) if turn else ring) + np.asarray(centre), role)]
 
 
-def limb(role: int, joints: Places, radii: npt.ArrayLike) -> Thing:
+def limb(role: int, joints: Places, radii: npt.ArrayLike) -> Drawing:
     """Round joints (k, 2), joined by straight tapering pieces; one radius per joint, or one."""
     points = np.asarray(joints, dtype=float)
     r = np.broadcast_to(np.asarray(radii, dtype=float), len(points))[:, None]
@@ -86,31 +88,31 @@ def chain(start: Place, headings: npt.ArrayLike, lengths: npt.ArrayLike) -> Poin
     return joints
 
 
-def move(thing: Thing, matrix: npt.ArrayLike, shift: Place = (0.0, 0.0)) -> Thing:
-    """The thing with every point p at `p @ matrix + shift`."""
+def move(drawing: Drawing, matrix: npt.ArrayLike, shift: Place = (0.0, 0.0)) -> Drawing:
+    """The drawing with every point p at `p @ matrix + shift`."""
     m, offset = np.asarray(matrix, dtype=float), np.asarray(shift, dtype=float)
-    return [Shape(s.outline @ m + offset, s.role) for s in thing]
+    return [Shape(s.outline @ m + offset, s.role) for s in drawing]
 
 
-def shifted(thing: Thing, shift: Place) -> Thing:
-    """The thing elsewhere."""
-    return move(thing, np.eye(2), shift)
+def shifted(drawing: Drawing, shift: Place) -> Drawing:
+    """The drawing moved by a vector."""
+    return move(drawing, np.eye(2), shift)
 
 
-def turned(thing: Thing, angle: float, about: Place = (0.0, 0.0)) -> Thing:
-    """The thing turned by `angle` radians about a point, clockwise on the screen."""
+def turned(drawing: Drawing, angle: float, about: Place = (0.0, 0.0)) -> Drawing:
+    """The drawing turned by `angle` radians about a point, clockwise on the screen."""
     pivot, matrix = np.asarray(about, dtype=float), rotation(angle)
-    return move(thing, matrix, pivot - pivot @ matrix)
+    return move(drawing, matrix, pivot - pivot @ matrix)
 
 
-def mirrored(thing: Thing) -> Thing:
-    """The thing with left and right exchanged."""
-    return move(thing, np.diag([-1.0, 1.0]))
+def mirrored(drawing: Drawing) -> Drawing:
+    """The drawing mirrored left to right."""
+    return move(drawing, np.diag([-1.0, 1.0]))
 
 
-def both_sides(thing: Thing) -> Thing:
-    """The thing and its mirror image."""
-    return thing + mirrored(thing)
+def both_sides(drawing: Drawing) -> Drawing:
+    """The drawing and its mirror image."""
+    return drawing + mirrored(drawing)
 
 
 def rotation(angle: float) -> Points:
@@ -119,14 +121,14 @@ def rotation(angle: float) -> Points:
     return np.array([[c, s], [-s, c]])
 
 
-def framed(thing: Thing, rng: Rng, reach: tuple[float, float], margin: float) -> Thing:
-    """The thing in picture coordinates, somewhere inside the picture.
+def framed(drawing: Drawing, rng: Rng, reach: tuple[float, float], margin: float) -> Drawing:
+    """The drawing in picture coordinates, at a random position inside the picture.
 
-    Its bounding box gets a side (geometric mean of both) in `reach`, or less where it would come
-    nearer to the border than `margin`.
+    The side of its bounding box (geometric mean of both) is in `reach`, or less if it would come
+    closer to the border than `margin`.
     """
-    points = np.concatenate([s.outline for s in thing])
+    points = np.concatenate([s.outline for s in drawing])
     low, sides = points.min(axis=0), np.ptp(points, axis=0)
     scale = min(rng.uniform(*reach) / np.sqrt(sides.prod()), (1 - 2 * margin) / sides.max())
     corner = margin + (1 - 2 * margin - scale * sides) * rng.random(2)
-    return move(thing, np.eye(2) * scale, corner - low * scale)
+    return move(drawing, np.eye(2) * scale, corner - low * scale)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from explaindebug.data.synthetic.brushes import Thing
+from explaindebug.data.synthetic.brushes import Drawing
 
 Floats = npt.NDArray[np.float32]
 Sheet = npt.NDArray[np.uint8]
@@ -14,16 +14,16 @@ Sheet = npt.NDArray[np.uint8]
 FINE = 4  # every pixel is drawn as FINE x FINE points, hence 17 levels of coverage
 
 
-def coverage(thing: Thing, size: int, roles: int, *, contour: float = 0) -> Floats:
-    """(size, size, roles + 1): the share of each pixel that each role covers; role 0 is nothing.
+def coverage(drawing: Drawing, size: int, roles: int, *, contour: float = 0) -> Floats:
+    """(size, size, roles + 1): the share of each pixel that each role covers; role 0 is empty.
 
-    The thing is in picture coordinates. Shares add up to 1, so that what is behind shows through
-    by `[..., 0]` and not a bit more. With a `contour`, the last role is a line of that width
-    (relative to the picture) around the thing.
+    The drawing is in picture coordinates. Shares add up to 1, so `[..., 0]` is exactly how much of
+    the background is visible. With a `contour`, the last role is a line of that width (relative to
+    the picture) around the drawing.
     """
     sheet = Image.new("L", (size * FINE, size * FINE))
     pen = ImageDraw.Draw(sheet)
-    for shape in thing:
+    for shape in drawing:
         pen.polygon((shape.outline * (size * FINE) - 0.5).ravel().tolist(), fill=shape.role)
     points = np.asarray(sheet)
     if contour:
@@ -32,7 +32,7 @@ def coverage(thing: Thing, size: int, roles: int, *, contour: float = 0) -> Floa
 
 
 def paint(cover: Floats, scene: Floats, colours: npt.ArrayLike) -> Floats:
-    """The scene (size, size, 3) with the thing in front, in one colour per role (roles, 3)."""
+    """The scene (size, size, 3) with the drawing in front, in one colour per role (roles, 3)."""
     flat = cover.reshape(-1, cover.shape[-1])
     front = flat[:, 1:] @ np.asarray(colours, dtype=np.float32)
     return scene * cover[..., :1] + front.reshape(scene.shape)
@@ -44,7 +44,7 @@ def to_bytes(picture: Floats) -> npt.NDArray[np.uint8]:
 
 
 def _outlined(points: Sheet, width: int, ink: int) -> Sheet:
-    """The points with `ink` on all empty ones within `width` of the thing."""
+    """The points with `ink` on all empty ones within `width` of the drawing."""
     near = points > 0
     for step in range(width):
         grown = near.copy()

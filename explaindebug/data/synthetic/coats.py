@@ -1,10 +1,10 @@
-"""What animals wear: parts, colours, markings and light, drawn alike for every class."""
+"""Coats of animals: parts, colours, markings and light, distributed equally in all classes."""
 
 from enum import IntEnum
 
 import numpy as np
 
-from explaindebug.data.synthetic.brushes import Place, Rng, Thing, disc
+from explaindebug.data.synthetic.brushes import Drawing, Place, Rng, disc
 from explaindebug.data.synthetic.canvas import Floats, paint
 from explaindebug.data.synthetic.noise import cloud, ramp, step
 
@@ -53,8 +53,8 @@ def dressed(rng: Rng, cover: Floats, scene: Floats) -> Floats:
     return picture
 
 
-def eye(rng: Rng, at: Place, radius: float) -> Thing:
-    """Dark, with a bright ring or without."""
+def eye(rng: Rng, at: Place, radius: float) -> Drawing:
+    """Dark, with or without a bright ring."""
     ring = disc(Part.GLINT, at, radius * 1.6) if rng.random() < 0.5 else []
     return ring + disc(Part.DARK, at, radius)
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from explaindebug.data.synthetic.brushes import (
+    Drawing,
     Place,
     Points,
     Rng,
-    Thing,
     blob,
     both_sides,
     chain,
@@ -58,13 +58,13 @@ class Breed:
         )
 
 
-def dog(rng: Rng) -> Thing:
+def dog(rng: Rng) -> Drawing:
     """A dog of any breed in any pose."""
     poses = (_standing, _running, _sitting, _lying, _facing)
     return poses[rng.integers(len(poses))](rng, Breed.any(rng))
 
 
-def _standing(rng: Rng, b: Breed) -> Thing:
+def _standing(rng: Rng, b: Breed) -> Drawing:
     swing = rng.uniform(-0.4, 0.4)
     hip, chest = np.array([-b.trunk, 0.0]), np.array([b.trunk * 0.8, 0.02])
     far = _walk(Part.FAR, b, hip + xy(0.08, 0), chest + xy(0.08, 0), -swing)
@@ -72,16 +72,16 @@ def _standing(rng: Rng, b: Breed) -> Thing:
     return far + _tail(b, hip) + _trunk(b, hip, chest) + near + _head(rng, b, chest)
 
 
-def _running(rng: Rng, b: Breed) -> Thing:
+def _running(rng: Rng, b: Breed) -> Drawing:
     reach = rng.uniform(0.6, 1.0) if rng.random() < 0.65 else rng.uniform(-0.5, -0.2)
     hip, chest = np.array([-b.trunk * 1.1, 0.0]), np.array([b.trunk * 0.9, -0.05])
     far = _gallop(Part.FAR, b, hip + xy(0.08, 0), chest + xy(0.08, 0), reach * 0.75)
     near = _gallop(Part.NEAR, b, hip, chest, reach)
-    thing = far + _tail(b, hip) + _trunk(b, hip, chest) + near + _head(rng, b, chest)
-    return turned(thing, rng.uniform(-0.2, 0.2))
+    drawing = far + _tail(b, hip) + _trunk(b, hip, chest) + near + _head(rng, b, chest)
+    return turned(drawing, rng.uniform(-0.2, 0.2))
 
 
-def _sitting(rng: Rng, b: Breed) -> Thing:
+def _sitting(rng: Rng, b: Breed) -> Drawing:
     hip, chest = np.array([-0.3, 0.3]), np.array([0.12, -0.22]) + rng.normal(0, 0.03, 2)
     floor = 0.3 + b.girth * 0.95
     tail = limb(
@@ -95,7 +95,7 @@ def _sitting(rng: Rng, b: Breed) -> Thing:
     return tail + far + body + leg + haunch + foot + _head(rng, b, chest, lift=0.25)
 
 
-def _lying(rng: Rng, b: Breed) -> Thing:
+def _lying(rng: Rng, b: Breed) -> Drawing:
     hip, chest = np.array([-b.trunk, 0.05]), np.array([b.trunk * 0.8, 0.0])
     floor = b.girth * 0.95
     elbow = chest + xy(0.1, floor)
@@ -107,7 +107,7 @@ def _lying(rng: Rng, b: Breed) -> Thing:
     return tail + far + _trunk(b, hip, chest) + haunch + foot + leg + _head(rng, b, chest, lift=0.1)
 
 
-def _facing(rng: Rng, b: Breed) -> Thing:
+def _facing(rng: Rng, b: Breed) -> Drawing:
     """Sitting towards us."""
     wide, floor = b.girth * rng.uniform(1.0, 1.25), 0.3 + b.legs * 0.6
     swish = chain((0.1, 0.3), [-0.2, -0.9, -1.3], b.tail / 3 + 0.08)
@@ -121,18 +121,18 @@ def _facing(rng: Rng, b: Breed) -> Thing:
     return tail + haunches + body + bib + both_sides(leg + paw) + _face(rng, b, head)
 
 
-def _trunk(b: Breed, hip: Points, chest: Points) -> Thing:
+def _trunk(b: Breed, hip: Points, chest: Points) -> Drawing:
     waist = hip * 0.55 + chest * 0.45 - xy(0, b.girth * 0.1)
     return limb(Part.BODY, [hip, waist, chest], b.girth * np.array([0.85, 0.75, 1.0]))
 
 
-def _tail(b: Breed, hip: Points) -> Thing:
+def _tail(b: Breed, hip: Points) -> Drawing:
     headings = np.pi * 0.9 + b.curl * np.linspace(0, 1, 4)
     root = hip - xy(b.girth * 0.6, b.girth * 0.4)
     return limb(Part.BODY, chain(root, headings, b.tail / 4), np.linspace(0.07, 0.045, 5))
 
 
-def _walk(role: int, b: Breed, hip: Points, chest: Points, swing: float) -> Thing:
+def _walk(role: int, b: Breed, hip: Points, chest: Points, swing: float) -> Drawing:
     length = b.legs + b.girth * 0.6
     fore = chain(chest, [DOWN - swing, DOWN - swing * 0.6, 0], [length * 0.5, length * 0.5, b.bone])
     bends = DOWN + np.array([swing - 0.35, swing + 0.5, swing * 0.6, -DOWN])
@@ -141,7 +141,7 @@ def _walk(role: int, b: Breed, hip: Points, chest: Points, swing: float) -> Thin
     return limb(role, fore, thick[:4]) + limb(role, hind, thick)
 
 
-def _gallop(role: int, b: Breed, hip: Points, chest: Points, reach: float) -> Thing:
+def _gallop(role: int, b: Breed, hip: Points, chest: Points, reach: float) -> Drawing:
     """Legs stretched (reach 1) or gathered under the trunk (-1)."""
     piece, thick = (b.legs + b.girth * 0.6) * 0.5, b.bone * np.array([2.1, 1.3, 1.0])
     fore = chain(chest, [DOWN - reach * 0.9, DOWN - reach * 1.2], piece)
@@ -149,7 +149,7 @@ def _gallop(role: int, b: Breed, hip: Points, chest: Points, reach: float) -> Th
     return limb(role, fore, thick) + limb(role, hind, thick)
 
 
-def _head(rng: Rng, b: Breed, chest: Points, lift: float = 0.0) -> Thing:
+def _head(rng: Rng, b: Breed, chest: Points, lift: float = 0.0) -> Drawing:
     """Neck and head; the head looks ahead or at us."""
     base = chest + xy(0.04, -b.girth * 0.35)
     heading = rng.uniform(-1.1, -0.45) - lift
@@ -162,7 +162,7 @@ def _head(rng: Rng, b: Breed, chest: Points, lift: float = 0.0) -> Thing:
     return neck + collar + look(rng, b, head)
 
 
-def _profile(rng: Rng, b: Breed, at: Place) -> Thing:
+def _profile(rng: Rng, b: Breed, at: Place) -> Drawing:
     r = b.head
     tip = np.array([r * 0.75 + b.muzzle, r * 0.4])
     skull = disc(Part.BODY, (0, 0), r) + limb(
@@ -177,7 +177,7 @@ def _profile(rng: Rng, b: Breed, at: Place) -> Thing:
     return turned(shifted(head, at), rng.uniform(-0.35, 0.35), at)
 
 
-def _face(rng: Rng, b: Breed, at: Place) -> Thing:
+def _face(rng: Rng, b: Breed, at: Place) -> Drawing:
     r = b.head * 1.15
     skull = disc(Part.BODY, (0, 0), r, r * 1.02)
     floppy = [(r * 0.4, -r), (r * 1.15, -r * 0.7), (r * 1.35, b.ear), (r * 0.85, b.ear)]

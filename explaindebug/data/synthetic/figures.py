@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from explaindebug.data.synthetic.brushes import (
+    Drawing,
     Rng,
-    Thing,
     blob,
     both_sides,
     box,
@@ -24,14 +24,14 @@ from explaindebug.data.synthetic.noise import cloud, mix, ramp, step
 CLOTH, TRIM, SHADE, INK = 1, 2, 3, 4  # roles of a figure's shapes
 
 
-def ring(rng: Rng) -> Thing:
+def ring(rng: Rng) -> Drawing:
     """A closed round stroke."""
     angle = np.linspace(0, 2 * np.pi, 16)
     oval = np.stack([np.cos(angle) * rng.uniform(0.6, 1), np.sin(angle)], axis=1)
     return limb(CLOTH, oval, _stroke(rng))
 
 
-def cross(rng: Rng) -> Thing:
+def cross(rng: Rng) -> Drawing:
     """Two strokes that cross, upright or diagonal."""
     arm, at = rng.uniform(0.6, 1.0), rng.uniform(-0.3, 0.15)
     strokes = limb(CLOTH, [(0, -1), (0, 1)], _stroke(rng))
@@ -39,7 +39,7 @@ def cross(rng: Rng) -> Thing:
     return turned(strokes, np.pi / 4 * rng.integers(2))
 
 
-def zigzag(rng: Rng) -> Thing:
+def zigzag(rng: Rng) -> Drawing:
     """A stroke with two to four sharp bends."""
     bends, steep = rng.integers(3, 6), rng.uniform(0.7, 1.15)
     headings = steep * np.where(np.arange(bends) % 2, 1, -1)
@@ -48,7 +48,7 @@ def zigzag(rng: Rng) -> Thing:
     )
 
 
-def spiral(rng: Rng) -> Thing:
+def spiral(rng: Rng) -> Drawing:
     """A stroke that winds inwards."""
     angle = np.linspace(0, rng.uniform(3.2, 4.6) * np.pi, 28)
     radius = np.linspace(1.0, 0.1, 28)
@@ -56,7 +56,7 @@ def spiral(rng: Rng) -> Thing:
     return turned(limb(CLOTH, path, rng.uniform(0.07, 0.11)), rng.uniform(0, 2 * np.pi))
 
 
-def star(rng: Rng) -> Thing:
+def star(rng: Rng) -> Drawing:
     """Filled, with five to seven points."""
     points = int(rng.integers(5, 8))
     angle = np.linspace(0, 2 * np.pi, 2 * points, endpoint=False)
@@ -64,7 +64,7 @@ def star(rng: Rng) -> Thing:
     return facet(CLOTH, np.stack([np.sin(angle), -np.cos(angle)], axis=1) * radius)
 
 
-def shirt(rng: Rng) -> Thing:
+def shirt(rng: Rng) -> Drawing:
     """Short or long sleeves, a collar or buttons."""
     wide, long = rng.uniform(0.4, 0.55), rng.uniform(0.7, 1.0)
     body = facet(
@@ -78,7 +78,7 @@ def shirt(rng: Rng) -> Thing:
     return sleeves + body + neck + placket
 
 
-def trousers(rng: Rng) -> Thing:
+def trousers(rng: Rng) -> Drawing:
     """Two legs, long or short, and a waistband."""
     hip, gap, long = rng.uniform(0.35, 0.48), rng.uniform(0.08, 0.3), rng.choice((0.5, 1.0))
     cuff = rng.uniform(0.18, 0.3)
@@ -87,7 +87,7 @@ def trousers(rng: Rng) -> Thing:
     return both_sides(leg) + box(TRIM, -hip, -0.85, hip, -0.68)
 
 
-def dress(rng: Rng) -> Thing:
+def dress(rng: Rng) -> Drawing:
     """A bodice, a flared skirt and straps."""
     bust, waist, hem = rng.uniform(0.25, 0.35), rng.uniform(0.18, 0.25), rng.uniform(0.55, 0.9)
     strap = limb(CLOTH, [(bust * 0.7, -0.55), (bust * 0.55, -0.95)], 0.06)
@@ -99,7 +99,7 @@ def dress(rng: Rng) -> Thing:
     )
 
 
-def boot(rng: Rng) -> Thing:
+def boot(rng: Rng) -> Drawing:
     """A shaft, high or low, a toe and a sole."""
     top, toe = rng.uniform(-0.9, -0.1), rng.uniform(0.6, 0.9)
     shaft = facet(CLOTH, [(-0.42, top), (0.1, top), (0.12, 0.3), (-0.42, 0.4)])
@@ -114,7 +114,7 @@ def boot(rng: Rng) -> Thing:
     )
 
 
-def bag(rng: Rng) -> Thing:
+def bag(rng: Rng) -> Drawing:
     """A box or a sack with a handle."""
     wide, tall, taper = rng.uniform(0.6, 0.9), rng.uniform(0.4, 0.7), rng.uniform(0.75, 1.1)
     angle = np.linspace(np.pi, 2 * np.pi, 9)
@@ -134,7 +134,7 @@ def bag(rng: Rng) -> Thing:
     )
 
 
-FIGURES: dict[str, Callable[[Rng], Thing]] = {
+FIGURES: dict[str, Callable[[Rng], Drawing]] = {
     f.__name__: f for f in (ring, cross, zigzag, spiral, star, shirt, trousers, dress, boot, bag)
 }
 
@@ -142,10 +142,10 @@ FIGURES: dict[str, Callable[[Rng], Thing]] = {
 def figure(rng: Rng, size: int, name: str) -> tuple[Floats, Floats, Floats]:
     """Picture (size, size, 3), coverage (size, size), and the paper alone; all in 0..1."""
     paper = _paper(rng, size)
-    thing = FIGURES[name](rng)
-    thing = mirrored(thing) if rng.random() < 0.5 else thing
-    thing = framed(turned(thing, rng.normal(0, 0.15)), rng, (0.55, 0.85), margin=0.045)
-    cover = coverage(thing, size, INK, contour=0.015)
+    drawing = FIGURES[name](rng)
+    drawing = mirrored(drawing) if rng.random() < 0.5 else drawing
+    drawing = framed(turned(drawing, rng.normal(0, 0.15)), rng, (0.55, 0.85), margin=0.045)
+    cover = coverage(drawing, size, INK, contour=0.015)
     dyes = _dyes(rng, bright=paper.mean() < 0.5)
     return paint(cover, paper, dyes), 1 - cover[..., 0], paper
 

@@ -1,7 +1,7 @@
-"""Scenes without anybody in them, by kind.
+"""Empty scenes, by kind.
 
-Draws of a kind differ in colours, weather, scale and arrangement: a kind is a texture and a palette
-rather than a picture.
+Scenes of a kind differ in colours, weather, scale and arrangement: a kind is a texture and a
+palette rather than a picture.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ for draw in (  # append only: a kind's place seeds its draws
 ):
     SCENES.register(draw.__name__)(draw)
 SHIPPED = tuple(SCENES)  # what pictures of animals are drawn from, whatever others register
-SOFT = 0.65  # scenes are drawn this much smaller and enlarged: a lens focused on the animal
+SOFT = 0.65  # scenes are drawn at this scale and enlarged, as if the focus were on the animal
 
 
 def scenery(kind: str, rng: Rng, size: int) -> Floats:

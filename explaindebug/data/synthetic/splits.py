@@ -1,10 +1,11 @@
-"""Pictures that need no download: birds and dogs in front of scenes, and a second, unlike domain.
+"""Pictures that need no download: birds and dogs in front of scenes, and a second domain.
 
-Picture i of a split depends on the seed, the split and i alone: asking for more pictures adds to
-the end and changes none, and no two splits share a draw. At another size, the same things are drawn
-finer or coarser.
+Picture i of a split depends only on the seed, the split and i: requesting more pictures appends
+new ones and changes none, and no two splits share a draw. At another size, the same drawings are
+rendered at another resolution.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -18,8 +19,8 @@ from explaindebug.data.synthetic.figures import FIGURES, figure
 from explaindebug.data.synthetic.scenes import SCENES, scenery
 
 LARGEST = 4096
-SMALLEST = 16  # pixels; below, nobody can tell a bird from a dog
-ANIMAL, FIGURE, SCENE, LABELS = range(4)  # streams of random numbers that never meet
+SMALLEST = 16  # pixels; in smaller pictures birds and dogs look alike
+ANIMAL, FIGURE, SCENE, LABELS = range(4)  # independent streams of random numbers
 
 Draw = Callable[[Rng, int, str], tuple[Floats, Floats, Floats]]  # picture, coverage, scene
 
@@ -29,10 +30,10 @@ def animals(
 ) -> Splits:
     """Birds and dogs in front of scenes of any kind, with masks and with the scenes alone.
 
-    Poses, breeds, colours, markings, light, places and scenes are drawn alike for both classes, so
-    that only the animal's shape tells them apart. Labels are shuffled and balanced (each pair of
-    pictures 2k, 2k + 1 holds one of each). A mask is true where the animal covers half of a pixel
-    or more; where it covers nothing, picture and scene are equal to the byte.
+    Poses, breeds, colours, markings, light, positions and scenes have the same distributions in
+    both classes, so only the animal's shape distinguishes them. Labels are shuffled and balanced
+    (each pair of pictures 2k, 2k + 1 has one of each). A mask is true where the animal covers half
+    of a pixel or more; where it covers nothing, picture and scene are identical.
 
     Pictures are (n, size, size, 3) bytes, masks (n, size, size).
 
@@ -48,7 +49,7 @@ def figures(
 ) -> Splits:
     """Five glyphs and five garments on paper: another domain, for out-of-distribution inputs.
 
-    Everything else is as in `animals`; each run of ten pictures holds one of each class.
+    Everything else is as in `animals`; each run of ten pictures has one of each class.
 
     Raises:
         ConfigError: for a size below 16, no pictures in a split, or a negative seed.
@@ -58,9 +59,9 @@ def figures(
 
 
 def draw_scenes(kind: str, count: int, *, size: int, seed: int) -> Pixels:
-    """Scenes of one of `SCENES` with nobody in them, (count, size, size, 3) bytes.
+    """Empty scenes of one of `SCENES`, (count, size, size, 3) bytes.
 
-    Scene i depends on kind, seed and i alone; it is never one of those behind `animals`.
+    Scene i depends only on kind, seed and i; it is never one of those behind `animals`.
 
     Raises:
         ConfigError: for an unknown kind, a size below 16, a count below 1, or a negative seed.
@@ -99,9 +100,9 @@ def _pictures(
 
 
 def _balanced(classes: int, count: int, key: tuple[int, int, int]) -> Labels:
-    """Labels in random order; each run of as many pictures as classes holds every class once."""
+    """Labels in random order; each run of as many pictures as classes has every class once."""
     seed, stream, part = key
-    runs = range(-(-count // classes))
+    runs = range(math.ceil(count / classes))
     orders = [_rng(seed, stream + LABELS, part, run).permutation(classes) for run in runs]
     return np.concatenate(orders)[:count]
 
@@ -111,8 +112,8 @@ def _rng(seed: int, stream: int, part: int, i: int) -> Rng:
 
 
 def check_drawn(counts: dict[str, int], size: int, seed: int) -> None:
-    """Raises ConfigError for pictures that can't be drawn."""
-    whole("size", size, least=SMALLEST, most=LARGEST, hint="It is in pixels a side.")
+    """Raises ConfigError for invalid counts, size or seed."""
+    whole("size", size, least=SMALLEST, most=LARGEST, hint="It is the side in pixels.")
     for name, count in counts.items():
         whole(name, count, least=1, hint="It is a number of pictures.")
     whole("seed", seed, least=0)

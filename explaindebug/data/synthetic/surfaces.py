@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from explaindebug.data.synthetic.brushes import Rng, Thing, box, disc, limb
+from explaindebug.data.synthetic.brushes import Drawing, Rng, box, disc, limb
 from explaindebug.data.synthetic.canvas import Floats, coverage, paint
 from explaindebug.data.synthetic.noise import cloud, fractal, mix, step
 from explaindebug.data.synthetic.tones import between, down, pick, rough, shades, tint
@@ -23,10 +23,10 @@ def bamboo(rng: Rng, size: int) -> Floats:
     return picture
 
 
-def _stems(rng: Rng, depth: float) -> tuple[Thing, Thing]:
+def _stems(rng: Rng, depth: float) -> tuple[Drawing, Drawing]:
     """Stems (roles 1 and 2, lit along 3) and the joints on them (4)."""
-    stems: Thing = []
-    joints: Thing = []
+    stems: Drawing = []
+    joints: Drawing = []
     for x in rng.uniform(-0.02, 1.02, rng.integers(3, 6)):
         w, lean = depth * rng.uniform(0.018, 0.036), rng.normal(0, 0.03)
         stems += box(pick(rng, 2), x - w, -0.1, x + w, 1.1, lean)
@@ -41,7 +41,7 @@ def forest(rng: Rng, size: int) -> Floats:
     """Trunks among dark leaves."""
     gloom = step(fractal(rng, size, 7), 2.5)
     picture = between(rng, (0.08, 0.14, 0.07), (0.32, 0.42, 0.26), gloom)
-    trunks: Thing = []
+    trunks: Drawing = []
     for x in rng.uniform(0, 1, rng.integers(3, 7)):
         w, lean = rng.uniform(0.02, 0.06), rng.normal(0, 0.08)
         rising = [(x, 1.1), (x + lean, 0.4), (x + 2 * lean, -0.1)]
@@ -56,7 +56,7 @@ def leaves(rng: Rng, size: int) -> Floats:
     """Foliage, green or autumnal."""
     colours = shades(rng, FOLIAGE[rng.integers(len(FOLIAGE))], [0.45, 0.7, 0.95, 1.3])
     behind = mix(colours[0] * 0.5, colours[1], step(fractal(rng, size, 6), 2.5))
-    heap: Thing = []
+    heap: Drawing = []
     for x, y, long, wide, turn in rng.uniform(
         (0, 0, 0.05, 0.02, 0), (1, 1, 0.11, 0.045, 3.1), (70, 5)
     ):
@@ -68,7 +68,7 @@ def bricks(rng: Rng, size: int) -> Floats:
     """A wall of bricks."""
     high = 1 / int(rng.integers(6, 11))
     wide, gap = high * rng.uniform(1.8, 2.6), high * 0.08
-    wall: Thing = []
+    wall: Drawing = []
     for row, y in enumerate(np.arange(0, 1, high)):
         for x in np.arange(-wide * (0.5 + 0.5 * (row % 2)), 1, wide):
             wall += box(pick(rng, 4), x + gap, y + gap, x + wide - gap, y + high - gap)
@@ -81,7 +81,7 @@ def cobbles(rng: Rng, size: int) -> Floats:
     """Round stones."""
     pitch = 1 / int(rng.integers(5, 9))
     grid = np.arange(0, 1 + pitch, pitch)
-    stones: Thing = []
+    stones: Drawing = []
     for x, y in np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2):
         place = rng.normal((x, y), 0.12 * pitch)
         rx, ry = pitch * rng.uniform(0.38, 0.53, 2)
@@ -106,7 +106,7 @@ def city(rng: Rng, size: int) -> Floats:
     picture = between(rng, (0.62, 0.70, 0.80), (0.88, 0.86, 0.82), down(size))
     glass = (0.25, 0.30, 0.38) if rng.random() < 0.6 else (0.95, 0.85, 0.50)
     for depth in (0.0, 0.25):
-        houses: Thing = []
+        houses: Drawing = []
         for x in np.arange(-0.1, 1, 0.16) + rng.uniform(0, 0.1):
             houses += _house(rng, float(x), depth + rng.uniform(0.0, 0.45))
         walls = [tint(rng, HOUSES[k], 0.05) for k in rng.choice(len(HOUSES), 3)]
@@ -114,7 +114,7 @@ def city(rng: Rng, size: int) -> Floats:
     return picture
 
 
-def _house(rng: Rng, left: float, top: float) -> Thing:
+def _house(rng: Rng, left: float, top: float) -> Drawing:
     """Walls of role 1, 2 or 3, windows of role 4."""
     wide, floor = rng.uniform(0.12, 0.24), rng.uniform(0.09, 0.13)
     house = box(pick(rng, 3), left, top, left + wide, 1.1)

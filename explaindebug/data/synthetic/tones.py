@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from explaindebug.data.synthetic.brushes import Rng, Thing, disc
+from explaindebug.data.synthetic.brushes import Drawing, Rng, disc
 from explaindebug.data.synthetic.canvas import Floats
 from explaindebug.data.synthetic.noise import cloud, mix
 
@@ -45,7 +45,7 @@ def above(rng: Rng, size: int, height: float, wavy: float = 0.06) -> Floats:
     return ((line - down(size)) * size + 0.5).clip(0, 1).astype(np.float32)
 
 
-def dots(rng: Rng, count: int, radius: tuple[float, float], low: float = 0.0) -> Thing:
+def dots(rng: Rng, count: int, radius: tuple[float, float], low: float = 0.0) -> Drawing:
     """Round dots of role 1 anywhere below the height `low`."""
     places = rng.uniform((0, low, radius[0]), (1, 1, radius[1]), (count, 3))
     return [shape for x, y, r in places for shape in disc(1, (x, y), r)]

@@ -99,8 +99,8 @@ class Entry:
         ]
         return found[0] if found else None
 
-    def struck(self, name: str, split: str) -> int | None:
-        """How many pictures of a split the bug struck, by the run's records; None without one."""
+    def affected(self, name: str, split: str) -> int | None:
+        """How many pictures of a split the bug affected, by the run's records; None without one."""
         path = self.run.folder / "records" / f"{name}.json"
         try:
             found = {part["split"]: len(part["rows"]) for part in json.loads(path.read_text())}

@@ -42,7 +42,7 @@ def test_the_classes_are_torchvisions_in_its_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize("layout", [by_folder, by_name])
 def test_of_some_classes_the_list_tells_the_labels(tmp_path: Path, layout) -> None:
     layout(tmp_path, SEEN)
-    with pytest.raises(DataError, match=r"pictures of 3 classes, and no list of all 1,000, so"):
+    with pytest.raises(DataError, match=r"pictures of 3 classes, but no list of all 1,000, so"):
         imagenet(tmp_path)
     listed(tmp_path)
     assert sorted(p.label for p in imagenet(tmp_path).photos) == [0, 7, 7, 999]

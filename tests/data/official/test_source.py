@@ -56,7 +56,7 @@ def test_a_truncated_archive_is_told_before_it_is_unpacked(tmp_path: Path, zoo: 
     root.mkdir()
     (root / "a.tar").write_bytes((tmp_path / "far/a.tar").read_bytes()[:700])
     with pytest.raises(
-        DataError, match=r"a.tar is not what it should be: it has 700 bytes, not 102"
+        DataError, match=r"a.tar is not the expected file: it has 700 bytes, not 102"
     ):
         zoo.prepare(root, download=True)
     assert [p.name for p in root.rglob("*") if p.is_file()] == ["a.tar"]
@@ -75,8 +75,8 @@ def test_what_to_do_names_archives_folder_page_and_size(tmp_path: Path, zoo: Sou
     with pytest.raises(
         DataError,
         match=r"^Zoo is not in .*data: images, masks1 should be there, or below it in zoo; there "
-        r"is nothing\. Set data.root .*download=true to fetch it \(20.5 kB\); or put a.tar, b.tar "
-        r"from http://zoo into .*data/zoo\.$",
+        r"is nothing\. Set data.root .*download=true to download it \(20.5 kB\); or put a.tar, "
+        r"b.tar from http://zoo into .*data/zoo\.$",
     ):
         zoo.home(tmp_path / "data")
 

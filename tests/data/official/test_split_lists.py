@@ -48,7 +48,7 @@ def test_absent_files_are_counted_and_the_first_named(root: Path) -> None:
     make.cub_2011(root)
     with pytest.raises(
         DataError,
-        match=r"8 of 8 files that .*birds_train_list.txt names are absent: Black_footed_Albatross"
+        match=r"8 of 8 files .*birds_train_list.txt are missing: Black_footed_Albatross"
         r"_0000_2134386992.jpg, .* and 5 more; there are 16 .*data.birds=cub_200",
     ):
         by_lists(root, photos(root, "2011"), LABELS)

@@ -17,16 +17,16 @@ SHAPES = [
 ]
 
 
-@pytest.mark.parametrize(("thing", "area"), SHAPES)
+@pytest.mark.parametrize(("drawing", "area"), SHAPES)
 @pytest.mark.parametrize("size", [32, 64])
-def test_coverage_sums_to_the_area(thing, area, size):
-    cover = coverage(thing, size, 1)
+def test_coverage_sums_to_the_area(drawing, area, size):
+    cover = coverage(drawing, size, 1)
     assert cover[..., 1].mean() == pytest.approx(area, rel=0.06)
 
 
 def test_shares_of_a_pixel_sum_to_one_and_later_shapes_hide_earlier_ones():
-    thing = box(1, 0, 0, 1, 1) + box(2, 0.25, 0.25, 0.75, 0.75)
-    cover = coverage(thing, 16, 3)
+    drawing = box(1, 0, 0, 1, 1) + box(2, 0.25, 0.25, 0.75, 0.75)
+    cover = coverage(drawing, 16, 3)
     assert np.array_equal(cover.sum(axis=-1), np.ones((16, 16)))
     assert np.array_equal(cover[4:12, 4:12, 2], np.ones((8, 8)))
     assert not cover[..., [0, 3]].any()
@@ -34,8 +34,8 @@ def test_shares_of_a_pixel_sum_to_one_and_later_shapes_hide_earlier_ones():
 
 @pytest.mark.parametrize("width", [0.05, 0.1])
 def test_a_contour_surrounds_the_thing_and_hides_none_of_it(width):
-    thing = disc(1, (0.5, 0.5), 0.25)
-    bare, inked = coverage(thing, 64, 2), coverage(thing, 64, 2, contour=width)
+    drawing = disc(1, (0.5, 0.5), 0.25)
+    bare, inked = coverage(drawing, 64, 2), coverage(drawing, 64, 2, contour=width)
     assert np.array_equal(bare[..., 1], inked[..., 1])
     ring = np.pi * ((0.25 + width) ** 2 - 0.25**2)
     assert inked[..., 2].mean() == pytest.approx(ring, rel=0.1)
@@ -61,11 +61,11 @@ def test_paint_mixes_the_colours_by_their_shares():
 
 
 def test_turning_and_mirroring_keep_a_thing_where_it_belongs():
-    thing = box(1, 0.1, -0.2, 0.5, 0.3)
-    back = turned(turned(thing, 0.8, (2, 1)), -0.8, (2, 1))
-    assert np.allclose(back[0].outline, thing[0].outline)
-    assert np.allclose(turned(thing, np.pi / 2)[0].outline[0], (0.2, 0.1))  # right turns to below
-    assert np.array_equal(mirrored(mirrored(thing))[0].outline, thing[0].outline)
+    drawing = box(1, 0.1, -0.2, 0.5, 0.3)
+    back = turned(turned(drawing, 0.8, (2, 1)), -0.8, (2, 1))
+    assert np.allclose(back[0].outline, drawing[0].outline)
+    assert np.allclose(turned(drawing, np.pi / 2)[0].outline[0], (0.2, 0.1))  # right turns to below
+    assert np.array_equal(mirrored(mirrored(drawing))[0].outline, drawing[0].outline)
 
 
 def test_bytes_are_clipped_and_rounded():

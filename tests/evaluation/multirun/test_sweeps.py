@@ -65,16 +65,15 @@ def test_a_number_at_three_or_more_values_is_a_sweep(found) -> None:
     assert [len(level.gates) for level in sweep.levels] == [2] * 4
 
 
-def test_it_is_said_from_where_on_a_method_shows_it(found) -> None:
+def test_it_is_said_from_where_on_a_method_shows_it(found, sentence) -> None:
     (sweep,) = sweeps(found)
     assert [sweep.shown_from(m) for m in METHODS] == [0.5, 0.2, None]
     assert sweep.learned_from() == 0.2
-    assert sweep.sentence(METHODS) == (
-        "Spurious tag: GBP shows it from fraction 0.2 on, Grad from 0.5 on, VGrad not even at 1."
-    )
-    assert "no method shows it at fraction 1" in sweep.sentence({"vgrad": "VGrad"})
+    sentence("from different levels on", sweep.sentence(METHODS))
+    sentence("no method", sweep.sentence({"vgrad": "VGrad"}))
     last = replace(sweep, levels=sweep.levels[:3])
-    assert "Grad at 0.5, VGrad not even at 0.5" in last.sentence(METHODS)
+    assert last.shown_from("grad") == 0.5
+    sentence("at the last level", last.sentence(METHODS))
 
 
 def test_two_values_or_words_are_none(tmp_path) -> None:

@@ -71,7 +71,7 @@ def scenes_alone(entry: Entry) -> Said:
     found = entry.accuracy("spurious", "scenes alone")
     if found is None:
         return Said(UNKNOWN, "The run did not ask the network about scenes alone.")
-    n = entry.struck("spurious", "test")
+    n = entry.affected("spurious", "test")
     low, high = wilson_interval(found, n) if n else (found, found)
     counts = f" of {n} scenes" if n else ""
     share = Number(found, math.nan, low, high)

@@ -1,10 +1,9 @@
-"""What is said of maps without a score: enough to find them, and not a page of it."""
+"""Reports of maps without a score: enough to find them, in few sentences."""
 
 import numpy as np
 
-from explaindebug.evaluation.missing import sentences
 from explaindebug.evaluation.scores import Key, Scores
-from explaindebug.evaluation.unscored import Fault, Unscored, restricted
+from explaindebug.evaluation.unscored import Fault, Unscored, restricted, sentences
 
 CONSTANT = Fault.MAP_CONSTANT
 
@@ -19,14 +18,16 @@ def table(inputs: int) -> Scores:
     return scores
 
 
-def test_one_key_is_named_with_its_inputs() -> None:
-    assert sentences([Unscored(key(), CONSTANT, (3,))], table(4)) == [
-        "grad (reinit, top 1, bug): the map is constant for 1 of 4 inputs (rows 3); they have no "
-        "score."
-    ]
+def test_one_key_is_named_with_its_inputs(sentence) -> None:
+    (said,) = sentences([Unscored(key(), CONSTANT, (3,))], table(4))
+    for named in ("grad", "reinit", "top 1", "bug", CONSTANT, "1 of 4 inputs", "rows 3"):
+        assert named in said
+    sentence("one key", said)
 
 
-def test_methods_conditions_and_draws_share_a_sentence_and_arms_and_faults_do_not() -> None:
+def test_methods_conditions_and_draws_share_a_sentence_and_arms_and_faults_do_not(
+    sentence,
+) -> None:
     found = [
         Unscored(key(method, f"top {stage}", role), CONSTANT, tuple(range(stage)))
         for method in ("grad", "gbp")
@@ -37,14 +38,13 @@ def test_methods_conditions_and_draws_share_a_sentence_and_arms_and_faults_do_no
         Unscored(key(condition="", role="control"), CONSTANT, (5,)),
         Unscored(key(), Fault.MAP_NOT_FINITE, (9,)),
     ]
-    assert sentences(found, table(10)) == [
-        "grad and gbp (reinit, top 1, top 2, top 3 and 3 more, bug): the map is constant for up to "
-        "6 of 10 inputs each, 6 in all (rows 0, 1, 2, 3, 4, 5); they have no score.",
-        "grad (reinit, control): the map is constant for 1 of 10 inputs (rows 5); they have no "
-        "score.",
-        "grad (reinit, top 1, bug): the map is not finite for 1 of 10 inputs (rows 9); they have "
-        "no score.",
-    ]
+    said = sentences(found, table(10))
+    assert [CONSTANT in one for one in said] == [True, True, False]
+    assert ["control" in one for one in said] == [False, True, False]
+    for named in ("grad and gbp", "top 3 and 3 more", "6 of 10 inputs each, 6 in all"):
+        assert named in said[0]
+    for name, one in zip(("bug", "control", "not finite"), said, strict=True):
+        sentence(name, one)
 
 
 def test_methods_are_all_named_and_other_inputs_of_each_are_all_counted() -> None:
