@@ -40,7 +40,7 @@ class Pictures:
         parts = zip(SPLITS, self.clean, strict=True)
         return Splits(
             *(
-                bug(part, scenes=self.scenes, split=name) if name in bug.strikes else part
+                bug(part, scenes=self.scenes, split=name) if name in bug.splits else part
                 for name, part in parts
             )
         )

@@ -197,7 +197,7 @@ def test_validations_leave_nothing(
     images, labels = pictures(4)
     mask = torch.ones(4, 1, 16, 16, dtype=torch.bool)
     mask[..., 8:] = False
-    columns = {"image": images, "label": labels, "mask": mask, "scene": images * ~mask}
+    columns = {"image": images, "label": labels, "signal": ~mask, "scene": images * ~mask}
     items = [{k: v[i] for k, v in columns.items()} for i in range(4)]
     batches, counting = DataLoader(items, batch_size=4), Counting()
     options = {"max_epochs": VALIDATIONS, "num_sanity_val_steps": 0}

@@ -12,7 +12,7 @@ from explaindebug.debugtests.probe import Probe
 
 IMAGE_KEYS = ("image", "images", "img", "imgs", "pixel_values", "x", "input", "inputs")
 LABEL_KEYS = ("label", "labels", "y", "target", "targets", "class", "classes", "category")
-EXTRAS = ("row", "mask", "scene")  # of our own samples
+EXTRAS = ("row", "signal", "scene")  # of our own samples
 CHANNELS = 4  # at most, where they come last
 SUM_TO_1 = 1e-2  # half precision included
 REMEDY = (
@@ -88,7 +88,7 @@ def checked(
     image: Any,
     label: Any,
     row: Tensor | None = None,
-    mask: Tensor | None = None,
+    signal: Tensor | None = None,
     scene: Tensor | None = None,
 ) -> Probe:
     """The probe that these make.
@@ -109,7 +109,13 @@ def checked(
         raise DataError(f"{len(image)} images need as many labels, got {label!r:.80}. {REMEDY}")
     if row is None:
         row = torch.full((len(image),), -1)
-    return Probe(image, _classes(label), row, mask, scene)
+    shape = (len(image), 1, *image.shape[-2:])
+    if signal is not None and (signal.dtype != torch.bool or signal.shape != shape):
+        raise DataError(
+            f"signal is {signal.dtype} {tuple(signal.shape)}, but must be torch.bool {shape}, True "
+            "where the spurious signal is."
+        )
+    return Probe(image, _classes(label), row, signal, scene)
 
 
 def _classes(label: Tensor) -> Tensor:

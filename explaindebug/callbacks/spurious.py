@@ -18,9 +18,10 @@ class SpuriousSimilarity(ComparingCallback):
     """Similarity of maps to where the spurious signal is, and their share on it.
 
     Logs `debug/spurious/<method>/<similarity>/gt1`, `.../gt2` and `.../fam`, and
-    `debug/spurious/<method>/background/share`. The probe's batches must carry `mask` (n, 1, h, w),
-    False where the signal is (the background: all but the object), and `scene` (n, c, h, w), the
-    same pictures without their object (`MaskedSample`); pictures should carry the signal.
+    `debug/spurious/<method>/background/share`. The probe's batches must carry `signal`, boolean
+    (n, 1, h, w), True where the signal is (of a background: `~mask` of the object's mask). With
+    `scene` (n, c, h, w), the same pictures without their object, there is `gt2`, too
+    (`explaindebug.data.MaskedSample` has all of them); pictures should carry the signal.
 
     GT-1 is 1 on the signal and 0 elsewhere (K-SSD of the follow-up: would a known signal be seen?).
     GT-2 is GT-1 times the same method's map of the scene alone, under the same network. The class
@@ -36,7 +37,7 @@ class SpuriousSimilarity(ComparingCallback):
         control: one or more networks trained without the spurious signal.
 
     Raises:
-        DataError: where batches have no mask or scene.
+        DataError: where batches have no signal, or it is no boolean mask.
 
     Source: Adebayo et al. 2020, section 3.1 and Table 2; Adebayo et al. 2022, section 3.
     """
@@ -55,10 +56,11 @@ class SpuriousSimilarity(ComparingCallback):
 
     def measure(self, network: nn.Module, probe: Probe, explain: Explain) -> Iterator[Measured]:
         """GT-1, GT-2 and the share on the signal, for the network and for the control; FAM."""
-        if probe.mask is None or probe.scene is None:
+        if probe.signal is None:
             raise DataError(
-                "SpuriousSimilarity needs batches with mask (n, 1, h, w), True on the object, and "
-                "scene (n, c, h, w), the picture without it: see explaindebug.data.MaskedSample."
+                "SpuriousSimilarity needs batches with `signal`, boolean (n, 1, h, w), True where "
+                "the spurious signal is. Of a mask that is True on the object it is ~mask, where "
+                "the background is the signal. unpack= may return a Probe with it."
             )
         arms = Arms([network], copies(self.control, probe.image.device))
         return Spurious().pairs(arms, probe, self.instrument(explain))

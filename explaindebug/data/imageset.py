@@ -33,8 +33,8 @@ class MaskedSample(NamedTuple):
     image: Tensor  # (c, h, w) float32, normalised
     label: Tensor  # () int64
     row: Tensor  # () int64
-    mask: Tensor  # (1, h, w) bool, False where the spurious signal is, mostly the background
-    scene: Tensor  # (c, h, w) the same picture without its object, normalised
+    signal: Tensor  # (1, h, w) bool, True where the spurious signal is, mostly the background
+    scene: Tensor | None  # (c, h, w) the same picture without its object, normalised
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,15 +108,15 @@ class ImageSet(Dataset[Sample]):
         )
 
     def masked_batch(self, rows: Rows) -> MaskedSample:
-        """The rows as a stacked `MaskedSample`; raises DataError without masks and scenes."""
+        """The rows as a stacked `MaskedSample`; raises DataError without masks or signals."""
         unmarked = self.unmarked
-        if unmarked is None or self.scenes is None:
-            raise DataError("these pictures have no masks and scenes, which the test needs.")
+        if unmarked is None:
+            raise DataError("these pictures have neither masks nor signals, which the test needs.")
         rows = _rows(rows, len(self))
         return MaskedSample(
             *self.batch(rows),
-            torch.from_numpy(unmarked[rows])[:, None],
-            self.normalise(self.scenes[rows]),
+            torch.from_numpy(~unmarked[rows])[:, None],
+            None if self.scenes is None else self.normalise(self.scenes[rows]),
         )
 
     def normalise(self, pixels: Pixels) -> Tensor:
@@ -183,7 +183,7 @@ class MaskedView(Dataset[MaskedSample]):
         return len(self.images)
 
     def __getitem__(self, i: int) -> MaskedSample:
-        return MaskedSample(*(x[0] for x in self.images.masked_batch([i])))
+        return _first(self.images.masked_batch([i]))
 
     def __getitems__(self, rows: Sequence[int]) -> MaskedSample:
         """A whole batch at once, already stacked (use `collate` with it)."""
@@ -197,7 +197,15 @@ def collate(batch: S | list[S]) -> S:
     """For `DataLoader(collate_fn=...)`: passes on batches that `__getitems__` stacked already."""
     if not isinstance(batch, list):
         return batch
-    return type(batch[0])(*(torch.stack(column) for column in zip(*batch, strict=True)))
+    columns: list[Any] = [
+        None if column[0] is None else torch.stack(column) for column in zip(*batch, strict=True)
+    ]
+    return type(batch[0])(*columns)
+
+
+def _first(batch: MaskedSample) -> MaskedSample:
+    columns: list[Any] = [None if column is None else column[0] for column in batch]
+    return MaskedSample(*columns)
 
 
 def _rows(rows: Rows, n: int) -> Labels:

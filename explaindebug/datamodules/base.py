@@ -161,9 +161,9 @@ class DebugDataModule(LightningDataModule, ABC):
         return self._loader(self.data.test)
 
     def probe_dataloader(self, count: int, split: str = "test") -> DataLoader[Any]:
-        """The probe as `MaskedSample` batches where masks and scenes are known, else `Sample`."""
+        """The probe as `MaskedSample` batches where masks or signals are known, else `Sample`."""
         images = self.probe(count, split)
-        known = images.unmarked is not None and images.scenes is not None
+        known = images.unmarked is not None
         return loader(MaskedView(images) if known else images, batch_size=self.batch_size)
 
     def _loader(self, data: Any, *, shuffle: bool = False) -> DataLoader[Any]:

@@ -10,24 +10,24 @@ from explaindebug.data.imageset import ImageSet
 
 
 class Probe(NamedTuple):
-    """Inputs to explain; `mask` and `scene` where the data know them."""
+    """Inputs to explain; `signal` and `scene` where the data know them."""
 
     image: Tensor  # (n, c, h, w)
     label: Tensor  # (n,) int64, -1 where it is no class
     row: Tensor  # (n,) which input it is, the same on any number of processes
-    mask: Tensor | None = None  # (n, 1, h, w) bool, True on the object
+    signal: Tensor | None = None  # (n, 1, h, w) bool, True where the spurious signal is
     scene: Tensor | None = None  # (n, c, h, w) the same picture without its object
 
     @classmethod
     def of(cls, images: ImageSet) -> "Probe":
-        """Pictures in memory; masks are False where a spurious signal is."""
+        """Pictures in memory, with their signals, or with all but their objects as signal."""
         image, label, row = images.batch(slice(None))
         unmarked, scenes = images.unmarked, images.scenes
         return cls(
             image,
             label,
             row,
-            None if unmarked is None else torch.from_numpy(unmarked)[:, None],
+            None if unmarked is None else torch.from_numpy(~unmarked)[:, None],
             None if scenes is None else images.normalise(scenes),
         )
 

@@ -89,5 +89,6 @@ class SimpleLab:
         """The inputs, cloned."""
         labels = torch.zeros(len(self.images)) if self.labels is None else self.labels
         rows = torch.arange(len(self.images))
-        probe = Probe(self.images.float(), labels.long(), rows, self.masks, self.scenes)
+        signal = None if self.masks is None else ~self.masks
+        probe = Probe(self.images.float(), labels.long(), rows, signal, self.scenes)
         return probe.map(lambda x: x.detach().clone().to(device))

@@ -56,22 +56,20 @@ HEADLINE = Headline(
 def questions(similarity: str) -> tuple[Headline, ...]:
     """The three further questions, by one similarity."""
     return (
-        Headline(
-            "gt1", similarity, "up", "K-SSD: is a signal that is known seen in the map?", "K-SSD"
-        ),
+        Headline("gt1", similarity, "up", "K-SSD: is a known signal seen in the map?", "K-SSD"),
         Headline(
             "ccm",
             similarity,
             "down",
-            "CCM: does the map of an ordinary picture give cause for concern?",
+            "CCM: does the map of an ordinary picture raise concern?",
             "CCM",
         ),
         Headline(
             "fam",
             similarity,
             "down",
-            "FAM: is its map of the signal told from a good network's? If not, that one raises a "
-            "false alarm.",
+            "FAM: can its map of the signal be distinguished from a clean network's? If not, the "
+            "clean network's map is a false alarm.",
             "FAM",
         ),
     )
@@ -90,7 +88,7 @@ class Spurious(DebugTest):
         signal: bool (n, 1, h, w), or (1, 1, h, w) for all inputs, True on the signal. None takes
             everything but the object, where inputs have masks.
         clean: the same inputs (n, c, h, w) without the signal, for the question whether maps of
-            ordinary inputs give cause for concern (`ccm`: the network's maps of them against the
+            ordinary inputs raise concern (`ccm`: the network's maps of them against the
             first control's), and with `signal_class` for the gate.
         signal_class: the class that the signal stands for. Where `clean` is given, too, the test is
             void unless the signal turns enough of the network's predictions into that class.
@@ -135,7 +133,7 @@ class Spurious(DebugTest):
             DataError: with what to give.
         """
         super().check(arms, probe)
-        if self.signal is None and probe.mask is None:
+        if self.signal is None and probe.signal is None:
             raise DataError(
                 "where the spurious signal is, is not known: give Spurious(signal=mask), True on "
                 "the signal, or inputs with masks of their objects."
@@ -216,8 +214,8 @@ class Spurious(DebugTest):
     def _signal(self, probe: Probe) -> Tensor:
         """Where the signal is (n, 1, h, w)."""
         if self.signal is None:
-            assert probe.mask is not None
-            return ~probe.mask
+            assert probe.signal is not None
+            return probe.signal
         signal = self.signal.to(probe.image.device).bool()
         return signal.expand(len(probe.image), -1, -1, -1) if len(signal) == 1 else signal
 

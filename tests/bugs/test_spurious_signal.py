@@ -91,7 +91,7 @@ def test_a_mark_needs_neither_masks_nor_scenes(clean, name) -> None:
     bare = replace(clean, masks=None, scenes=None)
     made = BUGS.build(name)(bare, split="test")
     batch = made.masked_batch([3, 4])
-    assert torch.equal(batch.mask[:, 0], torch.from_numpy(~made.signals[[3, 4]]))
+    assert torch.equal(batch.signal[:, 0], torch.from_numpy(made.signals[[3, 4]]))
     plain = made.scenes[~made.signals].reshape(20, -1, 3)
     assert np.array_equal(plain, np.broadcast_to(plain[:, :1], plain.shape))  # one colour
     grey = replace(bare, pixels=clean.pixels[..., :1])

@@ -351,8 +351,8 @@ class TestAnyProject:
         images, labels = pictures(12)
         mask = torch.zeros(12, 1, 16, 16, dtype=torch.bool)
         mask[..., 4:12, 4:12] = True
-        fields = ("image", "label", "row", "mask", "scene")
-        columns = (images, labels, torch.arange(12), mask, images * ~mask)
+        fields = ("image", "label", "row", "signal", "scene")
+        columns = (images, labels, torch.arange(12), ~mask, images * ~mask)
         items = [dict(zip(fields, item, strict=True)) for item in zip(*columns, strict=True)]
 
         class Masked(Module):

@@ -91,8 +91,8 @@ def masked(n: int) -> DataLoader[Any]:
     mask = torch.zeros(n, 1, 16, 16, dtype=torch.bool)
     mask[..., 4:12, 4:12] = True
     rows = (torch.arange(n) * 5) % n
-    columns = (images, labels, rows, mask, images * ~mask)
-    fields = ("image", "label", "row", "mask", "scene")
+    columns = (images, labels, rows, ~mask, images * ~mask)
+    fields = ("image", "label", "row", "signal", "scene")
     items = [dict(zip(fields, item, strict=True)) for item in zip(*columns, strict=True)]
     return DataLoader(items, batch_size=2)  # type: ignore[arg-type]
 

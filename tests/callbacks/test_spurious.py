@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from explaindebug.callbacks import SpuriousSimilarity
+from explaindebug.core.errors import AttributionError
 from explaindebug.evaluation.postprocessing import PostProcessing
 
 
@@ -23,8 +24,8 @@ def measured(tmp_path: Any, network: nn.Module, **options: Any) -> SpuriousSimil
     images, labels = pictures(12)
     mask = torch.ones(12, 1, 16, 16, dtype=torch.bool)
     mask[..., 11:15, 11:15] = False  # a tag in the corner
-    fields = ("image", "label", "row", "mask", "scene")
-    columns = (images, labels, torch.arange(12), mask, images * ~mask)
+    fields = ("image", "label", "row", "signal", "scene")
+    columns = (images, labels, torch.arange(12), ~mask, images * ~mask)
     items = [dict(zip(fields, item, strict=True)) for item in zip(*columns, strict=True)]
     callback = SpuriousSimilarity(["grad"], probe=12, strict=True, **options)
     run = trainer(tmp_path, [callback])
@@ -115,3 +116,40 @@ def test_the_order_of_mask_and_normalisation_changes_the_second_ground_truth_alo
             column(c, condition=condition, role="bug", similarity="ssim") for c in (before, after)
         )
         assert np.allclose(one, other) == (condition == "gt1")
+
+
+def test_no_scene_is_needed_where_the_signal_is_no_background(tmp_path: Any) -> None:
+    images, labels = pictures(6)
+    signal = torch.zeros(6, 1, 16, 16, dtype=torch.bool)
+    signal[..., 11:15, 11:15] = True
+    columns = {"image": images, "label": labels, "signal": signal}
+    items = [{name: x[i] for name, x in columns.items()} for i in range(6)]
+    callback = SpuriousSimilarity(["grad"], control=Network(), probe=6, strict=True)
+    network = Flat(2.0, 1.0)
+    trainer(tmp_path, [callback]).validate(Masked(network), DataLoader(items, 6), verbose=False)
+    assert set(callback.scores.unique("condition")) == {"gt1", "share", "fam"}
+    share = column(callback, condition="share", role="bug")
+    inside, outside = 16 * 2.0, (16**2 - 16) * 1.0
+    np.testing.assert_allclose(share, inside / (inside + outside), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("signal", "said"),
+    [
+        (None, "~mask"),
+        (torch.ones(6, 1, 16, 16), "torch.bool"),
+        (torch.ones(6, 16, 16, dtype=torch.bool), r"\(6, 1, 16, 16\)"),
+    ],
+)
+def test_a_signal_that_is_none_is_refused(
+    signal: torch.Tensor | None, said: str, tmp_path: Any
+) -> None:
+    images, labels = pictures(6)
+    columns = {"image": images, "label": labels, "mask": torch.ones(6, 1, 16, 16)}
+    columns |= {} if signal is None else {"signal": signal}
+    items = [{name: x[i] for name, x in columns.items()} for i in range(6)]
+    callback = SpuriousSimilarity(["grad"], probe=6, strict=True)
+    with pytest.raises(AttributionError, match=said):
+        trainer(tmp_path, [callback]).validate(
+            Masked(Flat(2.0, 1.0)), DataLoader(items, 6), verbose=False
+        )

@@ -75,20 +75,23 @@ def test_a_subset_keeps_everything_of_its_rows_and_where_they_came_from(images):
     assert torch.equal(images.subset(slice(1, 3))[1].image, images[2].image)
 
 
-def test_masked_batches_hold_mask_and_scene(images):
+def test_masked_batches_hold_signal_and_scene(images):
     batch = images.masked_batch([3, 0])
     assert isinstance(batch, MaskedSample)
-    assert torch.equal(batch.mask[:, 0], torch.from_numpy(images.masks[[3, 0]]))
+    assert torch.equal(batch.signal[:, 0], torch.from_numpy(~images.masks[[3, 0]]))
     assert torch.equal(batch.scene, images.normalise(images.scenes[[3, 0]]))
     view = MaskedView(images)
     assert len(view) == 6
     assert torch.equal(view[3].scene, batch.scene[0])
 
 
-@pytest.mark.parametrize("missing", ["masks", "scenes"])
-def test_masked_batches_need_masks_and_scenes(images, missing):
-    with pytest.raises(DataError, match="no masks and scenes"):
-        replace(images, **{missing: None}).masked_batch([0])
+def test_masked_batches_need_masks_or_signals_but_no_scenes(images):
+    with pytest.raises(DataError, match="neither masks nor signals"):
+        replace(images, masks=None).masked_batch([0])
+    without = replace(images, scenes=None)
+    assert without.masked_batch([0]).scene is None
+    assert MaskedView(without)[0].scene is None
+    assert collate([MaskedView(without)[0], MaskedView(without)[1]]).scene is None
 
 
 @pytest.mark.parametrize("kind", [Sample, MaskedSample])

@@ -153,14 +153,17 @@ def test_the_probe_leaves_out_pictures_that_the_object_fills():
     assert module.probe(4).indices.tolist() == [2, 1, 4, 5]
 
 
-def test_probe_batches_have_masks_and_scenes_where_they_are_known():
+def test_probe_batches_have_signals_and_scenes_where_they_are_known():
+    assert type(next(iter(Noise(batch_size=4, masks=False).probe_dataloader(6)))) is Sample
     module = Noise(batch_size=4)
     (first, second) = module.probe_dataloader(6)
-    assert type(first) is Sample
+    assert type(first) is MaskedSample
+    assert first.scene is None
     batches = list(module.with_bug(SpuriousBackground()).probe_dataloader(6))
     assert [type(b) for b in batches] == [MaskedSample] * 2
     assert torch.cat([b.row for b in batches]).tolist() == [*first.row, *second.row]
-    assert batches[0].mask.shape == (4, 1, 16, 16)
+    assert batches[0].signal.shape == batches[0].scene[:, :1].shape == (4, 1, 16, 16)
+    assert torch.equal(batches[0].signal, first.signal)
 
 
 @pytest.mark.parametrize("count", [1, 5, 6, 9])

@@ -42,7 +42,7 @@ def test_probe_batches_know_masks_and_black_scenes(tmp_path):
     write(tmp_path)
     (batch,) = MNIST(root=tmp_path, size=32, channels=3).probe_dataloader(20)
     assert batch.image.shape == (20, 3, 32, 32)
-    assert batch.mask.float().mean() == pytest.approx((12 / 28) ** 2, abs=0.05)
+    assert batch.signal.float().mean() == pytest.approx(1 - (12 / 28) ** 2, abs=0.05)
     assert batch.scene.unique().tolist() == [-2.0]  # black: (0 - 0.5) / 0.25
 
 

@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from explaindebug.app.session import check_together, true_colours
+from explaindebug.app.session import true_colours
 from explaindebug.bugs.spurious_background import SpuriousBackground
 from explaindebug.core.errors import ConfigError
 from explaindebug.datamodules import Embedded, Photos
 from explaindebug.datamodules.normalising import NORMALISATIONS, normalisation
+from explaindebug.debugtests.ood import check_together
 
 FEW = {"size": 16, "train": 8, "val": 4, "test": 4}
 
