@@ -1,16 +1,15 @@
 """Whether maps lie on the spurious signal that the network learned.
 
-Beside the verdict's question stand three more, of which the first paper asked one.
+Besides the verdict's question there are three more, of which the 2020 paper asked one.
 
-- **Known signal (K-SSD).** Who knows the signal, would he see it? The map of a picture with the
-  signal against the signal's mask; under a good network as control.
-- **Unknown signal (CCM).** Who doesn't and looks at ordinary pictures, would he wonder? The map of
-  a picture without the signal against a good network's map of it; a second good network as control.
-  Where the bad network's maps are as like as the second good one's, there is no cause for concern
-  to be seen.
-- **False alarm (FAM).** Who sees a good network's map of a picture with the signal, would he take
-  it for a bad one's? The two maps against each other; two good networks' as control. Where they are
-  as like as those are, he would.
+- **Known signal (K-SSD).** Would somebody who knows the signal see it in the map? Compares the map
+  of a picture with the signal and the signal's mask; control: a clean network.
+- **Unknown signal (CCM).** Would the maps of ordinary pictures raise concern? Compares the map of a
+  picture without the signal and a clean network's map of it; control: a second clean network. If
+  the buggy network's maps are as similar as the second clean one's, nothing raises concern.
+- **False alarm (FAM).** Would a clean network's map of a picture with the signal be taken for a
+  buggy one's? Compares the two networks' maps; control: two clean networks. If they are as similar
+  as those, it would.
 
 Source: Adebayo et al. 2020, section 3.1; Adebayo, Muelly, Abelson, Kim: Post hoc explanations may
 be ineffective for detecting unknown spurious correlation, ICLR 2022, section 3, where the three are
