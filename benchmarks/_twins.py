@@ -2,7 +2,7 @@
 
 A set of networks are three clean ones of each domain, equal but for their seed, and trained on the
 same pictures; other sets have other pictures of the same kind. The debugging tests are those of the
-application, on its `Workbench`, whose networks are given instead of trained by Lightning.
+application, in its `Session`, whose networks are given instead of trained by Lightning.
 """
 
 import hashlib
@@ -19,7 +19,8 @@ from hydra.core.utils import setup_globals
 from torch import nn
 
 from explaindebug.app.classifier import cross_entropy
-from explaindebug.app.session import Workbench
+from explaindebug.app.data_modules import DataModules
+from explaindebug.app.session import Session
 from explaindebug.app.settings import Settings, settings
 from explaindebug.app.store import Trained
 from explaindebug.data import ImageSet
@@ -83,8 +84,8 @@ class Pictures(DebugDataModule):
 
 
 @dataclass
-class Bench(Workbench):
-    """A workbench of one set; `turn` says which of its three clean networks has which part."""
+class Bench(Session):
+    """A session of one set; `turn` says which of its three clean networks has which part."""
 
     number: int = 0
     turn: int = 0
@@ -92,8 +93,8 @@ class Bench(Workbench):
     def give(self, wanted: Sequence[NetworkSpec]) -> None:
         """Networks in the place of Lightning's."""
         for want in wanted:
-            if want not in self.trained:
-                self.trained[want] = Trained(self._network(want), self.folder, 0.0, True)
+            if want not in self.networks.made:
+                self.networks.made[want] = Trained(self._network(want), self.folder)
 
     def _network(self, want: NetworkSpec) -> nn.Module:
         module = self.data(want.domain, want.bug)
@@ -105,7 +106,7 @@ class Bench(Workbench):
         network: nn.Module = kept(path, make)
         return network
 
-    def record(self, wanted: NetworkSpec) -> None:
+    def record(self, spec: NetworkSpec) -> None:
         """Nothing is written down."""
 
 
@@ -150,7 +151,7 @@ def measured(
         "data": Pictures("animals", folder, number),
         "foreign": Pictures("figures", folder, number),
     }
-    bench.modules = own | domains  # type: ignore[misc]
+    bench.modules = DataModules(**(own | domains))  # type: ignore[misc]
     for test in tests:
         bench.give(test.networks())
     return [test.run(bench) for test in tests]

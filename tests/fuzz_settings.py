@@ -152,10 +152,10 @@ def outcome(one: Attempt) -> Outcome:
     try:
         with open_dict(config):
             OmegaConf.update(config, key_of(parsed), parsed.value(), force_add=True)
-        bench, _ = checked_run(config, Path("out"))
+        session, _ = checked_run(config, Path("out"))
         for group, domain in {"model": "data", "foreign_model": "foreign"}.items():
             if one.key.partition(".")[0] == group:
-                bench.architecture(domain).build(PICTURES)
+                session.networks.architectures[domain].build(PICTURES)
     except Exception as error:
         said = sentence(error)
         if said is None:

@@ -148,7 +148,7 @@ NAMED = (
     ),
     Named(
         "maps that are not finite end no run",
-        "app/run.py",
+        "app/findings.py",
         "if x.fault.broken]",
         "if not x.fault.broken]",
         "tests/app/test_run.py::test_maps_that_are_not_finite_end_a_run_that_is_complete",

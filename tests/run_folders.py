@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from fake_run import fake_run
 
-from explaindebug.app.run import plain
+from explaindebug.app.findings import plain
 from explaindebug.core.io import write_json
 from explaindebug.evaluation.results import RunResult
 from explaindebug.evaluation.scores import Scores

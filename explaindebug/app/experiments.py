@@ -18,7 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 from explaindebug.app.error_messages import sentence
 from explaindebug.app.locks import alone_in
 from explaindebug.app.progress import console, say
-from explaindebug.app.run import carried_out, claim, command, prepared, run
+from explaindebug.app.run import carried_out, command, prepared, run
+from explaindebug.app.run_folder import claim
 from explaindebug.app.settings import settings
 from explaindebug.core.errors import ConfigError, ExplainDebugError
 from explaindebug.core.registry import nearest
@@ -200,7 +201,8 @@ def run_all(parts: Sequence[Part]) -> dict[str, str]:
         say(f"\n{part.name}, experiment {k + 1} of {len(parts)}", style="bold")
         try:
             with alone_in(part.folder):
-                carried_out(*prepared(part.config, part.folder), typed=part.typed)
+                session, tests = prepared(part.config, part.folder)
+                carried_out(session, tests, part.config, typed=part.typed)
         except PROBLEMS as error:
             failed[part.name] = told(error)
             say(f"{part.name} ended: {failed[part.name]}")

@@ -3,7 +3,7 @@
 import pytest
 from hydra import compose, initialize_config_module
 
-from explaindebug.app.session import classes_of
+from explaindebug.app.data_modules import classes_of
 from explaindebug.app.settings import settings
 from explaindebug.core.errors import ConfigError
 from explaindebug.data.synthetic.splits import figures

@@ -32,7 +32,7 @@ def test_a_run_says_so_before_it_does_anything(run: Run, tmp_path: Path) -> None
 
 def test_what_a_killed_run_left_takes_no_folder(tmp_path: Path) -> None:
     """Killed while it wrote its very first file."""
-    from explaindebug.app.run import _fresh
+    from explaindebug.app.run_folder import _fresh
 
     for name in (RUNNING, ".run.json.abcd1234.write.part"):
         (tmp_path / name).touch()

@@ -17,7 +17,7 @@ from striped_pictures import Striped
 from torch import Tensor, nn
 
 from explaindebug.app.run import measured, prepared
-from explaindebug.app.session import Workbench
+from explaindebug.app.session import Session
 from explaindebug.bugs.label_flips import LabelFlips
 from explaindebug.bugs.spurious_background import SpuriousBackground
 from explaindebug.data import ImageSet
@@ -49,19 +49,19 @@ OVERRIDES = (
 class Science:
     """A run whose networks are trained and whose tests are measured."""
 
-    bench: Workbench
+    bench: Session
     tests: dict[str, Any]
     results: dict[str, TestResult]
 
     def again(self, test: str, networks: dict[NetworkSpec, nn.Module]) -> TestResult:
         """A test measured once more, some of its networks exchanged for others."""
-        before = dict(self.bench.trained)
+        before = dict(self.bench.networks.made)
         try:
             for wanted, network in networks.items():
-                self.bench.trained[wanted] = replace(before[wanted], network=network)
+                self.bench.networks.made[wanted] = replace(before[wanted], network=network)
             return self.tests[test].run(self.bench)
         finally:
-            self.bench.trained = before
+            self.bench.networks.made = before
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def science(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Science]:
     torch.set_num_threads(1)
     with initialize_config_module("explaindebug.configs", version_base="1.3"):
         config = compose("train", overrides=[*OVERRIDES, f"store={folder / 'store'}"])
-    bench, tests, _ = prepared(config, folder / "out")
+    bench, tests = prepared(config, folder / "out")
     bench.train(list(dict.fromkeys(want for test in tests for want in test.networks())))
     results = measured(bench, tests)
     yield Science(bench, {t.name: t for t in tests}, {r.name: r for r in results})

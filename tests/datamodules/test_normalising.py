@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from explaindebug.app.session import true_colours
+from explaindebug.app.data_modules import true_colours
 from explaindebug.bugs.spurious_background import SpuriousBackground
 from explaindebug.core.errors import ConfigError
 from explaindebug.datamodules import Embedded, Photos

@@ -1,0 +1,111 @@
+"""What is refused before anything is trained: data, networks, methods, disks too small."""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from explaindebug.app.networks import Networks
+from explaindebug.app.progress import say
+from explaindebug.app.session import Session
+from explaindebug.attributions._engine.plan import Plan
+from explaindebug.core.errors import ConfigError, UnsupportedModelError
+from explaindebug.core.io import check_space
+from explaindebug.core.isolation import watch
+from explaindebug.debugtests import Experiment, NetworkSpec
+from explaindebug.debugtests.lab import Domain
+
+REMEDY = {  # where weights are taken as they are, and a test needs more networks
+    "data": "Weights are taken as they are by bug=reinit with bug.reinit.twin=false and by bug=ood "
+    "with bug.ood.twin=false.",
+    "foreign": "Choose what is trained on the foreign pictures: model@foreign_model=bvd_cnn.",
+}
+
+
+def wanted_by(tests: Sequence[Experiment]) -> list[NetworkSpec]:
+    """The networks of all tests, each once, in the order in which they are trained."""
+    return list(dict.fromkeys(want for test in tests for want in test.networks()))
+
+
+def check(session: Session, tests: Sequence[Experiment]) -> None:
+    """Everything that can be refused before training: data, networks, methods.
+
+    Raises:
+        ConfigError, DataError, UnsupportedModelError: for the first that is found.
+    """
+    say(f"output: {session.folder}")
+    wanted = wanted_by(tests)
+    domains = list(dict.fromkeys(want.domain for want in wanted))
+    say(f"data: {session.modules.describe(domains)}")
+    check_given(session.networks, wanted)
+    for test in tests:
+        test.check(session)
+    for domain in domains:
+        check_methods(session, domain)
+    if to_train := [want for want in wanted if session.networks.to_train(want)]:
+        check_disk(session.networks, to_train)
+
+
+def check_given(networks: Networks, wanted: Sequence[NetworkSpec]) -> None:
+    """Refuse to take weights as they are where there are none, or a network must be trained.
+
+    Raises:
+        ConfigError: with what else would do.
+    """
+    given = [want for want in wanted if not networks.to_train(want)]
+    for domain in dict.fromkeys(want.domain for want in given):
+        architecture = networks.architectures[domain]
+        mine = [want for want in given if want.domain == domain]
+        trained = list(dict.fromkeys(w.name for w in mine if w.bug is not None or w.twin))
+        if trained:
+            raise ConfigError(
+                f"{architecture.key}.train=false takes weights as they are, but "
+                f"{', '.join(trained)} must be trained. {REMEDY[domain]}"
+            )
+        architecture.check_weights(networks.modules.training(domain))
+
+
+def check_methods(session: Session, domain: Domain) -> None:
+    """Refuse methods that the network's layers don't allow, and networks that give no logits.
+
+    Raises:
+        UnsupportedModelError: with the layers' names.
+    """
+    network = session.build(domain)
+    images = session.modules.training(domain).batch(slice(0, 4)).image
+    with watch(network) as private:
+        plan = Plan(session.settings.attributions)
+        refusals = plan.refusals(private, images, images)
+    if refusals:
+        raise UnsupportedModelError(
+            " ".join(f"{name}: {error}" for name, error in refusals.items())
+        )
+
+
+def check_disk(networks: Networks, wanted: Sequence[NetworkSpec]) -> None:
+    """Refuse a run whose trained networks the disk has no room for.
+
+    A checkpoint holds the weights and Adam's two moments of each. Store and run's folder may be on
+    different disks, so both must have room.
+
+    Raises:
+        ConfigError: with what is needed and what is left.
+    """
+    try:
+        _check_room(networks, wanted)
+    except ConfigError:  # those in the store need no more; to look them up takes a while
+        missing = [want for want in wanted if not networks.store.has(networks.recipe(want))]
+        _check_room(networks, missing)
+
+
+def _check_room(networks: Networks, wanted: Sequence[NetworkSpec]) -> None:
+    weights = {domain: _bytes(networks.build(domain)) for domain in {w.domain for w in wanted}}
+    kept = sum(3 * weights[want.domain] for want in wanted)
+    # With patience the network under training has two: its best state and its last.
+    under_way = 3 * max(weights.values(), default=0) if networks.settings.patience else 0
+    places = ((networks.store.folder, kept + under_way), (networks.outputs.folder, kept))
+    for folder, needed in places:
+        check_space(folder, needed, f"keeping {len(wanted)} trained networks in {folder}")
+
+
+def _bytes(network: nn.Module) -> int:
+    return sum(p.numel() * p.element_size() for p in network.parameters())

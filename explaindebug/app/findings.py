@@ -1,0 +1,127 @@
+"""What a run found, judged, written into its folder and said on the console."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from explaindebug import __version__
+from explaindebug.app.outputs import Outputs
+from explaindebug.app.progress import console, say
+from explaindebug.app.reproduction import put_beside
+from explaindebug.app.run_tables import log_tables
+from explaindebug.app.settings import Settings
+from explaindebug.core.errors import AttributionError
+from explaindebug.core.io import write_json
+from explaindebug.evaluation import follow_up
+from explaindebug.evaluation.detection import Detector, write_detectors
+from explaindebug.evaluation.results import RunResult, Verdict
+from explaindebug.evaluation.runs import SCHEMA_VERSION, described
+from explaindebug.evaluation.scores import Scores
+from explaindebug.evaluation.summary import write_summary
+from explaindebug.evaluation.unscored import sentences
+from explaindebug.evaluation.verdicts import verdicts
+from explaindebug.report.console.detection import print_detectors
+from explaindebug.report.console.follow_ups import print_questions
+from explaindebug.report.console.verdicts import print_table
+from explaindebug.report.html.write import write_report
+from explaindebug.studies.adebayo2020.experiments import MADE, beside
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The results of all tests, and what follows from them."""
+
+    result: RunResult
+    verdicts: Sequence[Verdict]  # one per method and test
+    further: Sequence[Verdict]  # answers to the tests' further questions
+
+    @property
+    def detectors(self) -> list[Detector]:
+        """Those of all tests."""
+        return [detector for test in self.result.tests for detector in test.detectors]
+
+
+def judged(result: RunResult, settings: Settings) -> Findings:
+    """The results with their verdicts, at the settings' margin and level."""
+    margin, level = settings.margin, settings.level
+    answers = verdicts(result.tests, margin=margin, level=level)
+    further = [
+        answer
+        for test in result.tests
+        for answer in follow_up.answers(test, margin=margin, level=level)
+    ]
+    return Findings(result, answers, further)
+
+
+def write(found: Findings, outputs: Outputs) -> Path:
+    """The report's path; it, results and tables are in the run's folder, tables in its loggers."""
+    result, folder, settings = found.result, outputs.folder, outputs.settings
+    scores = sum((test.scores for test in result.tests), Scores())
+    summaries = write_summary(scores, folder / "summary.csv")
+    write_json(folder / "results.json", plain(result, found.verdicts, found.further))
+    write_detectors(found.detectors, folder / "detectors.csv")
+    report = write_report(
+        result,
+        found.verdicts,
+        folder,
+        level=settings.level,
+        further=found.further,
+        published=beside(result.made.get(MADE)),
+    )
+    tables = (found.verdicts, found.further, found.detectors, summaries)
+    log_tables(outputs.loggers, folder, *tables)
+    return report
+
+
+def show(found: Findings, outputs: Outputs, report: Path) -> None:
+    """The answers on the console, and where all else is; the paper's table too where one is named.
+
+    What is put beside the paper's table is written as well.
+    """
+    result, folder = found.result, outputs.folder
+    print_table(result, found.verdicts, console)
+    print_questions(result, found.further, console)
+    print_detectors(result, console)
+    put_beside(result, folder, outputs.settings)
+    say(f"\neverything is in {folder}; open {report}")
+    for line in outputs.upload_lines():
+        say(f"upload with: {line}")
+
+
+def refuse_broken_maps(result: RunResult) -> None:
+    """A run whose maps hold NaN ends as an error, though all that it found is written.
+
+    Raises:
+        AttributionError: with methods and inputs.
+    """
+    broken = [
+        said
+        for test in result.tests
+        for said in sentences([x for x in test.unscored if x.fault.broken], test.scores)
+    ]
+    if broken:
+        raise AttributionError(f"the run is complete, but {' '.join(broken)}")
+
+
+def plain(
+    result: RunResult, answers: Sequence[Verdict], further: Sequence[Verdict]
+) -> dict[str, Any]:
+    """The results as plain values, for `results.json`."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "version": __version__,
+        **described(result),
+        "verdicts": [asdict(answer) for answer in answers],
+        "questions": [asdict(answer) for answer in further],
+        "gates": [
+            {"test": test.name, **asdict(gate), "passed": gate.passed}
+            for test in result.tests
+            for gate in test.gates
+        ],
+        "facts": {test.name: dict(test.facts) for test in result.tests},
+        "detectors": [asdict(detector) for test in result.tests for detector in test.detectors],
+        "accuracies": [list(row) for row in result.accuracies],
+        "warnings": [*result.warnings, *(w for test in result.tests for w in test.warnings)],
+        "made": {key: value for key, value in result.made.items() if key != "config"},
+    }
