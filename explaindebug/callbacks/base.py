@@ -1,68 +1,51 @@
 """The contract that every callback of this package keeps; a test only writes its comparisons."""
 
 import inspect
-import math
-import time
-import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Never
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
-from explaindebug._lightning import Callback, pl
+from explaindebug._lightning import pl
 from explaindebug.attributions._engine.jobs import Progress
 from explaindebug.attributions._engine.plan import Plan
 from explaindebug.attributions._engine.targets import predicted
-from explaindebug.callbacks.cost import Cost, Forecast, Memory, duration, timed
-from explaindebug.callbacks.keys import distinct, log_key
-from explaindebug.callbacks.networks import (
-    as_attached,
-    as_floats,
-    chosen_output,
-    explained,
-    logits,
-    name_of,
-)
+from explaindebug.callbacks.budget import Budget
+from explaindebug.callbacks.cost import Forecast
+from explaindebug.callbacks.hooks import EpochHooks
+from explaindebug.callbacks.intake import Intake
+from explaindebug.callbacks.keys import log_key
+from explaindebug.callbacks.logbook import Logbook
+from explaindebug.callbacks.measurement import Measurement
+from explaindebug.callbacks.methods import Methods
+from explaindebug.callbacks.networks import explained, logits
 from explaindebug.callbacks.options import (
     METHODS,
     After,
     Attributions,
     Target,
+    check,
     signature,
     unknown_option,
 )
-from explaindebug.callbacks.probe import Collector, Share, Unpack, joined, length, unpack
-from explaindebug.callbacks.ranks import equalise, gathered, processes, together
-from explaindebug.callbacks.schedule import LOOPS, due, obstacle
+from explaindebug.callbacks.probe import Unpack, unpack
+from explaindebug.callbacks.reports import Reports
 from explaindebug.callbacks.sinks import Sinks
-from explaindebug.core.errors import (
-    AttributionError,
-    ConfigError,
-    DataError,
-    MeasurementWarning,
-    UnsupportedModelError,
-)
-from explaindebug.core.isolation import private_copy, undisturbed
-from explaindebug.core.validation import number, whole
+from explaindebug.core.errors import AttributionError, ConfigError
 from explaindebug.debugtests.explain import Explain, Measured, merged
 from explaindebug.debugtests.panels import captions, gallery, panels, shown
 from explaindebug.debugtests.probe import Probe
 from explaindebug.evaluation.heatmaps import stretched
-from explaindebug.evaluation.nulls import blocks
 from explaindebug.evaluation.results import Gallery
-from explaindebug.evaluation.roles import BUG, NULL
-from explaindebug.evaluation.scores import Key, Scores
-from explaindebug.evaluation.unscored import Unscored, restricted, sentences
+from explaindebug.evaluation.scores import Scores
+from explaindebug.evaluation.unscored import Unscored, sentences
 
 REFUSED_STRATEGIES = ("fsdp", "deepspeed", "modelparallel")
 
 
-class AttributionCallback(Callback):
+class AttributionCallback(EpochHooks):
     """Explains the same few inputs at every validation (and test).
 
     Works in `fit`, `validate` and `test` of any LightningModule, on any number of processes, and
@@ -148,20 +131,10 @@ class AttributionCallback(Callback):
         super().__init__()
         for name in unknown:
             raise unknown_option(type(self), name)
-        whole("probe", probe, least=1)
-        whole("every_n_epochs", every_n_epochs, least=1)
-        whole("chunk", chunk, least=1)
-        whole("pictures", pictures, least=0)
-        whole("seed", seed, least=0)
-        if workers is not None:
-            whole("workers", workers, least=1, most=1024, hint="None chooses.")
-        if target not in ("predicted", "label"):
-            raise ConfigError(f"target must be 'predicted' or 'label', got {target!r}.")
-        if after not in LOOPS:
-            raise ConfigError(f"after must be 'validation' or 'training', got {after!r}.")
-        if budget is not None:
-            number("budget", budget, above=0, hint="It is in seconds per validation.")
-        self._asked = self.plan = Plan(attributions)
+        counts = {"probe": (probe, 1), "every_n_epochs": (every_n_epochs, 1), "chunk": (chunk, 1)}
+        counts |= {"pictures": (pictures, 0), "seed": (seed, 0)}
+        check(counts, workers, target, after, budget)
+        self._methods = Methods(Plan(attributions))
         if not self.plan.methods:
             raise ConfigError("attributions is empty: name a method, such as grad, or all.")
         self.every_n_epochs, self.after = every_n_epochs, after
@@ -175,21 +148,28 @@ class AttributionCallback(Callback):
         self.scores = Scores()  # of the last measurement
         self.galleries: list[Gallery] = []
         self.unscored: list[Unscored] = []  # maps without a score, of the last measurement
-        self.explains = ""  # which output of what, once that is known
         self.warnings: list[str] = []  # what stays as trained, which maps have no score
         self.seconds = 0.0  # that the last measurement took
         self.history: list[list[Any]] = []  # epoch, key, mean
-        self._collector = Collector(probe, unpack)
-        self._probe: Probe | None = None  # of all processes, once it is complete
-        self._inputs: int | None = None  # how many of it a resumed run had left
-        self._network: nn.Module | None = None  # the weights that are being validated
-        self._whole: Measured | None = None  # what is still to be drawn
-        self._trouble: Exception | None = None  # why a batch or the network could not be taken
-        self._supported = False  # the methods have been tried on the network
+        self._intake = Intake(probe, unpack)
         self._forecast = Forecast(budget)
-        self._warned: list[str] = []
-        self._defined: set[str] = set()  # keys whose direction the loggers were told
-        self._failed: set[str] = set()  # loggers that failed, each said once
+        self._logbook = Logbook()
+        self._reports = Reports(type(self).__name__)
+
+    @property
+    def plan(self) -> Plan:
+        """The methods that are computed."""
+        return self._methods.plan
+
+    @property
+    def explains(self) -> str:
+        """Which output of what is explained, once that is known."""
+        return self._methods.explains
+
+    @property
+    def reported(self) -> tuple[str, ...]:
+        """All sentences that were said instead of raising."""
+        return tuple(self._reports.said)
 
     @property
     def neighbours(self) -> bool:
@@ -206,8 +186,6 @@ class AttributionCallback(Callback):
             return probe.label
         return predicted(logits(network, probe.image, chunk=self.chunk))
 
-    # Lightning's hooks
-
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Refuse what can't work before anything is computed."""
         strategy = type(trainer.strategy).__name__
@@ -219,306 +197,80 @@ class AttributionCallback(Callback):
             )
         if self.forward is not None:
             explained(pl_module, self.forward, self.output)
-        self.plan, self._supported = self._asked, False  # this may be another network
-
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Say now, and not by silence at the end, that nothing will be measured."""
-        if why := obstacle(trainer, after=self.after, every=self.every_n_epochs):
-            self._warn(f"{type(self).__name__} will measure nothing in this fit: {why}")
-
-    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Forget what a validation that was interrupted has left."""
-        if self._due(trainer, "validation"):
-            self._begin()
-
-    def on_validation_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Collect the probe, and copy the weights that are being validated."""
-        if self._due(trainer, "validation") and dataloader_idx == 0:
-            # Weight averaging swaps weights at the epoch's ends, before or after us: what is
-            # validated is certain only here, among the batches.
-            self._try(lambda: self._take(trainer, pl_module))
-            self._try(lambda: self._collect(trainer, batch))
-
-    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Measure and log."""
-        if self._due(trainer, "validation"):
-            self._run(trainer, pl_module)
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw: after the means have reached the loggers, so that pictures stand at their step."""
-        whole, self._whole = self._whole, None
-        if whole is not None:
-            self._draw(whole, trainer)
-
-    def on_exception(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
-    ) -> None:
-        """Forget the network and the maps of a validation that was interrupted."""
-        self._network = self._trouble = self._whole = None
-
-    on_test_epoch_start = on_validation_epoch_start
-    on_test_batch_end = on_validation_batch_end
-    on_test_epoch_end = on_validation_epoch_end
-    on_test_end = on_validation_end
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw what the last epoch has left, now that its means have reached the loggers."""
-        self.on_train_end(trainer, pl_module)
-        if self._due(trainer, "training"):
-            self._begin()
-
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
-        """Collect the probe from the training data."""
-        if self._due(trainer, "training"):
-            self._try(lambda: self._collect(trainer, batch))
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Measure the weights that the epoch has led to, and log."""
-        if self._due(trainer, "training"):
-            self._try(lambda: self._take(trainer, pl_module))
-            self._run(trainer, pl_module)
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw what the last epoch of all has left."""
-        if self.after == "training":
-            self.on_validation_end(trainer, pl_module)
+        self._methods.again()  # this may be another network
 
     @property
     def state_key(self) -> str:
         """Tells callbacks of one type apart in a checkpoint."""
-        methods = "+".join(self._asked.methods)
-        said = [type(self).__name__, self.test, self.forward, methods, self._collector.count]
+        methods = "+".join(self._methods.asked.methods)
+        count = self._intake.collector.count
+        said = [type(self).__name__, self.test, self.forward, methods, count]
         return "/".join(map(str, [*said, self.target, self.seed, self.after]))
 
     def state_dict(self) -> dict[str, Any]:
         """The history of means and the probe's size, as plain values: loaded weights-only."""
-        inputs = self._inputs if self._probe is None else len(self._probe.row)
-        asked = self._collector.count
-        return {"version": 2, "history": self.history, "probe": asked, "inputs": inputs}
+        return {"version": 2, "history": self.history, **self._intake.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with the history of the run that is resumed, and on as many inputs."""
         self.history = [list(row) for row in state_dict["history"]]
-        if state_dict.get("probe") == self._collector.count:
-            self._inputs = state_dict["inputs"]
+        self._intake.resume(state_dict)
 
-    # How it is done
-
-    def _due(self, trainer: pl.Trainer, loop: str) -> bool:
-        return due(trainer, loop, after=self.after, every=self.every_n_epochs)
-
-    def _begin(self) -> None:
-        self._network = self._trouble = self._whole = None
-        if self._probe is None:
-            self._collector.clear()
-
-    def _try(self, work: Callable[[], None]) -> None:
-        """`unpack`, batches and the module are the user's: what they raise ends no training."""
-        if self._trouble is None:
-            try:
-                work()
-            except Exception as error:
-                self._trouble = error  # told at the epoch's end, by all processes together
-
-    def _collect(self, trainer: pl.Trainer, batch: Any) -> None:
-        if self._probe is None:
-            rank, world = trainer.global_rank, trainer.world_size
-            self._collector.add(batch, rank=rank, world=world, length=length(trainer))
-
-    def _take(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._network = self._network or self._copy(trainer, pl_module)
-
-    def _copy(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> nn.Module:
-        with undisturbed(pl_module.device):
-            whole = explained(pl_module, self.forward, self.output)
-            return as_attached(private_copy(whole, shared=(trainer, *trainer.loggers)), trainer)
-
-    def _run(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def _run(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> Measured | None:
         try:
-            whole = self._measured(trainer, pl_module)
+            found = self._measurement(trainer, pl_module)(self._all)
         except AttributionError as error:
-            return self._fail(f"measured nothing this time: {error}", error)
+            failure = f"measured nothing this time: {error}"
+            self._reports.fail(failure, error, strict=self.strict)
+            return None
         finally:
-            self._network = self._trouble = None
-        if whole is None:
-            return
-        self._whole, self.scores, self.unscored = whole, whole.scores, whole.missing
+            self._intake.forget()
+        return None if found is None else self._kept(trainer, pl_module, *found)
+
+    def _measurement(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> Measurement:
+        budget = Budget(
+            self.budget,
+            self._forecast,
+            self._intake,
+            self._reports,
+            after=self.after,
+            fitting=trainer.state.fn == "fit",
+        )
+        return Measurement(trainer, pl_module, self._intake, self._methods, budget, self)
+
+    def _kept(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, whole: Measured, seconds: float
+    ) -> Measured:
+        self.scores, self.unscored, self.seconds = whole.scores, whole.missing, seconds
         self.warnings = [*whole.warnings, *sentences(whole.missing, whole.scores)]
         for sentence in self.warnings:
-            self._warn(sentence)
-        self._log(trainer, pl_module)
-
-    def _measured(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> Measured | None:
-        """What all processes measured; None where none of them has validated anything."""
-        held = together(lambda: self._held(trainer, pl_module))
-        network = self._network
-        there = [validated for validated, _ in held]
-        if network is None or not any(there):
-            return None
-        device = pl_module.device
-        with undisturbed(device, seed=self.seed):
-            equalise(network, there.index(True), whole=not all(there))
-            together(lambda: self._prepare(network, [share for _, share in held], device))
-        self._foresee(trainer, pl_module, network)
-        start, fitting = time.perf_counter(), trainer.state.fn == "fit"
-        saying = self._forecast.still_to_say(fitting=fitting)
-        with Memory(device, network, wanted=saying) as memory:
-            whole = merged(together(lambda: self._part(trainer, network, device)))
-        self.seconds = max(gathered(time.perf_counter() - start))
-        if saying:
-            took = self._forecast.after(self._what, self.seconds, memory.said)
-            # Whether outputs are classes only the user knows, so the choice is printed.
-            pl_module.print(f"{took} It explains {self.explains}.")
-        self._look_back()
+            self._reports.warn(sentence)
+        means = self._logbook.log(trainer, pl_module, self)
+        epoch = int(trainer.current_epoch)
+        self.history += [[epoch, name, mean] for name, mean in means.items()]
         return whole
 
-    def _held(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule
-    ) -> tuple[bool, Share | None]:
-        """Whether this process has validated anything, and its share of the probe."""
-        if self._trouble is not None:
-            raise self._trouble
-        validated = self._network is not None
-        if not validated and processes() > 1:
-            self._network = self._copy(trainer, pl_module)  # gets the weights of one that has
-        return validated, self._collector.share if self._probe is None else None
-
-    def _prepare(
-        self, network: nn.Module, shares: Sequence[Share | None], device: torch.device
-    ) -> None:
-        if self._probe is None:
-            probe = joined(shares).select(slice(self._inputs))
-            if self.target == "label" and bool((probe.label < 0).any()):
-                raise DataError(
-                    "target='label' explains classes, but some labels are none (of a regression, "
-                    "of several classes at once). Use target='predicted', or give classes by "
-                    "unpack=."
-                )
-            self._probe = probe._replace(image=as_floats(network, probe.image, device))
-            self._collector.clear()
-        self._drop_unsupported(network, self._probe.image[:4].to(device))
-
-    def _drop_unsupported(self, network: nn.Module, images: Tensor) -> None:
-        """Try each method once on one input, so that no measurement is lost to one of them."""
-        if self._supported:
-            return
-        outputs = logits(network, images, chunk=1)  # says what to do about outputs that are none
-        try:
-            refusals = self.plan.refusals(network, images, images)
-        except UnsupportedModelError as error:
-            raise UnsupportedModelError(f"{error} Or name another submodule, forward=.") from error
-        if refusals and self.strict:
-            raise UnsupportedModelError(" ".join(map(str, refusals.values())))
-        for name, refusal in refusals.items():
-            self._warn(f"{name} is left out: {refusal}")
-        self.plan = self.plan.without(refusals)
-        self._supported = True
-        self.explains = f"{name_of(network)}: {chosen_output(outputs, self.target)}"
-        if self._probe is not None and bool((self._probe.label < 0).all()):
-            self.explains += " (no label is a class)"
-
-    def _part(
-        self, trainer: pl.Trainer, network: nn.Module, device: torch.device, few: int | None = None
-    ) -> Measured:
-        """What this process measures on its share of the probe, or on the first `few` of it."""
-        assert self._probe is not None
-        probe, rank, world = self._probe, trainer.global_rank, trainer.world_size
-        mine, more = map(torch.from_numpy, blocks(probe.row.numpy(), world)[rank])
-        if not len(mine) or not self.plan.methods:
-            return Measured()
-        chunk = self.chunk if few is None else -(-few // -(-len(mine) // self.chunk))
-        mine = mine[:few]
-        taken = torch.cat([mine, more]) if self.neighbours and few is None else mine
-        with undisturbed(device, seed=self.seed):
-            explain = Explain(
-                self.plan,
-                references=self._references().to(device),
-                chunk=chunk,
-                workers=self.workers,
-                progress=self.progress if few is None else None,
-            )
-            share = probe.select(taken).map(lambda x: x.clone().to(device))
-            found = self._all(self.measure(network, share, explain))
-        own = probe.row[mine].numpy()
-        found.scores, found.missing = found.scores.of(own), restricted(found.missing, own.tolist())
-        return found
-
-    def _all(self, measured: Iterator[Measured]) -> Measured:
+    def _all(self, network: nn.Module, probe: Probe, explain: Explain) -> Measured:
         parts: list[Measured] = []
         try:
-            parts.extend(measured)
+            parts.extend(self.measure(network, probe, explain))
         except KeyboardInterrupt:
             self.scores = merged(parts).scores  # what is known so far is not lost
             raise
         return merged(parts)
 
-    def _references(self) -> Tensor:
-        assert self._probe is not None
-        return self._probe.image[:64] if self.references is None else self.references
+    def _draw(self, whole: Measured, trainer: pl.Trainer) -> None:
+        def make() -> list[Gallery]:
+            first = self._intake.whole.select(slice(self.pictures))
+            names = captions(first.label, self.classes)
+            drawn = gallery(whole.shown, first.row.tolist(), names, whole.arms)
+            self.galleries = [] if drawn is None else [drawn]
+            return self.galleries
 
-    # What it costs
-
-    def _foresee(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, network: nn.Module
-    ) -> None:
-        """Before the first measurement, say what it will take, and keep to the budget."""
-        share = -(-self._size // processes())
-        if not self._forecast.wanted(share, fitting=trainer.state.fn == "fit"):
-            return
-        device = pl_module.device
-
-        def estimate() -> Cost:
-            part = partial(self._part, trainer, network, device)
-            return Cost.worst(together(lambda: timed(part, share)))
-
-        cost = estimate()
-        if self.budget is not None and cost.seconds(share) > self.budget:
-            cost = Cost(*map(min, cost, estimate()))  # the machine may have been busy for a moment
-        each = "epoch" if self.after == "training" else "validation"
-        pl_module.print(self._forecast.before(self._what, cost.seconds(share), each))
-        if self._inputs is None:  # a resumed run goes on with as many inputs as it had
-            self._shrink(cost.seconds(share), processes() * cost.inputs(self.budget or math.inf))
-
-    def _look_back(self) -> None:
-        """Explain fewer inputs from now on if they took far more than the budget."""
-        if self.budget is not None and self.seconds > 2 * self.budget:
-            self._shrink(self.seconds, int(self._size * self.budget / self.seconds))
-
-    def _shrink(self, seconds: float, inputs: int) -> None:
-        """Keep the probe's first inputs, and say so, where all of them take too long."""
-        assert self._probe is not None
-        inputs = max(1, inputs)
-        if inputs < self._size:
-            self._warn(
-                f"{self._what} take {duration(seconds)}, and budget={self.budget:g} seconds are "
-                f"enough for {inputs}: from now on only the first {inputs} are explained."
-            )
-            self._probe = self._probe.select(slice(inputs))
-
-    @property
-    def _size(self) -> int:
-        return 0 if self._probe is None else len(self._probe.row)
-
-    @property
-    def _what(self) -> str:
-        return f"{type(self).__name__}, {len(self.plan.methods)} methods × {self._size} inputs"
-
-    # Where it goes
+        try:
+            self._logbook.draw(trainer, self, make)
+        except AttributionError as error:
+            self._reports.fail(f"could not draw: {error}", error, strict=self.strict)
 
     def _show(self, name: str, probe: Probe, images: Tensor, maps: Any, arm: str = "") -> Measured:
         """The heat maps of a network, to be drawn as the row `name`; of an `arm`, where of one."""
@@ -527,94 +279,15 @@ class AttributionCallback(Callback):
     @property
     def drawn_rows(self) -> list[int]:
         """Rows of the inputs whose maps are drawn."""
-        assert self._probe is not None
-        rows: list[int] = self._probe.row[: self.pictures].tolist()
+        rows: list[int] = self._intake.whole.row[: self.pictures].tolist()
         return rows
-
-    def _log(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Means and seconds, on every process under the same keys."""
-        means = self._means()
-        names = distinct(means, self._name)
-        cost = log_key("debug", self.test, "seconds")
-        if trainer.is_global_zero and self.log_scores:
-            bug = [key for key in means if key.test == self.test and key.role == BUG]
-            better = {names[key]: self.better for key in bug} | {cost: "max"}
-            new = {name: which for name, which in better.items() if name not in self._defined}
-            self._sinks(trainer).directions(new)
-            self._defined |= new.keys()
-        where: dict[str, Any] = {} if self.log_scores else {"logger": False}
-        logged = {names[key]: mean for key, mean in means.items()}
-        for name, value in (logged | {cost: self.seconds}).items():
-            pl_module.log(name, value, batch_size=1, **where)
-        epoch = int(trainer.current_epoch)
-        self.history += [[epoch, name, value] for name, value in logged.items()]
-
-    def _means(self) -> dict[Key, float]:
-        """Mean scores by arm, of those inputs that have a score.
-
-        An arm's several networks or draws ("bug", "bug: 2") count alike.
-        """
-        found: dict[Key, list[float]] = {}
-        for key, column in self.scores:
-            known = column.values[~np.isnan(column.values)]
-            if key.arm != NULL and len(known):
-                found.setdefault(key._replace(role=key.arm), []).extend(known)
-        return {key: float(np.mean(values)) for key, values in found.items()}
-
-    def _name(self, key: Key) -> str:
-        """`debug/<test>/<method>/<similarity>[/control]/<condition>`."""
-        arm = "" if key.arm == BUG else key.arm
-        return self.key(key.test, key.method, key.similarity, arm, key.condition)
 
     def key(self, test: str, *parts: str) -> str:
         """`debug/<test>/...`; the name of one network of several is part of the test's."""
         return log_key("debug", f"{test}-{self.network}" if self.network else test, *parts)
 
-    def _sinks(self, trainer: pl.Trainer, folder: Path | None = None) -> Sinks:
-        return Sinks(trainer.loggers, folder, self._failed, epoch=int(trainer.current_epoch))
-
-    def _draw(self, whole: Measured, trainer: pl.Trainer) -> None:
-        """Pictures and tables, on the first process alone; what fails here is told by all."""
-        folder = self._folder(trainer)
-        try:
-            together(lambda: self._send(whole, trainer, folder))
-        except AttributionError as error:
-            self._fail(f"could not draw: {error}", error)
-
-    def _send(self, whole: Measured, trainer: pl.Trainer, folder: Path) -> None:
-        assert self._probe is not None
-        first = self._probe.select(slice(self.pictures))
-        names = captions(first.label, self.classes)
-        shown = gallery(whole.shown, first.row.tolist(), names, whole.arms)
-        self.galleries = [] if shown is None else [shown]
-        if not trainer.is_global_zero:
-            return
-        sinks = self._sinks(trainer, None if trainer.fast_dev_run else folder)  # type: ignore[attr-defined]
-        for drawn in self.galleries:
-            sinks.maps(self.test, drawn, list(self.plan.methods), network=self.network)
-        self.log_more(trainer, sinks)
-
     def log_more(self, trainer: pl.Trainer, sinks: Sinks) -> None:
         """What a test sends to the loggers beside means and maps, on the first process alone."""
-
-    def _folder(self, trainer: pl.Trainer) -> Path:
-        # Every process must ask: `trainer.log_dir` is agreed on by all of them.
-        return Path(self.folder or trainer.log_dir or trainer.default_root_dir)
-
-    @property
-    def reported(self) -> tuple[str, ...]:
-        """All sentences that were said instead of raising."""
-        return tuple(self._warned)
-
-    def _fail(self, failure: str, error: Exception) -> None:
-        if self.strict:
-            raise AttributionError(f"{type(self).__name__} {failure}") from error.__cause__
-        self._warn(f"{type(self).__name__} {failure}")
-
-    def _warn(self, sentence: str) -> None:
-        if sentence not in self._warned:
-            self._warned.append(sentence)
-            warnings.warn(f"explaindebug: {sentence}", MeasurementWarning, stacklevel=2)
 
 
 AttributionCallback.__signature__ = signature(AttributionCallback)

@@ -15,8 +15,10 @@ from torch import Tensor
 from explaindebug.attributions._engine.jobs import Progress
 from explaindebug.attributions._engine.method import Method
 from explaindebug.callbacks.probe import Unpack
+from explaindebug.callbacks.schedule import LOOPS
 from explaindebug.core.errors import ConfigError
 from explaindebug.core.registry import unknown
+from explaindebug.core.validation import number, whole
 from explaindebug.evaluation.postprocessing import PostProcessing
 
 Attributions = str | Method | Mapping[str, Any] | Sequence[Any]  # as `attribute` takes them
@@ -68,6 +70,30 @@ def signature(kind: type) -> inspect.Signature:
     For `help`, notebooks and whatever else reads signatures at runtime.
     """
     return inspect.Signature(_options([vars(c)["__init__"] for c in kind.__mro__ if _starts(c)]))
+
+
+def check(
+    least: Mapping[str, tuple[int, int]],
+    workers: int | None,
+    target: str,
+    after: str,
+    budget: float | None,
+) -> None:
+    """Refuse values that can't work; `least` has whole numbers, and the least each may be.
+
+    Raises:
+        ConfigError: for the first such value.
+    """
+    for name, (value, bound) in least.items():
+        whole(name, value, least=bound)
+    if workers is not None:
+        whole("workers", workers, least=1, most=1024, hint="None chooses.")
+    if target not in ("predicted", "label"):
+        raise ConfigError(f"target must be 'predicted' or 'label', got {target!r}.")
+    if after not in LOOPS:
+        raise ConfigError(f"after must be 'validation' or 'training', got {after!r}.")
+    if budget is not None:
+        number("budget", budget, above=0, hint="It is in seconds per validation.")
 
 
 def unknown_option(kind: type, name: str) -> ConfigError:

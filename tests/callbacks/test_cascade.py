@@ -22,7 +22,7 @@ def validated(path, **options):
     callback = ReinitCascade(["grad"], **fixed, **options)
     run = trainer(path, [callback])
     run.validate(module, loader(), verbose=False)
-    return callback, module.network, callback._probe.image, run.callback_metrics
+    return callback, module.network, callback._intake.whole.image, run.callback_metrics
 
 
 @pytest.mark.parametrize(

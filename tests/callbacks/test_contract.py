@@ -203,7 +203,7 @@ class TestWhenItRuns:
 
         class Noting(pl.Callback):
             def on_validation_end(self, *_: Any) -> None:
-                seen.append(callback._probe.image.clone())  # type: ignore[union-attr]
+                seen.append(callback._intake.whole.image.clone())
 
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*shuffling.*")
@@ -345,7 +345,7 @@ class TestAnyProject:
         callback = HeatmapLogger(["grad"], probe=6)
         loaders = {"a": loader(8), "b": loader(9)} if named else [loader(8), loader(9)]
         trainer(tmp_path, [callback], max_epochs=1).fit(Two(), loader(), loaders)
-        assert torch.equal(callback._probe.image, pictures(8)[0][:6])  # type: ignore[union-attr]
+        assert torch.equal(callback._intake.whole.image, pictures(8)[0][:6])
 
     def test_spurious_similarity_on_pictures_with_masks_and_scenes(self, tmp_path: Any) -> None:
         images, labels = pictures(12)

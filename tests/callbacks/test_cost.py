@@ -168,7 +168,7 @@ class TestTelling:
     ) -> None:
         timed_, untimed = cascade(), cascade()
         _, module = fitted(tmp_path, timed_)
-        monkeypatch.setattr("explaindebug.callbacks.base.Forecast.wanted", lambda *_, **__: False)
+        monkeypatch.setattr("explaindebug.callbacks.budget.Forecast.wanted", lambda *_, **__: False)
         _, other = fitted(tmp_path, untimed)
         assert timed_.scores == untimed.scores
         assert timed_.history == untimed.history
@@ -180,7 +180,7 @@ class TestBudget:
     def test_it_shrinks_the_probe_to_its_first_inputs_and_says_so(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("explaindebug.callbacks.base.timed", lambda *_: Cost(1.0, 0.5))
+        monkeypatch.setattr("explaindebug.callbacks.budget.timed", lambda *_: Cost(1.0, 0.5))
         small, callback = cascade(probe=7), cascade(budget=4.0)
         sentence = r"20 inputs take 10 s.* first 7 are explained"
         with pytest.warns(UserWarning, match=sentence) as said:
@@ -194,7 +194,7 @@ class TestBudget:
     def test_one_input_is_always_explained(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("explaindebug.callbacks.base.timed", lambda *_: Cost(9.0, 9.0))
+        monkeypatch.setattr("explaindebug.callbacks.budget.timed", lambda *_: Cost(9.0, 9.0))
         callback = HeatmapLogger(["grad"], budget=1.0)
         with pytest.warns(UserWarning, match="only the first 1 "):
             trainer(tmp_path, [callback]).validate(Module(), loader(9), verbose=False)
@@ -208,7 +208,7 @@ class TestBudget:
     def test_what_takes_far_longer_than_foreseen_is_cut_afterwards(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("explaindebug.callbacks.base.timed", lambda *_: Cost(1e-6, 1e-6))
+        monkeypatch.setattr("explaindebug.callbacks.budget.timed", lambda *_: Cost(1e-6, 1e-6))
         callback, rows = cascade(budget=0.004), []
 
         class Noting(pl.Callback):
@@ -224,12 +224,12 @@ class TestBudget:
     def test_a_resumed_run_goes_on_with_the_inputs_it_had(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("explaindebug.callbacks.base.timed", lambda *_: Cost(1.0, 0.5))
+        monkeypatch.setattr("explaindebug.callbacks.budget.timed", lambda *_: Cost(1.0, 0.5))
         keep = pl.callbacks.ModelCheckpoint(tmp_path, filename="last")
         with warnings.catch_warnings(action="ignore"):
             run = trainer(tmp_path, [cascade(budget=4.0), keep], enable_checkpointing=True)
             run.fit(Module(), loader(), loader(24))
-            monkeypatch.setattr("explaindebug.callbacks.base.timed", lambda *_: Cost(1.0, 5.0))
+            monkeypatch.setattr("explaindebug.callbacks.budget.timed", lambda *_: Cost(1.0, 5.0))
             resumed = cascade(budget=4.0)
             trainer(tmp_path, [resumed], max_epochs=3).fit(
                 Module(), loader(), loader(24), ckpt_path=keep.best_model_path

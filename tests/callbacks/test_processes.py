@@ -180,7 +180,7 @@ class TestBudget:
             slow = torch.distributed.is_initialized() and torch.distributed.get_rank() == 1
             return Cost(1.0, 1.0 if slow else 0.1)
 
-        monkeypatch.setattr("explaindebug.callbacks.base.timed", timed)
+        monkeypatch.setattr("explaindebug.callbacks.budget.timed", timed)
         callback = ReinitCascade(["grad"], probe=9, budget=2.0, most=1)
         two = run(tmp_path / "two", [callback], loader(9), devices=2)
         assert [rank["inputs"] for rank in two] == [[4], [4]]  # two on each
@@ -243,4 +243,4 @@ class UnreadableOnOne(HeatmapLogger):
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         super().setup(trainer, pl_module, stage)
         if trainer.global_rank == 1:
-            self._collector.unpack = lambda batch: batch["nothing"]  # type: ignore[index]
+            self._intake.collector.unpack = lambda batch: batch["nothing"]  # type: ignore[index]

@@ -1,0 +1,76 @@
+"""Saying what a measurement takes, and keeping to the seconds that it may take."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from explaindebug.callbacks.cost import Cost, Forecast, duration, timed
+from explaindebug.callbacks.intake import Intake
+from explaindebug.callbacks.ranks import processes, together
+from explaindebug.callbacks.reports import Reports
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Cuts the probe to its first inputs where all of them take too long.
+
+    Args:
+        seconds: that a measurement may take; None where that does not matter.
+        forecast: what has been said already.
+        intake: has the probe.
+        reports: say that it was cut.
+        after: what is measured, "validation" or "training" epochs.
+        fitting: whether this is in `fit`.
+    """
+
+    seconds: float | None
+    forecast: Forecast
+    intake: Intake
+    reports: Reports
+    after: str
+    fitting: bool
+
+    def what(self, methods: int) -> str:
+        """`HeatmapLogger, 3 methods × 64 inputs`."""
+        return f"{self.reports.who}, {methods} methods × {self.intake.size} inputs"
+
+    def foresee(
+        self, part: Callable[[int], object], methods: int, say: Callable[[str], None]
+    ) -> None:
+        """Before the first measurement, say what it will take, and keep to the budget.
+
+        Args:
+            part: measures that many inputs of this process; every process times its own.
+            methods: how many are computed.
+            say: takes the sentence.
+        """
+        share = -(-self.intake.size // processes())
+        if not self.forecast.wanted(share, fitting=self.fitting):
+            return
+
+        def estimate() -> Cost:
+            return Cost.worst(together(lambda: timed(part, share)))
+
+        cost = estimate()
+        if self.seconds is not None and cost.seconds(share) > self.seconds:
+            cost = Cost(*map(min, cost, estimate()))  # the machine may have been busy for a moment
+        each = "epoch" if self.after == "training" else "validation"
+        say(self.forecast.before(self.what(methods), cost.seconds(share), each))
+        if not self.intake.resumed:  # a resumed run goes on with as many inputs as it had
+            inputs = processes() * cost.inputs(self.seconds or math.inf)
+            self._shrink(cost.seconds(share), inputs, methods)
+
+    def look_back(self, took: float, methods: int) -> None:
+        """Explain fewer inputs from now on if they took far more than the budget."""
+        if self.seconds is not None and took > 2 * self.seconds:
+            self._shrink(took, int(self.intake.size * self.seconds / took), methods)
+
+    def _shrink(self, seconds: float, inputs: int, methods: int) -> None:
+        inputs = max(1, inputs)
+        if inputs < self.intake.size:
+            self.reports.warn(
+                f"{self.what(methods)} take {duration(seconds)}, and budget={self.seconds:g} "
+                f"seconds are enough for {inputs}: from now on only the first {inputs} are "
+                "explained."
+            )
+            self.intake.shrink(inputs)
