@@ -147,7 +147,7 @@ def test_unknown_names_are_refused_at_once() -> None:
         Comparison(nulls=("gausian",))
     with pytest.raises(ConfigError, match="Did you mean 'spearman'"):
         Comparison(similarities=("spearmann",))
-    with pytest.raises(ConfigError, match="'rms' has none"):
+    with pytest.raises(ConfigError, match="'rms' has no bounds"):
         Comparison(postprocessing=PostProcessing(normalise="rms"))
     with pytest.raises(ConfigError, match=r"postprocessing\.sign: one of"):
         Comparison(similarities=({"spearman": {"sign": "absolute"}},))
