@@ -149,7 +149,7 @@ def test_unknown_names_are_refused_at_once() -> None:
         Comparison(similarities=("spearmann",))
     with pytest.raises(ConfigError, match="'rms' has no bounds"):
         Comparison(postprocessing=PostProcessing(normalise="rms"))
-    with pytest.raises(ConfigError, match=r"postprocessing\.sign: one of"):
+    with pytest.raises(ConfigError, match=r"postprocessing\.sign: expected one of"):
         Comparison(similarities=({"spearman": {"sign": "absolute"}},))
     with pytest.raises(ConfigError, match="one name with its options"):
         Comparison(similarities=({"spearman": {}, "ssim": {}},))
