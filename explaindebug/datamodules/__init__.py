@@ -1,4 +1,4 @@
-"""Lightning data modules: pictures clean and with a bug, batches, and a fixed probe."""
+"""Lightning data modules: clean and buggy pictures, batches, and a fixed probe."""
 
 from explaindebug.datamodules.animals import CUB200, BirdsDogs, OxfordPets, StanfordDogs
 from explaindebug.datamodules.base import DebugDataModule

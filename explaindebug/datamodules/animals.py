@@ -17,10 +17,10 @@ Dogs = Literal["pets", "stanford"]
 
 
 class CUB200(Official):
-    """CUB-200-2011: 200 species of birds, with the outlines of its segmentations.
+    """CUB-200-2011: 200 species of birds, with masks from its segmentations.
 
     Args:
-        masks: `outlines` (where more than half of the annotators saw the bird), `boxes`, or `none`.
+        masks: `outlines` (pixels that more than half of the annotators marked), `boxes`, or `none`.
         options: those of `Official`.
     """
 
@@ -31,7 +31,7 @@ class CUB200(Official):
 
     @property
     def sources(self) -> Sequence[Source]:
-        """The pictures, and the segmentations where they are needed."""
+        """The pictures, and the segmentations if they are needed."""
         return [cub.CUB_2011, *([cub.SEGMENTATIONS] if self.masks == "outlines" else [])]
 
     def find(self) -> Found:
@@ -40,11 +40,11 @@ class CUB200(Official):
 
 
 class OxfordPets(Official):
-    """Oxford-IIIT Pet: cats and dogs, or their 37 breeds, with the outlines of its trimaps.
+    """Oxford-IIIT Pet: cats and dogs, or their 37 breeds, with masks from its trimaps.
 
     Args:
-        by: what the classes are, `species` (cat, dog) or `breed`.
-        border: the trimaps' border between object and background counts as object.
+        by: the classes, `species` (cat, dog) or `breed`.
+        border: whether the trimaps' border between object and background counts as object.
         options: those of `Official`.
     """
 
@@ -60,15 +60,15 @@ class OxfordPets(Official):
         return [pets.PETS]
 
     def find(self) -> Found:
-        """All that the lists name."""
+        """All pictures in the lists."""
         return pets.pets(self.root, self.by, border=self.border)
 
 
 class StanfordDogs(Official):
-    """Stanford Dogs: 120 breeds. Its masks are boxes, as outlines there are none.
+    """Stanford Dogs: 120 breeds. Its masks are boxes, as it has no outlines.
 
-    A box holds background, too. So a map outside of it lies on the background for certain, one
-    within may lie on either, and a spurious background is pasted round a rectangle.
+    A box includes some background. Attribution outside it is certainly on the background, inside it
+    may be on either, and a spurious background is pasted around a rectangle.
 
     Args:
         options: those of `Official`.
@@ -87,17 +87,17 @@ class StanfordDogs(Official):
 class BirdsDogs(Official):
     """Birds against dogs, the task of Adebayo et al. 2020, section 3.
 
-    With `dogs=stanford` the masks of both classes are boxes: were the birds cut out by their
-    outlines, the cut alone would tell the classes apart.
+    With `dogs=stanford` the masks of both classes are boxes: if birds were cut out along their
+    outlines, the shape of the cut alone would separate the classes.
 
     Args:
-        birds: `cub_200_2011`, or `cub_200`, the edition of 2010 that the authors' lists name.
+        birds: `cub_200_2011`, or `cub_200`, the 2010 edition that the authors' lists refer to.
         dogs: `pets` (the dogs of Oxford-IIIT Pet, as in the paper) or `stanford`.
-        lists: split as the authors did, by their lists in the root or in `split_lists` below it.
-            None: where the lists are there and birds are `cub_200` and dogs `pets`, as only these
-            have the files that they name. Amounts are then the most that a split may have.
-        border: the border of the dogs' trimaps counts as dog.
-        options: those of `Official`, but for `split`, which is at random without lists.
+        lists: whether to split by the authors' lists, in the root or in `split_lists` below it.
+            None: if the lists exist, birds are `cub_200` and dogs `pets`, as only these have the
+            files in the lists. Sizes of splits are then maximal sizes.
+        border: whether the border of the dogs' trimaps counts as dog.
+        options: those of `Official` except `split`, which is random without lists.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class BirdsDogs(Official):
 
     @property
     def sources(self) -> Sequence[Source]:
-        """Birds, dogs, and the lists where they can be used."""
+        """Birds, dogs, and the lists if they can be used."""
         outlines = [cub.SEGMENTATIONS] if self.dogs == "pets" else []
         birds = [cub.CUB_2011, *outlines] if self.birds == "cub_200_2011" else [cub.CUB_2010]
         dogs = pets.PETS if self.dogs == "pets" else stanford_dogs.STANFORD_DOGS
@@ -147,7 +147,7 @@ class BirdsDogs(Official):
         if not by_lists:
             return super().parts(found)
         named = split_lists.by_lists(self.root, found.photos, {"birds": 0, "dogs": 1})
-        # Of a copy in two splits the one to train on is left out.
+        # If a picture is in two splits, its copy in the training split is left out.
         photos = distinct(
             [photo for part in reversed(named) for photo in part], found.classes, published=True
         )
@@ -170,6 +170,6 @@ class BirdsDogs(Official):
 
 
 def one_of(name: str, value: object, known: Sequence[str]) -> None:
-    """Raises ConfigError for another value than the known ones."""
+    """Raises ConfigError for an unknown value."""
     if value not in known:
-        raise ConfigError(f"{name}={value!r} is none of {', '.join(known)}.")
+        raise ConfigError(f"{name}={value!r} is unknown. Known: {', '.join(known)}.")

@@ -1,4 +1,4 @@
-"""What all data modules share: clean and contaminated pictures, batches, and a fixed probe."""
+"""Base class of data modules: clean and contaminated pictures, batches, and a fixed probe."""
 
 import copy
 import hashlib
@@ -21,25 +21,25 @@ from explaindebug.datamodules.normalising import normalisation, normalised
 
 
 class DebugDataModule(LightningDataModule, ABC):
-    """Pictures to train, choose and measure on, clean or with a bug, and a fixed probe.
+    """Training, validation and test pictures, clean or with a bug, and a fixed probe.
 
-    The clean pictures are loaded once, when they are first needed, and shared by all that
-    `with_bug` and `with_seed` make. A subclass says how to `load` them and, where there are any,
-    which `scenes` its classes have.
+    The clean pictures are loaded once, when they are first needed, and shared with all copies made
+    by `with_bug` and `with_seed`. A subclass implements how to `load` them and, optionally, which
+    `scenes` its classes have.
 
     Args:
         batch_size: pictures per batch.
         workers: processes that prepare batches; 0 is fastest for pictures in memory.
-        seed: of the data and of the order of the training batches.
-        augment: what is done to training pictures: none, flip (half of them, left to right),
-            flip_shift (and moved by up to a tenth of the side), or flip_turn (and half of them
-            upside down, all turned by up to 90 degrees).
-        normalise: how bytes become numbers: None takes mean 0.5 and deviation 0.25, `imagenet` what
-            networks with ImageNet's weights expect, {mean: [...], std: [...]} of pictures in [0, 1]
-            anything else.
+        seed: seed of the data and of the order of training batches.
+        augment: augmentation of training pictures: none, flip (half of them horizontally),
+            flip_shift (also shifted by up to a tenth of the side), or flip_turn (flipped, half of
+            them also upside down, and all rotated by up to 90 degrees).
+        normalise: how bytes are normalised: None means mean 0.5 and standard deviation 0.25,
+            `imagenet` what networks with ImageNet weights expect, and {mean: [...], std: [...]}
+            refers to pictures in [0, 1].
 
     Raises:
-        ConfigError: for options that can't be.
+        ConfigError: for invalid options.
     """
 
     def __init__(
@@ -69,11 +69,11 @@ class DebugDataModule(LightningDataModule, ABC):
 
     @abstractmethod
     def load(self) -> Splits:
-        """The clean pictures; called once. Raises DataError for whatever is wrong with them."""
+        """The clean pictures; called once. Raises DataError if anything is wrong with them."""
 
     @property
     def scenes(self) -> Scenes:
-        """By class name, the scenes that objects can be put in front of."""
+        """Scenes for the background of objects, by class name."""
         return {}
 
     def with_bug(self, bug: DataBug | None) -> Self:
@@ -83,7 +83,7 @@ class DebugDataModule(LightningDataModule, ABC):
         return twin
 
     def with_seed(self, seed: int) -> Self:
-        """The same data in another order of training batches."""
+        """The same data with another order of training batches."""
         twin = copy.copy(self)
         twin.order = seed
         return twin
@@ -97,14 +97,14 @@ class DebugDataModule(LightningDataModule, ABC):
 
     @property
     def data(self) -> Splits:
-        """The pictures that the loaders serve: contaminated where there is a bug."""
+        """The pictures that the loaders serve: contaminated if there is a bug."""
         if self.bug not in self._made:
             self._made[self.bug] = self._with(self.bug) if self.bug else self.clean
         return self._made[self.bug]
 
     @property
     def record(self) -> list[dict[str, Any]]:
-        """What the bug did, for each split that it affects, as plain values."""
+        """What the bug changed in each split that it affects, as plain values."""
         bug = self.bug
         if bug is None:
             return []
@@ -116,27 +116,27 @@ class DebugDataModule(LightningDataModule, ABC):
         return self.clean.train.classes
 
     def check(self) -> None:
-        """Load, and make the bug, so that whatever is wrong shows now and not during training.
+        """Load, and apply the bug, so that any error occurs now and not during training.
 
         Raises:
-            ConfigError: for options that can't be.
+            ConfigError: for invalid options.
             DataError: for data that is missing, corrupt, or doesn't allow the bug.
         """
         _ = self.data
 
     def fingerprint(self) -> str:
-        """A short name of the content of all splits, with the bug."""
+        """A short hash of the content of all splits, including the bug."""
         parts = ".".join(part.fingerprint() for part in self.data)
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
     def probe(self, count: int, split: str = "test") -> ImageSet:
-        """The first pictures of each class, in turn; the same ones with and without a bug.
+        """The first pictures of each class in turn; the same ones with and without a bug.
 
-        Pictures that their object fills are left out: there is no background to compare with. So
-        are those that carry no spurious signal, where others do.
+        Pictures filled by their object are left out, as there is no background to compare with. So
+        are pictures without the spurious signal, if others have it.
 
         Raises:
-            DataError: where a class has too few.
+            DataError: if a class has too few pictures.
         """
         images: ImageSet = getattr(self.data, split)
         if images.unmarked is not None:
@@ -161,7 +161,7 @@ class DebugDataModule(LightningDataModule, ABC):
         return self._loader(self.data.test)
 
     def probe_dataloader(self, count: int, split: str = "test") -> DataLoader[Any]:
-        """The probe as `MaskedSample` batches where masks or signals are known, else `Sample`."""
+        """The probe as `MaskedSample` batches if masks or signals are known, else `Sample`."""
         images = self.probe(count, split)
         known = images.unmarked is not None
         return loader(MaskedView(images) if known else images, batch_size=self.batch_size)
@@ -187,10 +187,10 @@ class DebugDataModule(LightningDataModule, ABC):
         )
 
     def _refuse(self, bug: DataBug) -> None:
-        """Raises DataError, saying why, where the data doesn't allow the bug."""
+        """Raises DataError with the reason if the data doesn't allow the bug."""
         where = f"bug {bug.name!r} can't be made from {type(self).__name__}"
         if "masks" in bug.needs and self.clean.train.masks is None:
-            raise DataError(f"{where}: it has no masks to cut objects out by.")
+            raise DataError(f"{where}: it has no masks to cut out objects with.")
         if "scenes" in bug.needs:
             try:
                 check(self.scenes, self.classes)

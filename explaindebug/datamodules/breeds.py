@@ -1,4 +1,4 @@
-"""Breeds of dogs out of two data sets at once: what the networks of the user study saw."""
+"""Breeds of dogs from two data sets together: the data of the user study's networks."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ STUDY = (
     *("pomeranian", "pug", "saint bernard", "wheaten terrier", "yorkshire terrier"),
 )
 Dogs = Literal["both", "pets", "stanford"]
-PETS_NAMES = {  # of breeds that Stanford Dogs calls otherwise, by its names
+PETS_NAMES = {  # name in Stanford Dogs -> in Oxford-IIIT Pet, if they differ
     "basset": "basset hound",
     "german short haired pointer": "german shorthaired",
     "japanese spaniel": "japanese chin",
@@ -30,21 +30,21 @@ PETS_NAMES = {  # of breeds that Stanford Dogs calls otherwise, by its names
 class DogBreeds(Official):
     """Some breeds of dogs, from Oxford-IIIT Pet, Stanford Dogs, or both together.
 
-    The masks of the one are its trimaps, of the other boxes. So before a spurious background some
-    dogs are cut out and others stand in rectangles, as in the user study.
+    Masks are trimaps in the former and boxes in the latter. On a spurious background, some dogs are
+    therefore cut out and others are in rectangles, as in the user study.
 
     Args:
         breeds: the classes, by either data set's names (`wheaten terrier`, which the other calls
-            `soft-coated wheaten terrier`). Where not given, the ten of the user study.
-        dogs: `both`, `pets` (outlines alone), or `stanford`.
-        border: the trimaps' border between object and background counts as object.
-        train: pictures to train on; all splits are drawn at random.
-        val: pictures to choose by.
-        test: pictures to measure on.
-        options: those of `Official`, but for `split`.
+            `soft-coated wheaten terrier`). By default the ten of the user study.
+            dogs: `both`, `pets` (only outlines), or `stanford`.
+            border: whether the trimaps' border between object and background counts as object.
+        train: number of training pictures; all splits are random.
+        val: number of validation pictures.
+        test: number of test pictures.
+        options: those of `Official` except `split`.
 
     Raises:
-        ConfigError: for fewer than two breeds, or one that is named twice or in no data set.
+        ConfigError: for fewer than two breeds, or one that is repeated or in no data set.
 
     Source: Adebayo et al. 2020, section 6; the breeds are those of its authors' lists.
     """
@@ -65,11 +65,13 @@ class DogBreeds(Official):
         self.dogs, self.border = dogs, border
         self.breeds = tuple(_plain(breed) for breed in (STUDY if breeds is None else breeds))
         if len({_pets(breed) for breed in self.breeds}) < max(2, len(self.breeds)):
-            raise ConfigError(f"breeds: two or more that differ, got {', '.join(self.breeds)}.")
+            raise ConfigError(
+                f"breeds: give two or more different ones, got {', '.join(self.breeds)}."
+            )
 
     @property
     def sources(self) -> Sequence[Source]:
-        """The data sets that are asked for."""
+        """The selected data sets."""
         both = {"pets": pets.PETS, "stanford": stanford_dogs.STANFORD_DOGS}
         return [source for name, source in both.items() if self.dogs in (name, "both")]
 
@@ -92,18 +94,17 @@ class DogBreeds(Official):
             if k not in here:
                 known = sorted({_plain(name) for one in found for name in one.classes})
                 raise ConfigError(
-                    f"no picture shows a {breed!r}, one of the breeds asked for."
-                    f"{nearest(breed, known)}"
+                    f"there is no picture of a {breed!r}, one of `breeds`.{nearest(breed, known)}"
                 )
         return Found(self.breeds, photos)
 
 
 def _plain(breed: str) -> str:
-    """`Soft-coated_wheaten terrier` in one way of writing."""
+    """Normalised spelling of names such as `Soft-coated_wheaten terrier`."""
     return " ".join(breed.casefold().replace("_", " ").replace("-", " ").split())
 
 
 def _pets(breed: str) -> str:
-    """The name that Oxford-IIIT Pet has for a breed, where both data sets have it."""
+    """The breed's name in Oxford-IIIT Pet, if both data sets have it."""
     plain = _plain(breed)
     return PETS_NAMES.get(plain, plain)

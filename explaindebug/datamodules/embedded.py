@@ -1,4 +1,4 @@
-"""Drawn pictures: nothing to download."""
+"""Synthetic pictures: nothing to download."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,14 +10,14 @@ from explaindebug.datamodules.base import DebugDataModule
 
 
 class Embedded(DebugDataModule):
-    """Drawn birds and dogs with exact masks, in front of drawn scenes.
+    """Synthetic birds and dogs with exact masks, in front of synthetic scenes.
 
     Args:
         size: height and width in pixels.
-        train: how many pictures to train on. So `val` and `test`.
-        val: pictures to choose by.
-        test: pictures to measure on.
-        scenes: by class name, the kind of drawn scene of a spurious background.
+        train: number of training pictures.
+        val: number of validation pictures.
+        test: number of test pictures.
+        scenes: kind of synthetic scene for a spurious background, by class name.
         options: those of `DebugDataModule`.
     """
 
@@ -44,15 +44,15 @@ class Embedded(DebugDataModule):
 
     @property
     def scenes(self) -> Scenes:
-        """Drawn scenes."""
+        """Synthetic scenes."""
         return self._scenes
 
 
 class Figures(Embedded):
-    """Drawn glyphs and garments, ten classes: another domain than the animals.
+    """Synthetic glyphs and garments, ten classes: a different domain from the animals.
 
     Args:
-        scenes: by class name, the kind of drawn scene of a spurious background; none by default.
+        scenes: kind of synthetic scene for a spurious background, by class name; none by default.
         options: those of `Embedded`.
     """
 

@@ -1,4 +1,4 @@
-"""ImageNet's validation pictures, for networks that were trained on ImageNet."""
+"""ImageNet's validation pictures, for networks trained on ImageNet."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,13 +17,13 @@ from explaindebug.datamodules.official import Official
 class ImageNet(Official):
     """Pictures with the 1,000 classes in the order of torchvision's weights; no masks.
 
-    Its splits are all drawn from the validation pictures: those "to train on" serve as references
-    of methods that need some. By default pictures are seen by the usual recipe of such networks: a
-    square of 7/8 of the shorter side from the centre, at 224 pixels, with ImageNet's mean and
+    All splits are drawn from the validation pictures: "training" pictures serve as references for
+    methods that need them. By default pictures are preprocessed as usual for such networks: a
+    central square of 7/8 of the shorter side, at 224 pixels, with ImageNet's mean and standard
     deviation.
 
     Args:
-        options: those of `Official`, but for `split`.
+        options: those of `Official` except `split`.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class ImageNet(Official):
 
     @property
     def sources(self) -> Sequence[Source]:
-        """None: only a person who has signed in can fetch it."""
+        """None: the download requires an account."""
         return []
 
     def find(self) -> Found:
@@ -58,17 +58,17 @@ class ImageNet(Official):
         return imagenet(self.root)
 
     def parts(self, found: Found) -> list[list[Photo]]:
-        """Drawn at random; no split needs a picture of every class."""
+        """Random splits, which need not have a picture of every class."""
         amounts, seed = self.amounts, self.seed
         how: dict[str, Any] = {"limit": self.limit, "balance": self.balance}
         photos = distinct(found.photos, found.classes, published=True)
         return shuffled(photos, found.classes, amounts, **how, seed=seed, every_class=False)
 
     def probe(self, count: int, split: str = "test") -> ImageSet:
-        """Pictures of as many classes as there can be, spread over all of them; the same each time.
+        """Pictures of as many classes as possible, spread over all of them; the same each time.
 
         Raises:
-            DataError: where there are too few.
+            DataError: if there are too few.
         """
         images: ImageSet = getattr(self.data, split)
         if len(images) < count:
@@ -80,16 +80,16 @@ class ImageNet(Official):
 
 
 def spread(labels: np.ndarray[Any, np.dtype[np.int64]], count: int) -> list[int]:
-    """Rows of `count` pictures: of every class one, before any has two, at even distances.
+    """Rows of `count` pictures, evenly spaced: one of every class before any class has two.
 
-    Where not all can be taken, those that are lie evenly among the classes in their order.
+    If `count` does not allow one of every class, the classes taken are evenly spaced.
     """
     turn = np.zeros(len(labels), dtype=np.int64)
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
         turn[rows] = np.arange(len(rows))
     line = np.lexsort((labels, turn))
-    whole = int(np.sum(turn < turn[line[count - 1]]))  # of the turns that are taken whole
+    whole = int(np.sum(turn < turn[line[count - 1]]))  # pictures in complete rounds
     last = line[whole : int(np.sum(turn <= turn[line[count - 1]]))]
     places = np.linspace(0, len(last) - 1, count - whole).round().astype(np.int64)
     return [*line[:whole].tolist(), *last[places].tolist()]

@@ -1,4 +1,4 @@
-"""Batches from pictures in memory, in an order that depends on the seed and the epoch alone."""
+"""Batches from pictures in memory, in an order that depends only on the seed and the epoch."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ TURN = 90  # degrees, as in the user study of Adebayo et al. 2020
 
 
 class EpochShuffle(RandomSampler):
-    """A random order for each epoch, the same whatever was drawn or run before.
+    """A random order for each epoch, independent of the global random state.
 
-    Lightning calls `set_epoch`, so a run that is continued goes on with the order it would have
-    had. A plain loop may leave that: each pass takes the next epoch's order. As a `RandomSampler`
-    it is seen as shuffling, so that Lightning's distributed sampler shuffles too.
+    Lightning calls `set_epoch`, so a resumed run continues with the order it would have had. Plain
+    loops need not call it: each pass uses the next epoch's order. Being a `RandomSampler`, it is
+    recognised as shuffling, so that Lightning's distributed sampler shuffles too.
     """
 
     def __init__(self, data: Dataset[Any], seed: int) -> None:
@@ -30,7 +30,7 @@ class EpochShuffle(RandomSampler):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """The next pass takes this epoch's order."""
+        """Use this epoch's order in the next pass."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
@@ -41,12 +41,12 @@ class EpochShuffle(RandomSampler):
 
 @dataclass(frozen=True, eq=False)
 class Augmented(Dataset[Sample]):
-    """The pictures, half of them flipped, moved by up to `shift` pixels each way (mirrored edge).
+    """The pictures, half of them flipped, shifted by up to `shift` pixels (edges are reflected).
 
-    With `turn` half of them are also flipped upside down, and all turned by up to so many degrees
-    either way; beyond the edge, the pixel at the edge is repeated.
+    With `turn`, half of them are also flipped upside down, and all are rotated by up to `turn`
+    degrees either way, repeating edge pixels.
 
-    Draws from torch's random state, which Lightning and the loader seed, also in workers.
+    Uses torch's random state, which Lightning and the loader seed, also in workers.
     """
 
     images: ImageSet
@@ -77,7 +77,7 @@ def flipped(images: Tensor, side: int) -> Tensor:
 
 
 def shifted(images: Tensor, most: int) -> Tensor:
-    """Images (n, c, h, w), each moved by up to `most` pixels down and right, or up and left."""
+    """Images (n, c, h, w), each shifted by up to `most` pixels vertically and horizontally."""
     n, _, h, w = images.shape
     wide = functional.pad(images, (most,) * 4, mode="reflect")
     places = torch.randint(0, 2 * most + 1, (n, 2)).tolist()
@@ -85,7 +85,7 @@ def shifted(images: Tensor, most: int) -> Tensor:
 
 
 def turned(images: Tensor, most: float) -> Tensor:
-    """Images (n, c, h, w), each turned about its centre by up to `most` degrees either way."""
+    """Images (n, c, h, w), each rotated about its centre by up to `most` degrees either way."""
     n, _, h, w = images.shape
     angles = torch.deg2rad(most * (2 * torch.rand(n) - 1))
     cos, sin, zero = angles.cos(), angles.sin(), torch.zeros(n)
@@ -95,10 +95,10 @@ def turned(images: Tensor, most: float) -> Tensor:
 
 
 def augmented(images: ImageSet, augment: Augment) -> Dataset[Sample]:
-    """The pictures to train on.
+    """The training pictures with augmentation.
 
-    `flip_shift` moves them by up to a tenth of their side, `flip_turn` flips them both ways and
-    turns them by up to `TURN` degrees.
+    `flip_shift` shifts them by up to a tenth of their side, `flip_turn` flips them along both axes
+    and rotates them by up to `TURN` degrees.
     """
     if augment == "none":
         return images
@@ -107,10 +107,10 @@ def augmented(images: ImageSet, augment: Augment) -> Dataset[Sample]:
 
 
 class Loader(DataLoader[Any]):
-    """A `DataLoader` that begins a pass with its first batch, and not when an iterator is made.
+    """A `DataLoader` that starts a pass when its first batch is requested.
 
-    Lightning makes one before it says which epoch it is, and workers would begin at once: a
-    continued training then repeats the order of the first epoch.
+    Lightning creates the iterator before it sets the epoch, and workers would start at once: a
+    resumed training would then repeat the order of the first epoch.
     """
 
     def __iter__(self) -> Any:
@@ -120,10 +120,10 @@ class Loader(DataLoader[Any]):
 def loader(
     data: Dataset[Any], *, batch_size: int, workers: int = 0, seed: int = 0, shuffle: bool = False
 ) -> DataLoader[Any]:
-    """Stacked batches; neither making nor iterating it moves the global random state.
+    """A loader of stacked batches that leaves the global random state unchanged.
 
-    Workers get their seeds from a private generator. Those that shuffle are started for each pass:
-    ones that stay would keep the random state of the pass before, which a continued run lacks.
+    Workers get their seeds from a private generator. When shuffling, they are restarted for each
+    pass: persistent ones would keep the previous pass's random state, which a resumed run lacks.
     """
     return Loader(
         data,

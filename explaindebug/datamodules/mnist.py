@@ -19,23 +19,23 @@ from explaindebug.datamodules.base import DebugDataModule
 class MNIST(DebugDataModule):
     """Handwritten digits, grey on black; their masks are the bright pixels.
 
-    The files are looked for in the root, in `raw`, `MNIST/raw` (torchvision's layout), `MNIST` and
-    `mnist` below it, gzipped or not, whole or in parts.
+    Files are searched for in the root, and in `raw`, `MNIST/raw` (torchvision's layout), `MNIST`
+    and `mnist` below it, gzipped or not, whole or in parts.
 
     Args:
         root: the folder with the data.
-        download: fetch the files from where torchvision does, where they are missing.
+        download: whether to download missing files, from the same addresses as torchvision.
         size: height and width in pixels, 28 in the files.
         channels: 1, or 3 equal ones.
-        train: how many pictures, a count or a share of the training files; None for the rest.
-        val: pictures to choose by, from the training files.
-        test: pictures to measure on, a count or a share of the test files; None for all.
-        threshold: a pixel belongs to the object where it is brighter (0 to 255).
-        scenes: by class name, the kind of drawn scene of a spurious background; another kind for
-            each class where not given. Scenes have colours, so they need `channels=3`.
+        train: training pictures, a count or a fraction of the training files; None for the rest.
+        val: validation pictures, from the training files.
+        test: test pictures, a count or a fraction of the test files; None for all.
+        threshold: pixels brighter than this (0 to 255) belong to the object.
+        scenes: kind of synthetic scene for a spurious background, by class name; by default a
+            different kind for each class. Scenes have colours, so they need `channels=3`.
         options: those of `DebugDataModule`.
 
-    `fetching`, where set, is called with (bytes here, bytes in all) while a file is fetched.
+    `fetching`, if set, is called with (bytes done, bytes in total) during a download.
     """
 
     fetching: Progress | None = None
@@ -64,7 +64,7 @@ class MNIST(DebugDataModule):
         check_amounts({"train": train, "val": val})
         check_amounts({"test": test})
         if channels not in (1, 3):
-            raise ConfigError(f"channels={channels!r}: 1, or 3 equal ones.")
+            raise ConfigError(f"channels={channels!r}: must be 1 or 3 (equal ones).")
         whole("size", size, least=1, most=4096, hint="It is in pixels a side.")
         self.size = size
         self.channels = channels
@@ -72,14 +72,14 @@ class MNIST(DebugDataModule):
         self.kinds = dict(zip(self.names, SHIPPED, strict=False)) if scenes is None else scenes
 
     def prepare_data(self) -> None:
-        """Fetch the files where that is asked for; Lightning calls this in one process only.
+        """Download the files if requested; Lightning calls this in one process only.
 
-        Addresses and digests are torchvision's, and so is the layout. A cut download is continued,
-        or what is left of it removed, where the files are there.
+        Addresses, digests and layout are those of torchvision. An interrupted download is resumed;
+        if the files exist, its remains are removed.
 
         Raises:
-            ConfigError: where the disk is too small.
-            DataError: where a file can't be fetched.
+            ConfigError: if there is not enough disk space.
+            DataError: if a file can't be downloaded.
         """
         folder = self.root / self.dataset / "raw"
         there = self._there()
@@ -106,7 +106,7 @@ class MNIST(DebugDataModule):
 
     @property
     def scenes(self) -> Scenes:
-        """Drawn scenes."""
+        """Synthetic scenes."""
         if self.channels != 3:
             raise DataError(f"scenes have colours, but channels={self.channels}: set channels=3.")
         return {name: DrawnScenes(kind) for name, kind in self.kinds.items()}
@@ -135,7 +135,7 @@ class MNIST(DebugDataModule):
 class FashionMNIST(MNIST):
     """Garments, grey on black; their masks are the bright pixels. Options as for `MNIST`.
 
-    The files are looked for in the root, in `raw`, `FashionMNIST/raw` (torchvision's layout),
+    Files are searched for in the root, and in `raw`, `FashionMNIST/raw` (torchvision's layout),
     `FashionMNIST` and `fashion_mnist` below it.
     """
 
@@ -164,7 +164,7 @@ class FashionMNIST(MNIST):
 class KMNIST(MNIST):
     """Kuzushiji-MNIST: cursive Japanese characters, grey on black. Options as for `MNIST`.
 
-    The files are looked for in the root, in `raw`, `KMNIST/raw` (torchvision's layout), `KMNIST`
+    Files are searched for in the root, and in `raw`, `KMNIST/raw` (torchvision's layout), `KMNIST`
     and `kmnist` below it.
 
     Source: Clanuwat et al.: Deep Learning for Classical Japanese Literature, 2018.

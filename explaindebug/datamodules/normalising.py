@@ -1,4 +1,4 @@
-"""How bytes become numbers: by mean and deviation of each channel."""
+"""Normalisation of pictures by mean and standard deviation per channel."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from explaindebug.data.imageset import Splits
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Mean and deviation of pictures in [0, 1], one for each channel, or one for all."""
+    """Mean and standard deviation of pictures in [0, 1], per channel or one for all."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -22,10 +22,10 @@ NORMALISATIONS.register("imagenet")(Normalisation((0.485, 0.456, 0.406), (0.229,
 
 
 def normalisation(spec: str | Mapping[str, Any] | None) -> Normalisation | None:
-    """What `spec` asks for: one of `NORMALISATIONS` by name, or its two fields.
+    """The normalisation given by `spec`: a name in `NORMALISATIONS`, or its two fields.
 
     Raises:
-        ConfigError: for another name, other fields, or a deviation that is not above 0.
+        ConfigError: for an unknown name, other fields, or a standard deviation not above 0.
     """
     if spec is None:
         return None
@@ -38,17 +38,17 @@ def normalisation(spec: str | Mapping[str, Any] | None) -> Normalisation | None:
         good = False
     if not good:
         raise ConfigError(
-            f"normalise={dict(spec)}: mean and std are needed, lists of one number or three, the "
-            "deviations above 0: {mean: [0.5], std: [0.25]}."
+            f"normalise={dict(spec)}: give mean and std as lists of one or three numbers, with "
+            "positive std: {mean: [0.5], std: [0.25]}."
         )
     return Normalisation(mean, std)
 
 
 def normalised(splits: Splits, how: Normalisation | None) -> Splits:
-    """The same pictures, served with this mean and deviation.
+    """The same pictures, served with this mean and standard deviation.
 
     Raises:
-        ConfigError: where there is a mean for each of three channels, but one channel.
+        ConfigError: if there are means for three channels, but pictures have one.
     """
     if how is None:
         return splits

@@ -1,4 +1,4 @@
-"""What data modules of public data sets share: how they come to the root, and their splits."""
+"""Base class of data modules of public data sets: downloads and splits."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -22,25 +22,25 @@ class Official(DebugDataModule):
     """Photographs of a public data set in its official layout.
 
     Args:
-        root: the folder that has the data set, or is to have it.
-        download: fetch what is missing to the root, where that can be; a cut download is continued.
+        root: folder with the data set, or to download it to.
+        download: download what is missing, if possible; an interrupted download is resumed.
         size: height and width in pixels.
-        train: how many pictures, a count or a share; None for the rest. So `val` and `test`.
-        val: pictures to choose by.
-        test: pictures to measure on.
+        train: training pictures, a count or a fraction; None for the rest.
+        val: validation pictures, likewise.
+        test: test pictures, likewise.
         split: `official` takes test pictures from those of the data set's own test split, and
             training and validation pictures from the others; `random` draws all from all.
-        limit: the most pictures that any class may have.
-        balance: every class gets as many pictures as the smallest has.
-        crop: None squeezes a picture to the size; else the side of a square in its centre, as a
-            share of its shorter side, that is shown of it.
-        scenes: by class name, what a spurious background stands in front of: `drawn:sky`,
-            `places:sky` (Places365, in the root too), a pattern of photographs below the root, and
-            what else `explaindebug.data.scenes.scene_source` takes.
+        limit: maximal number of pictures per class.
+        balance: whether every class has as many pictures as the smallest.
+        crop: side of a central square to cut out, as a fraction of the shorter side; None squeezes
+            the whole picture to the size.
+        scenes: scenes of a spurious background, by class name: `drawn:sky`, `places:sky`
+            (Places365, also in the root), a pattern of photographs below the root, or anything else
+            that `explaindebug.data.scenes.scene_source` accepts.
         options: those of `DebugDataModule`.
 
-    `progress`, where set, is called with (pictures done, pictures in all) while files are read, and
-    `fetching` with (bytes here, bytes in all) while one is fetched.
+    `progress`, if set, is called with (pictures done, pictures in total) while files are read, and
+    `fetching` with (bytes done, bytes in total) during a download.
     """
 
     progress: Progress | None = None
@@ -66,7 +66,9 @@ class Official(DebugDataModule):
         if split not in get_args(Split):
             raise ConfigError(f"unknown split {split!r}. Known: {', '.join(get_args(Split))}.")
         if crop is not None and not 0 < crop <= 1:
-            raise ConfigError(f"crop={crop}: a share of the shorter side above 0, 1 at most.")
+            raise ConfigError(
+                f"crop={crop}: must be a fraction of the shorter side, above 0 and at most 1."
+            )
         self.root = folder("root", root)
         self.download = download
         whole("size", size, least=1, most=4096, hint="It is in pixels a side.")
@@ -90,14 +92,14 @@ class Official(DebugDataModule):
 
     @abstractmethod
     def find(self) -> Found:
-        """All pictures, nothing read yet; raises DataError where the data set is not there."""
+        """All pictures, without reading them; raises DataError if the data set is missing."""
 
     def prepare_data(self) -> None:
-        """Unpack, and where asked for fetch, what is missing; Lightning calls this in one process.
+        """Download (if requested) and unpack what is missing; Lightning calls it in one process.
 
         Raises:
-            ConfigError: where the disk is too small.
-            DataError: where something can't be fetched, or is damaged.
+            ConfigError: if there is not enough disk space.
+            DataError: if something can't be downloaded, or is damaged.
         """
         scenes = [PLACES] if self._places_below_root() else []
         for source in (*self.sources, *scenes):
@@ -109,7 +111,7 @@ class Official(DebugDataModule):
         check_there(self.sources, self.root)
         found = self.find()
         parts = self.parts(found)
-        # Their masks, boxes and published accuracies are of pictures as they are stored.
+        # Masks, boxes and published accuracies of these data sets refer to pictures as stored.
         return decoded(parts, found.classes, self.size, self.crop, self.progress, upright=False)
 
     def parts(self, found: Found) -> list[list[Photo]]:
@@ -122,7 +124,7 @@ class Official(DebugDataModule):
         rest = [photo for photo in photos if not photo.held_out]
         if not test:
             raise DataError(
-                f"{type(self).__name__}: no picture is said to be for testing. Set "
+                f"{type(self).__name__}: no picture is in the official test split. Set "
                 "data.split=random."
             )
         fit = {name: self.amounts[name] for name in ("train", "val")}
@@ -133,11 +135,11 @@ class Official(DebugDataModule):
 
     @property
     def scenes(self) -> Scenes:
-        """Scenes of the classes that have any."""
+        """Scenes by class, for classes that have any."""
         for name in self.scene_layout:
             if name not in self.classes:
                 raise ConfigError(
-                    f"scenes are given for {name!r}, which is no class. Classes: "
+                    f"scenes are given for {name!r}, which is not a class. Classes: "
                     f"{', '.join(self.classes[:20])}."
                 )
         found = self.scene_layout.items()

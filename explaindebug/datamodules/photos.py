@@ -17,28 +17,28 @@ from explaindebug.datamodules.base import DebugDataModule
 
 
 class Photos(DebugDataModule):
-    """Photographs of two or more classes, with masks and scenes where there are any.
+    """Photographs of two or more classes, with optional masks and scenes.
 
-    By convention, each class has a folder below the root: `bird/images`, `bird/masks` (a mask has
-    its picture's name, but for the extension) and `bird/scenes` (photographs of what the objects
-    of a spurious background stand in front of). Any other layout is given by patterns.
+    By convention, each class has folders below the root: `bird/images`, `bird/masks` (a mask has
+    the name of its picture, except for the extension) and `bird/scenes` (photographs for spurious
+    backgrounds). Patterns describe any other layout.
 
     Args:
         root: the folder with the data.
-        classes: their names, where they are laid out as above; or by name `images`, `masks`,
-            `convention` (binary, trimap or votes) and `border`, patterns below the root as in
-            `explaindebug.data.folder_layout.ClassFiles`. None takes every folder that has `images`.
+        classes: names, for the layout above; or, by name, `images`, `masks`, `convention` (binary,
+            trimap or votes) and `border`, with patterns below the root as in
+            `explaindebug.data.folder_layout.ClassFiles`. None takes every folder with `images`.
         scenes: by class name, a pattern of photographs below the root, or `images` with the
-            `region` of them to be used, or `drawn:sky` and the like. None for the layout above.
+            `region` of them to use, or `drawn:sky` and the like. None for the layout above.
         size: height and width in pixels; pictures are squeezed to it.
-        train: how many pictures, a count or a share of all; None for the rest. So `val` and `test`.
-        val: pictures to choose by.
-        test: pictures to measure on.
-        limit: the most pictures that any class may have.
-        balance: every class gets as many pictures as the smallest has.
+        train: training pictures, a count or a fraction of all; None for the rest.
+        val: validation pictures, likewise.
+        test: test pictures, likewise.
+        limit: maximal number of pictures per class.
+        balance: whether every class has as many pictures as the smallest.
         options: those of `DebugDataModule`.
 
-    `progress`, where set, is called with (pictures done, pictures in all) while files are read.
+    `progress`, if set, is called with (pictures done, pictures in total) while files are read.
     """
 
     progress: Progress | None = None
@@ -87,7 +87,7 @@ class Photos(DebugDataModule):
 
     @property
     def scenes(self) -> Scenes:
-        """Scenes of the classes that have any; raises DataError for a pattern without a file."""
+        """Scenes by class, if there are any; raises DataError for a pattern without files."""
         layout = self.scene_layout
         if layout is None:
             there = [name for name in self.classes if folder_there(self.root / name / "scenes")]
@@ -95,7 +95,7 @@ class Photos(DebugDataModule):
         for name in layout:
             if name not in self.classes:
                 raise ConfigError(
-                    f"scenes are given for {name!r}, which is no class. Classes: "
+                    f"scenes are given for {name!r}, which is not a class. Classes: "
                     f"{', '.join(self.classes)}."
                 )
         return {name: scene_source(spec, self.root, name) for name, spec in layout.items()}
@@ -119,14 +119,14 @@ class Photos(DebugDataModule):
         if len(found) < 2:
             there = f"has {len(found)}" if self.root.is_dir() else "does not exist"
             raise DataError(
-                f"two or more folders of the form CLASS/images are needed, but "
-                f"{self.root.resolve()} {there}. Set `root` to the folder that holds them, or give "
+                f"two or more folders named CLASS/images are needed, but "
+                f"{self.root.resolve()} {there}. Set `root` to the folder with them, or give "
                 "`classes` as patterns."
             )
         if others := [path for path in folders if path.name not in found]:
             warnings.warn(
-                f"the classes in {self.root} are {', '.join(found)}. Left out, as they have no "
-                f"folder `images`: {some(others)}.",
+                f"the classes in {self.root} are {', '.join(found)}. These have no folder `images` "
+                f"and are left out: {some(others)}.",
                 DataWarning,
                 stacklevel=2,
             )
@@ -134,14 +134,12 @@ class Photos(DebugDataModule):
 
 
 def _check_classes(classes: Any) -> None:
-    """Raises ConfigError for fewer than two classes, or no patterns for one of them."""
+    """Raises ConfigError for fewer than two classes, or if one of them has no patterns."""
     if classes is None:
         return
     listed = isinstance(classes, Sequence) and not isinstance(classes, str)
     if not (listed or isinstance(classes, Mapping)) or len(classes) < 2:
-        raise ConfigError(
-            f"classes: two or more names are needed, or patterns by name, got {classes!r}."
-        )
+        raise ConfigError(f"classes: give two or more names, or patterns by name, got {classes!r}.")
     if isinstance(classes, Mapping):
         for name, files in classes.items():
             if not isinstance(files, Mapping) or "images" not in files:

@@ -1,7 +1,7 @@
-"""Debugging tests: networks, inputs, pairs of maps, and the number that answers.
+"""Debugging tests: networks, inputs, pairs of maps, and the number behind the verdict.
 
-Each of the four tests of the paper is one file, with its `DebugTest` (pairs, direction, gates,
-words) and its `Experiment` (which networks are trained, on what).
+Each of the paper's four tests is one file, with its `DebugTest` (pairs, direction, gates, wording)
+and its `Experiment` (which networks are trained, and on what).
 """
 
 from explaindebug.debugtests.base import Arms, DebugTest, known_tests

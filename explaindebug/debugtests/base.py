@@ -1,4 +1,4 @@
-"""What a debugging test is: which networks on which inputs, and the number that answers."""
+"""Base class of debugging tests: networks, inputs, and the number behind the verdict."""
 
 import pkgutil
 from abc import ABC, abstractmethod
@@ -22,19 +22,19 @@ SHOWN = {BUG: "with the bug", CONTROL: "control (no bug)"}  # arms whose maps ar
 
 
 class Arms(NamedTuple):
-    """The networks of a test. Several in one arm differ in their seeds alone."""
+    """The networks of a test. Several networks in an arm differ only in their seeds."""
 
     bug: Sequence[nn.Module]
     control: Sequence[nn.Module] = ()  # without the bug
-    reference: nn.Module | None = None  # without the bug; the others' maps are compared with its
+    reference: nn.Module | None = None  # without the bug; other maps are compared with its maps
 
     @property
     def everybody(self) -> list[nn.Module]:
-        """All networks that are explained."""
+        """All networks to explain."""
         return [*self.bug, *self.control, *([] if self.reference is None else [self.reference])]
 
     def private(self, device: torch.device) -> "Arms":
-        """Private copies on a device, see `private_copy`: the networks stay as they are."""
+        """Private copies on a device, see `private_copy`: the networks remain unchanged."""
         bug, control = (
             [private_copy(network).to(device) for network in arm]
             for arm in (self.bug, self.control)
@@ -46,58 +46,58 @@ class Arms(NamedTuple):
 class DebugTest(ABC):
     """A paired comparison of attribution maps on the same inputs.
 
-    A subclass is a whole test: its arms, its pairs of maps, and the number, direction and question
-    of its verdict. It knows nothing of trainers, files or the command line.
+    A subclass defines a whole test: its arms, its pairs of maps, and the number, direction and
+    question of its verdict. It does not depend on trainers, files or the command line.
     """
 
     name: ClassVar[str]  # in keys and tables
     title: ClassVar[str]  # in reports
     needs_reference: ClassVar[bool] = False
-    similarity: ClassVar[str] = "spearman"  # that the verdict is about
-    measures: ClassVar[Sequence[str]] = ()  # similarities that it measures whichever are asked for
-    layout: ClassVar[Layout] = Layout()  # of the table of its arms
+    similarity: ClassVar[str] = "spearman"  # used for the verdict
+    measures: ClassVar[Sequence[str]] = ()  # similarities that are always measured
+    layout: ClassVar[Layout] = Layout()  # layout of the table of its arms
 
     @abstractmethod
     def pairs(self, arms: Arms, probe: Probe, measure: Measure) -> Iterator[Measured]:
-        """Measure, in parts; networks are private copies on the inputs' device."""
+        """Yield measurements, part by part; networks are private copies on the inputs' device."""
 
     @abstractmethod
     def headline(self, stages: Sequence[str]) -> Headline:
-        """The number that the verdict is about, and which way the bug moves it.
+        """The number behind the verdict, and the direction in which the bug moves it.
 
-        `stages` are those that were measured, of a test whose conditions form a curve.
+        `stages` are the measured stages, if the test's conditions form a curve.
         """
 
     def questions(self, scores: Scores) -> Sequence[Headline]:
-        """Further questions that these scores answer, beside the verdict's."""
+        """Further questions that these scores answer, besides the verdict's."""
         return ()
 
     def gates(self, arms: Arms, probe: Probe, chunk: int) -> Sequence[Gate]:
-        """Conditions without which the test says nothing: the bug is there at all."""
+        """Preconditions of the test, such as that the bug is there at all."""
         return ()
 
     def finished(self, result: TestResult, scores: Scores) -> TestResult:
-        """The result, with what else is known of it: facts, titles, tables' rows of its own.
+        """The result with additional information: facts, titles, its own rows of tables.
 
-        `scores` are all that were measured, also those under other names than the test's.
+        `scores` are all measured scores, including those under names other than the test's.
         """
         return result
 
     def check(self, arms: Arms, probe: Probe) -> None:
-        """Refuse what can't work, before anything is explained.
+        """Reject invalid input before anything is explained.
 
         Raises:
-            ConfigError: where a network is missing that the test compares with.
+            ConfigError: if a network to compare with is missing.
         """
         if self.needs_reference and arms.reference is None:
             raise ConfigError(
                 f"the test {self.name!r} compares maps with those of a network without the bug: "
-                'give it as networks["reference"], and further ones as networks["control"].'
+                'pass it as networks["reference"], and further ones as networks["control"].'
             )
 
 
 def known_tests() -> list[str]:
-    """Names of all tests that lie in this package, a file each: `debug/<name>/...` in loggers."""
+    """Names of all tests in this package, one per file: `debug/<name>/...` in loggers."""
     package = import_module(__package__ or "")
     for module in pkgutil.iter_modules(package.__path__):
         import_module(f"{package.__name__}.{module.name}")

@@ -1,4 +1,4 @@
-"""Detectors of the debugging tests: which examples, and the scores of each."""
+"""Detectors of the debugging tests: selection of examples, and their scores."""
 
 from collections.abc import Mapping
 
@@ -15,22 +15,22 @@ from explaindebug.evaluation.confidence import confidences, losses, self_influen
 from explaindebug.evaluation.detection import Name
 from explaindebug.evaluation.map_statistics import map_statistics
 
-TOGETHER = 64  # examples whose maps are kept at once
+TOGETHER = 64  # examples whose maps are in memory at once
 Scores = Mapping[Name, npt.NDArray[np.float64]]
 
 
 def calls(examples: int) -> int:
-    """How often all methods are run, for the progress bar."""
+    """How many times all methods are run, for the progress bar."""
     return -(-examples // TOGETHER)
 
 
 def picked(rows: npt.NDArray[np.int64], most: int, seed: int) -> npt.NDArray[np.int64]:
-    """At most so many of the rows, drawn at random, in order."""
+    """A random sample of at most `most` rows, in order."""
     return np.sort(np.random.default_rng((seed, 3)).permutation(rows)[:most])
 
 
 def of_maps(network: nn.Module, images: Tensor, options: Options) -> Scores:
-    """Statistics (n,) of every method's maps of what the network predicts."""
+    """Statistics (n,) of every method's maps of the predicted class."""
     o, parts = options, dict[Name, list[Tensor]]()
     with watch(network, seed=o.seed) as private:
         private.to(o.device)
@@ -44,7 +44,7 @@ def of_maps(network: nn.Module, images: Tensor, options: Options) -> Scores:
 
 
 def of_labels(network: nn.Module, told: ImageSet) -> tuple[Scores, list[str]]:
-    """Loss and self-influence of the labels that the network was told, and what can't be had."""
+    """Loss and self-influence with the given labels, and which of them is unavailable."""
     images, labels, _ = told.batch(slice(None))
     scores = {Name("", "loss"): losses(network, images, labels).numpy()}
     try:
@@ -55,5 +55,5 @@ def of_labels(network: nn.Module, told: ImageSet) -> tuple[Scores, list[str]]:
 
 
 def of_confidence(network: nn.Module, images: Tensor) -> Scores:
-    """How unsure the network is, in two ways."""
+    """Two measures of the network's uncertainty."""
     return {Name("", name): values.numpy() for name, values in confidences(network, images).items()}

@@ -1,8 +1,8 @@
-"""A debugging test from its beginning: which networks are trained, on what, and what is measured.
+"""A whole debugging test: which networks are trained, on what, and what is measured.
 
 Every experiment compares two arms on the same inputs. The bug arm has a network with the bug, the
-control arm one without; both were trained with other seeds than the reference, so that without a
-bug the two arms could be exchanged, and what differs between them is the bug.
+control arm one without; both are trained with different seeds from the reference, so that the two
+arms would be exchangeable without a bug, and only the bug differs between them.
 """
 
 from abc import ABC, abstractmethod
@@ -18,7 +18,7 @@ from explaindebug.evaluation.results import TestResult
 class Experiment(ABC):
     """A debugging test as `train.py` runs it; its `DebugTest` is in the same file.
 
-    It asks a `Lab` for pictures and trained networks, and knows nothing of trainers or files.
+    It gets pictures and trained networks from a `Lab`, and does not depend on trainers or files.
     """
 
     name: ClassVar[str]  # as in configs, keys and tables
@@ -27,23 +27,23 @@ class Experiment(ABC):
 
     @abstractmethod
     def check(self, lab: Lab) -> None:
-        """Refuse data that the test can't use, before anything is trained."""
+        """Reject data that the test can't use, before anything is trained."""
 
     @abstractmethod
     def networks(self) -> Sequence[NetworkSpec]:
-        """The networks that must be trained."""
+        """The networks to train."""
 
     @abstractmethod
     def run(self, lab: Lab) -> TestResult:
         """Measure."""
 
     def calls(self, lab: Lab) -> int:
-        """How often all methods are run, for the progress bar."""
+        """How many times all methods are run, for the progress bar."""
         return self.explanations
 
 
 def with_scores_of(result: TestResult, more: TestResult) -> TestResult:
-    """The result, with what a further measurement under the same name has found."""
+    """The result with the scores of a further measurement under the same name."""
     return replace(
         result,
         scores=result.scores + more.scores,
@@ -53,5 +53,5 @@ def with_scores_of(result: TestResult, more: TestResult) -> TestResult:
 
 
 def at_least_none(key: str, count: int) -> None:
-    """Raises ConfigError for fewer examples than none."""
-    whole(key, count, least=0, hint="0 is for none.")
+    """Raises ConfigError for a negative number of examples."""
+    whole(key, count, least=0, hint="Use 0 for none.")

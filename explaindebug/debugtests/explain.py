@@ -1,4 +1,4 @@
-"""Explaining a share of the probe, and putting the shares of all processes together."""
+"""Explain a process's share of the probe, and merge the shares of all processes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,21 +25,21 @@ class Panel(NamedTuple):
 
 @dataclass
 class Measured:
-    """What one process found out on its share of the probe; plain enough to be sent."""
+    """Measurements of one process on its share of the probe; simple enough to be sent."""
 
     scores: Scores = field(default_factory=Scores)
     missing: list[Unscored] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     shown: dict[str, dict[int, Panel]] = field(default_factory=dict)  # model -> input -> panel
-    arms: dict[str, str] = field(default_factory=dict)  # model that is shown -> its arm
+    arms: dict[str, str] = field(default_factory=dict)  # model whose maps are drawn -> its arm
     stages: list[str] = field(default_factory=list)  # conditions that form a curve, in order
 
 
 class Explain:
     """Explains images under several networks with the same methods.
 
-    Methods that need a background or a fit are made ready once per network, with `references`;
-    where there are none, the plan must hold no such method.
+    Methods that need a background or a fit are prepared once per network, with `references`;
+    without references, the plan must not contain such methods.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Explain:
     ) -> Maps:
         """Raw maps (n, c, h, w) of every method."""
         if id(network) not in self._plans:
-            # The network is kept beside its plan: the id of one that is gone can come back.
+            # The network is kept with its plan, as the id of a deleted one can be reused.
             self._plans[id(network)] = (network, self._prepared(network))
         plan = self._plans[id(network)][1]
         return plan(
@@ -81,7 +81,7 @@ class Explain:
 
 
 def merged(shares: Sequence[Measured]) -> Measured:
-    """The shares of all processes as one, the same whichever process had which input."""
+    """The shares of all processes as one, independent of which process had which input."""
     whole = Measured()
     for share in shares:
         whole.scores += share.scores

@@ -1,4 +1,4 @@
-"""What an experiment asks for: pictures with and without a bug, trained networks, measurements."""
+"""What experiments need: pictures with and without a bug, trained networks, measurements."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -16,12 +16,12 @@ Domain = Literal["data", "foreign"]
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """A network that is to be trained: on which data, with which bug, which of several seeds."""
+    """A network to train: on which data, with which bug and seed."""
 
-    name: str  # for people: "clean", "clean twin", "spurious"
+    name: str  # for display: "clean", "clean twin", "spurious"
     domain: Domain = "data"
     bug: DataBug | None = None
-    twin: int = 0  # networks of other numbers differ in all that is random
+    twin: int = 0  # networks with different numbers differ in everything random
 
 
 CLEAN = NetworkSpec("clean")
@@ -29,7 +29,7 @@ TWIN = NetworkSpec("clean twin", twin=1)
 
 
 class Data(Protocol):
-    """Pictures of one domain, with a bug or without; a `DebugDataModule` is one."""
+    """Pictures of one domain, with a bug or without; implemented by `DebugDataModule`."""
 
     @property
     def clean(self) -> Splits:
@@ -37,38 +37,38 @@ class Data(Protocol):
 
     @property
     def data(self) -> Splits:
-        """The pictures as a network is trained and tested on them, with the bug."""
+        """The pictures for training and testing, with the bug."""
 
     @property
     def scenes(self) -> Any:
-        """By class name, what draws scenes for its objects."""
+        """Sources of scenes by class name."""
 
     def check(self) -> None:
-        """Make the pictures; raises ConfigError or DataError where they can't be."""
+        """Make the pictures; raises ConfigError or DataError if that is impossible."""
 
     def probe(self, count: int, split: str = "test") -> ImageSet:
-        """So many pictures of the split, classes in turn; raises DataError for too few."""
+        """`count` pictures of the split, classes in turn; raises DataError if there are too few."""
 
 
 class Lab(Protocol):
-    """What an `Experiment` works with. The application's has data modules, trainers and a store."""
+    """Environment of an `Experiment`; the application's has data modules, trainers and a store."""
 
     @property
     def inputs(self) -> int:
-        """How many inputs are to be explained."""
+        """Number of inputs to explain."""
 
     @property
     def seed(self) -> int:
-        """Of all that an experiment draws."""
+        """Seed of everything that an experiment draws."""
 
     def data(self, domain: Domain = "data", bug: DataBug | None = None) -> Data:
-        """The pictures of a domain, with a bug or without."""
+        """The pictures of a domain, with or without a bug."""
 
     def build(self, domain: Domain) -> nn.Module:
-        """A fresh network for the classes of a domain."""
+        """A new network for the classes of a domain."""
 
     def words(self, domain: Domain) -> str:
-        """Of which kind the networks of a domain are, for people."""
+        """Description of the networks of a domain, for display."""
 
     def network(self, spec: NetworkSpec) -> nn.Module:
         """The trained network, in eval mode."""
@@ -76,16 +76,16 @@ class Lab(Protocol):
     def accuracy(
         self, spec: NetworkSpec, what: str, images: ImageSet, *, scenes: bool = False
     ) -> float:
-        """Share of pictures, or of their `scenes`, that it gives their label; noted as `what`."""
+        """Accuracy on pictures, or on their `scenes`; recorded as `what`."""
 
     def predictions(self, spec: NetworkSpec, images: ImageSet) -> Labels:
-        """The class (n,) that the network gives each picture."""
+        """The predicted class (n,) of each picture."""
 
     def record(self, spec: NetworkSpec) -> None:
-        """Note what the network's bug changed in its data."""
+        """Record what the network's bug changed in its data."""
 
     def options(self, domain: Domain) -> Options:
-        """How maps of the inputs of a domain are made and compared."""
+        """How maps of inputs of a domain are made and compared."""
 
     def measure(
         self,
@@ -96,7 +96,7 @@ class Lab(Protocol):
         *,
         pictures: int | None = None,
     ) -> TestResult:
-        """What the test finds on these pictures of a domain, see `measured`.
+        """The test's result on these pictures of a domain, see `measured`.
 
-        `pictures`: of how many of them maps are kept; as the lab has it where not given.
+        `pictures`: number of inputs whose maps are kept; by default the lab's setting.
         """

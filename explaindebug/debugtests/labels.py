@@ -21,21 +21,21 @@ HEADLINE = Headline(
     "flipped",
     "spearman",
     "down",
-    "Are maps of mislabelled examples less like the reference's than a clean twin's are?",
+    "Are maps of mislabelled examples less similar to the reference's than a clean twin's are?",
 )
 UNFLIPPED = Headline(
     "unflipped",
     "spearman",
     HEADLINE.moves,
-    "Are maps of rightly labelled examples less like the reference's, too?",
+    "Are maps of correctly labelled examples less similar to the reference's, too?",
 )
 
 
 @dataclass(frozen=True)
 class Labels(AgainstReference):
-    """Training examples with wrong labels: maps of the network that was trained on them.
+    """Training examples with wrong labels: maps of a network that was trained on them.
 
-    The inputs are the mislabelled examples; the reference and the controls were trained with the
+    The inputs are the mislabelled examples; the reference and the controls are trained with the
     right labels.
 
     Source: Adebayo et al. 2020, section 3.2.
@@ -50,10 +50,10 @@ class Labels(AgainstReference):
 
 @dataclass(frozen=True)
 class LabelsExperiment(Experiment):
-    """A share of the training labels was wrong.
+    """Some of the training labels are wrong.
 
     The inputs are training examples whose labels were flipped (with `rate=0` those that would be).
-    The same networks on examples whose labels are right tell a change of those from one of all.
+    The same networks on correctly labelled examples show whether only the flipped ones change.
 
     Source: Adebayo et al. 2020, section 3.2.
     """
@@ -64,18 +64,18 @@ class LabelsExperiment(Experiment):
 
     rate: float = 0.1
     own_target: bool = False  # explain the class that each network predicts, not the reference's
-    detect: int = 64  # training examples, half of them flipped, that detectors must tell apart
+    detect: int = 64  # number of training examples, half of them flipped, for the detectors
 
     def __post_init__(self) -> None:
         at_least_none("bug.labels.detect", self.detect)
-        _ = LabelFlips(self.rate)  # what can't work is an error now
+        _ = LabelFlips(self.rate)  # an invalid rate is an error now
 
     @property
     def _trained(self) -> NetworkSpec:
         return NetworkSpec("mislabelled", bug=LabelFlips(self.rate), twin=2)
 
     def check(self, lab: Lab) -> None:
-        """Flipped examples enough, and others."""
+        """Check that there are enough flipped examples, and others."""
         self._probe(lab)
         self._unflipped(lab)
 
@@ -84,11 +84,11 @@ class LabelsExperiment(Experiment):
         return [CLEAN, TWIN, self._trained]
 
     def calls(self, lab: Lab) -> int:
-        """Three networks' maps of both probes, and the maps of the detectors' examples."""
+        """Maps of three networks for both probes, and maps of the detectors' examples."""
         return self.explanations + detecting.calls(len(self._suspects(lab)[0]))
 
     def run(self, lab: Lab) -> TestResult:
-        """Similarity to the reference's maps, of the mislabelled and of the clean twin."""
+        """Similarity of the mislabelled network's and the clean twin's maps to the reference's."""
         told, clean = self._told(lab), lab.data().clean.train
         lab.record(self._trained)
         right = lab.accuracy(self._trained, "flipped examples, right labels", self._flipped(lab))
@@ -110,7 +110,7 @@ class LabelsExperiment(Experiment):
         )
 
     def _told(self, lab: Lab) -> ImageSet:
-        """The training examples as the network was told them."""
+        """The training examples with the labels given to the network."""
         return lab.data("data", self._trained.bug).data.train
 
     def _flipped(self, lab: Lab) -> ImageSet:
@@ -122,16 +122,16 @@ class LabelsExperiment(Experiment):
         return flipped.subset(balanced(flipped.truth, lab.inputs, flipped.classes, "flipped"))
 
     def _unflipped(self, lab: Lab) -> ImageSet:
-        """As many examples whose labels are right."""
+        """The same number of correctly labelled examples."""
         clean = lab.data().clean.train
         affected = LabelFlips(self.rate or 0.1).affected(clean)
         right = clean.subset(np.setdiff1d(np.arange(len(clean)), affected))
         return right.subset(balanced(right.truth, lab.inputs, right.classes, "unflipped"))
 
     def _suspects(self, lab: Lab) -> tuple[ImageSet, npt.NDArray[np.bool_]]:
-        """Training examples as the network was told them, and which of them were flipped.
+        """Training examples with the labels given to the network, and which were flipped.
 
-        With `rate=0` those that would be: their labels are right, so that nothing can tell them.
+        With `rate=0` those that would be: their labels are right, so nothing can distinguish them.
         """
         told = self._told(lab)
         flipped = LabelFlips(self.rate or 0.1).affected(told)
@@ -144,7 +144,7 @@ class LabelsExperiment(Experiment):
         return told.subset(np.r_[ones, zeros]), np.arange(len(ones) + len(zeros)) < len(ones)
 
     def _detectors(self, lab: Lab) -> tuple[list[Detector], list[str]]:
-        """Loss, self-influence and map statistics against which labels were flipped."""
+        """How well loss, self-influence and map statistics find the flipped labels."""
         if not self.detect:
             return [], []
         told, flipped = self._suspects(lab)

@@ -1,4 +1,4 @@
-"""What a debugging test measures with: it explains, compares and keeps maps to be drawn."""
+"""Measurement in a debugging test: explains inputs, compares maps, and keeps some to draw."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,29 +15,29 @@ from explaindebug.evaluation.heatmaps import stretched
 from explaindebug.evaluation.scores import Key, Scores
 from explaindebug.evaluation.unscored import Unscored
 
-# Method -> what its maps are compared with. A reference keeps what similarities make of it, several
-# times its maps: one that is used once is best made when it is needed, and dropped.
+# Method -> reference of its maps. References cache what similarities derive from them, several
+# times the size of the maps: if used only once, make them when needed and drop them.
 References = Callable[[str], Reference]
 
 
 @dataclass(frozen=True, eq=False)
 class Measure:
-    """Explains inputs and scores the maps, all of it under the name of one test."""
+    """Explains inputs and scores the maps under the name of one test."""
 
     test: str
     explain: Explain
     comparison: Comparison
-    target: str = "predicted"  # the class explained: the one "predicted", or the "label"
-    shown: Sequence[int] = ()  # rows of the inputs whose maps are kept to be drawn
+    target: str = "predicted"  # the class to explain: the "predicted" one or the "label"
+    shown: Sequence[int] = ()  # rows of inputs whose maps are kept for drawing
     picture: Callable[[Tensor], Tensor] = stretched  # normalised image -> (c, h, w) in [0, 1]
 
     @property
     def undrawn(self) -> "Measure":
-        """The same, keeping no maps."""
+        """The same, without keeping maps."""
         return replace(self, shown=())
 
     def targets(self, network: nn.Module, probe: Probe) -> Tensor:
-        """The class (n,) to explain: the one that the network predicts, or the label."""
+        """The class (n,) to explain: the predicted one or the label."""
         if self.target == "label":
             return probe.label
         return predictions(network, probe.image, self.explain.chunk)
@@ -57,7 +57,7 @@ class Measure:
         return compared(how, Key(self.test, "", condition, role), references, candidates, probe)
 
     def show(self, name: str, probe: Probe, images: Tensor, maps: Maps, arm: str = "") -> Measured:
-        """The heat maps of a network, to be drawn as the row `name`; of an `arm`, where of one."""
+        """The heat maps of a network, to draw as row `name`; `arm` if it belongs to one."""
         return shown(name, panels(probe, images, maps, self.shown, self.picture), arm)
 
 
@@ -74,5 +74,5 @@ def compared(
 
 
 def references(maps: Maps) -> References:
-    """Every method's maps as what several others are compared with."""
+    """Every method's maps as references for several comparisons."""
     return {method: Reference.of_maps(raw) for method, raw in maps.items()}.__getitem__

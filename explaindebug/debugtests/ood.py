@@ -22,7 +22,7 @@ HEADLINE = Headline(
     "foreign",
     "spearman",
     "down",
-    "Are maps less like those of the inputs' own network than its twin's are?",
+    "Are maps less similar to those of the inputs' own network than its twin's are?",
 )
 
 
@@ -30,8 +30,8 @@ HEADLINE = Headline(
 class Ood(AgainstReference):
     """Inputs of a domain that the network never saw: its maps against an in-domain network's.
 
-    The inputs, the reference and the controls are of one domain, the network with the bug was
-    trained on another. Each explains the class that it predicts.
+    The inputs, the reference and the controls are from one domain; the network with the bug was
+    trained on another. Each network explains the class that it predicts.
 
     Source: Adebayo et al. 2020, section 5.
     """
@@ -49,7 +49,7 @@ class Ood(AgainstReference):
 
 @dataclass(frozen=True)
 class OodExperiment(Experiment):
-    """The inputs are of a domain that the network never saw.
+    """The inputs are from a domain that the network never saw.
 
     Source: Adebayo et al. 2020, section 5.
     """
@@ -57,9 +57,9 @@ class OodExperiment(Experiment):
     name = Ood.name
     title = Ood.title
 
-    foreign: bool = True  # False: the network is one of the inputs' own domain, so there is no bug
-    twin: bool = True  # a second network to debug: says how much such networks differ
-    detect: int = 64  # inputs, half of them foreign, that detectors must tell apart
+    foreign: bool = True  # False: the network is from the inputs' own domain, so there is no bug
+    twin: bool = True  # a second network to debug, which shows how much such networks differ
+    detect: int = 64  # number of inputs, half of them foreign, for the detectors
 
     def __post_init__(self) -> None:
         at_least_none("bug.ood.detect", self.detect)
@@ -74,26 +74,26 @@ class OodExperiment(Experiment):
 
     @property
     def _bugs(self) -> tuple[NetworkSpec, ...]:
-        """The networks to debug; one of the inputs' own domain where there is to be no bug."""
+        """The networks to debug; one from the inputs' own domain if there is no bug."""
         if not self.foreign:
             return (replace(self._reference, name="in-domain third", twin=2),)
         return (CLEAN, TWIN) if self.twin else (CLEAN,)
 
     def check(self, lab: Lab) -> None:
-        """Both domains' networks must take both domains' inputs."""
+        """Check that networks of both domains accept inputs of both."""
         check_together(lab.data().clean.test, lab.data("foreign").clean.test)
         lab.data("foreign").probe(lab.inputs)
 
     def networks(self) -> Sequence[NetworkSpec]:
-        """A reference and a twin of the inputs' domain, and the networks to debug."""
+        """A reference and a twin from the inputs' domain, and the networks to debug."""
         return [*self._bugs, self._reference, self._control]
 
     def calls(self, lab: Lab) -> int:
-        """The reference, its twin, the networks to debug, and the detectors' inputs."""
+        """Maps of the reference, its twin, the networks to debug, and the detectors' inputs."""
         return 2 + len(self._bugs) + detecting.calls(len(self._inputs(lab)[0]))
 
     def run(self, lab: Lab) -> TestResult:
-        """Similarity to the maps of the network of the inputs' own domain."""
+        """Similarity to the maps of the network from the inputs' own domain."""
         arms = Arms(
             bug=[lab.network(spec) for spec in self._bugs],
             control=[lab.network(self._control)],
@@ -108,9 +108,9 @@ class OodExperiment(Experiment):
         return replace(result, facts=facts, detectors=self._detectors(lab))
 
     def _inputs(self, lab: Lab) -> tuple[Tensor, npt.NDArray[np.bool_]]:
-        """Test inputs (n, c, h, w), half of them foreign to the network that is debugged.
+        """Test inputs (n, c, h, w), half of them foreign to the network to debug.
 
-        With `foreign=False` both halves are of one domain, so that nothing can tell them.
+        With `foreign=False` both halves are from one domain, so nothing can distinguish them.
         """
         other = lab.data("foreign").clean.test
         own = lab.data().clean.test if self.foreign else other
@@ -120,7 +120,7 @@ class OodExperiment(Experiment):
         return torch.cat(parts), np.arange(2 * half) < half
 
     def _detectors(self, lab: Lab) -> list[Detector]:
-        """Confidence and map statistics against which inputs are foreign."""
+        """How well confidence and map statistics find foreign inputs."""
         if not self.detect:
             return []
         bug = self._bugs[0]
@@ -139,15 +139,15 @@ class OodExperiment(Experiment):
 
 
 def check_together(own: ImageSet, foreign: ImageSet) -> None:
-    """Raises ConfigError where the networks of the two domains can't take each other's inputs."""
+    """Raises ConfigError if networks of one domain can't take inputs of the other."""
     if own.size != foreign.size:
         raise ConfigError(
-            f"data and foreign pictures must have one shape, (channels, height, width), got "
+            f"data and foreign pictures must have the same (channels, height, width), got "
             f"{own.size} and {foreign.size}. Set foreign.size and foreign.channels."
         )
     if (own.mean, own.std) != (foreign.mean, foreign.std):
         raise ConfigError(
-            f"data and foreign pictures must be normalised alike, got mean {own.mean} and "
-            f"{foreign.mean}, std {own.std} and {foreign.std}. Give foreign.normalise what "
-            "data.normalise has."
+            f"data and foreign pictures must have the same normalisation, got mean {own.mean} "
+            f"and {foreign.mean}, std {own.std} and {foreign.std}. Set foreign.normalise to the "
+            "value of data.normalise."
         )

@@ -1,4 +1,4 @@
-"""The few inputs and maps of a test that are kept to be drawn."""
+"""The few inputs and maps of a test that are kept for drawing."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -19,7 +19,7 @@ def panels(
     keep: Sequence[int],
     picture: Callable[[Tensor], Tensor],
 ) -> dict[int, Panel]:
-    """What is drawn of those inputs of a share whose row is among `keep`."""
+    """Panels of the inputs of a share whose row is in `keep`."""
     found: dict[int, Panel] = {}
     for i, row in enumerate(probe.row.tolist()):
         if row in keep:
@@ -29,14 +29,14 @@ def panels(
 
 
 def shown(name: str, found: dict[int, Panel], arm: str = "") -> Measured:
-    """Panels of a network, to be drawn as the row `name`; of an `arm`, where it belongs to one."""
+    """Panels of a network, to draw as row `name`; `arm` if it belongs to one."""
     if not found:
         return Measured()
     return Measured(shown={name: found}, arms={name: arm} if arm else {})
 
 
 def captions(labels: Tensor, classes: Sequence[str] | None) -> list[str]:
-    """The names of the labels' classes, where they are known."""
+    """The names of the labels' classes, if known."""
     known = {-1: "no class", **dict(enumerate(classes or ()))}
     return [known.get(label, f"class {label}") for label in labels.tolist()]
 
@@ -47,7 +47,7 @@ def gallery(
     captions: Sequence[str],
     arms: Mapping[str, str] = MappingProxyType({}),
 ) -> Gallery | None:
-    """The panels of all models as one gallery, inputs in the probe's order; None without any."""
+    """The panels of all models as one gallery, in the probe's order; None if there are none."""
     if not shown or not rows:
         return None
     first = next(iter(shown.values()))

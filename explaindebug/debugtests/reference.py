@@ -1,4 +1,4 @@
-"""Maps against those of a network without the bug: what two of the tests have in common."""
+"""Base class of tests that compare maps with those of a network without the bug."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ HEADLINE = Headline(
     "reference",
     "spearman",
     "down",
-    "Are maps less like the reference's than another good network's are?",
+    "Are maps less similar to the reference's than another good network's are?",
 )
 
 
@@ -24,7 +24,7 @@ class AgainstReference(DebugTest):
     """Similarity of both arms' maps to those of a reference network, on the same inputs.
 
     Each network explains the class that the reference predicts; with `own_target`, the class that
-    it predicts itself, as it must where their classes are not the same.
+    it predicts itself, which is required if their classes differ.
     """
 
     name = "reference"
@@ -38,7 +38,7 @@ class AgainstReference(DebugTest):
         return self.asked
 
     def pairs(self, arms: Arms, probe: Probe, measure: Measure) -> Iterator[Measured]:
-        """The network against the reference, and the control against the reference."""
+        """The network and the control, both against the reference."""
         assert arms.reference is not None
         targets = measure.targets(arms.reference, probe)
         maps = measure.explain(arms.reference, probe.image, targets)

@@ -1,4 +1,4 @@
-"""Whether maps show that the weights of some layers were lost."""
+"""Whether maps show that the weights of some layers are lost."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,21 +22,24 @@ from explaindebug.debugtests.probe import Probe
 from explaindebug.evaluation.results import Headline, Layout, TestResult
 from explaindebug.evaluation.scores import Floats, Scores
 
-SMOOTH_NOISE = 0.1  # deviation of the noise on smoothing's copies, as a fraction of inputs' range
+SMOOTH_NOISE = (
+    0.1  # standard deviation of the noise on smoothing's copies, as a fraction of the inputs' range
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Reinit(DebugTest):
-    """Maps while layer after layer is re-initialised, against those of the trained network.
+    """Maps as layer after layer is re-initialised, against those of the trained network.
 
-    The network with the bug is the trained one: the test makes the bug. Its control is itself, its
-    inputs under a little noise; `control` networks, trained with other seeds, are shown beside.
+    The network to test is the trained one: the test itself introduces the bug. Its control is the
+    same network with slightly noisy inputs; `control` networks, trained with other seeds, are also
+    shown.
 
     Args:
-        layers: the stage of the verdict, counted from 1; 0 where nothing is lost.
+        layers: the stage of the verdict, counted from 1; 0 if nothing is lost.
         how: order, layers, initialisation and draws of the cascade.
         noise: standard deviation of the control's noise, as a fraction of each input's range.
-        bins: of the histogram whose entropy is a map's complexity.
+        bins: bins of the histogram whose entropy is a map's complexity.
 
     Raises:
         ConfigError: for a negative number of layers.
@@ -67,10 +70,10 @@ class Reinit(DebugTest):
         return headline(stages, self.layers, self.how.order)
 
     def check(self, arms: Arms, probe: Probe) -> None:
-        """Refuse more layers than there are.
+        """Reject more layers than there are.
 
         Raises:
-            ConfigError: with the number that there is.
+            ConfigError: with the number of layers.
         """
         super().check(arms, probe)
         count = len(self.how.stages(arms.bug[0], probe.image[:1]))
@@ -80,7 +83,7 @@ class Reinit(DebugTest):
             )
 
     def finished(self, result: TestResult, scores: Scores) -> TestResult:
-        """With how far the network itself has changed, and what becomes of maps at the end."""
+        """Adds how far the network itself has changed, and how maps change at the last stage."""
         cascaded = Cascaded.of(result.stages, scores, test=self.name)
         init = getattr(self.how.init, "__name__", self.how.init)
         facts: dict[str, Any] = {"initialisation": init, "noise of the control": self.noise}
@@ -90,7 +93,7 @@ class Reinit(DebugTest):
         return replace(result, agreement=agreement, facts=facts)
 
     def pairs(self, arms: Arms, probe: Probe, measure: Measure) -> Iterator[Measured]:
-        """Every stage against the trained network; the control and the twins against it, too."""
+        """Every stage, the control and the twins, all against the trained network."""
         rows = probe.row.cpu().numpy().astype(np.int64)
         targets = probe.label if measure.target == "label" else None
         measurement = Measurement(
@@ -114,7 +117,7 @@ class Reinit(DebugTest):
 
 
 def headline(stages: Sequence[str], layers: int, order: str) -> Headline:
-    """The verdict's question, at the stage where so many layers are lost."""
+    """The verdict's question, at the stage at which `layers` layers are lost."""
     stage = stages[layers - 1] if layers else NONE
     if order == "independent":
         lost = f"{stage} alone is lost"
@@ -135,15 +138,15 @@ def _facts(cascaded: Cascaded, stage: str) -> dict[str, Any]:
 
 
 def known(values: Floats) -> Floats:
-    """Those of the values (n,) that are numbers: none of a method whose maps are all broken."""
+    """The values (n,) that are not NaN: none for a method whose maps are all broken."""
     return values[~np.isnan(values)]
 
 
 def smoothing(copies: int, noise: float, seed: int) -> Smoothing | None:
-    """So many noisy copies of each input whose maps are averaged; none where it is 0.
+    """Averages maps over `copies` noisy copies of each input; None for 0.
 
     Raises:
-        ConfigError: for what can't be.
+        ConfigError: for invalid values.
     """
     whole("smooth", copies, least=0, hint="It is a number of noisy copies, 0 for none.")
     number("smooth_noise", noise, least=0, most=10)
@@ -168,7 +171,7 @@ class ReinitExperiment(Experiment):
     retake: bool = False
     smooth: int = 0
     noise: float = 0.01
-    twin: bool = True  # a network trained with another seed is shown beside
+    twin: bool = True  # also show a network trained with another seed
 
     def __post_init__(self) -> None:
         whole("bug.reinit.layers", self.layers, least=0)
@@ -187,7 +190,7 @@ class ReinitExperiment(Experiment):
         return Reinit(self.layers, how, self.noise)
 
     def check(self, lab: Lab) -> None:
-        """The network has as many layers as are to be re-initialised."""
+        """Check that the network has as many layers as should be re-initialised."""
         lab.data().probe(lab.inputs)
         count = len(self._stages(lab, lab.build("data")))
         if self.layers > count:
@@ -200,7 +203,7 @@ class ReinitExperiment(Experiment):
         return [CLEAN, TWIN] if self.twin else [CLEAN]
 
     def calls(self, lab: Lab) -> int:
-        """The trained, the noisy, the twin, and every stage of every draw."""
+        """Maps of the trained network, noisy inputs, the twin, and every stage of every draw."""
         found = self._stages(lab, lab.network(CLEAN))
         return 2 + self.twin + (self.draws * len(found) if self.layers else 1)
 

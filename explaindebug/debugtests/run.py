@@ -1,4 +1,4 @@
-"""A debugging test measured: by anybody with networks and inputs, and by the application."""
+"""Run a debugging test on given networks and inputs, from a script or from the application."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ from explaindebug.evaluation.verdicts import verdicts
 
 @dataclass(frozen=True, eq=False)
 class Options:
-    """How a test's maps are made, compared and shown; fields are as `run_test` has them."""
+    """How a test's maps are made, compared and shown; fields as in `run_test`."""
 
     plan: Plan
     comparison: Comparison
@@ -58,22 +58,22 @@ def measured(
     drawn: Sequence[int] | None = None,
     parts: list[Measured] | None = None,
 ) -> TestResult:
-    """What a test finds on these networks and inputs: private copies, on the options' device.
+    """A test's result on these networks and inputs: private copies on the options' device.
 
-    `drawn`: rows of the inputs whose maps are kept to be drawn, in this order; the first ones where
-    not given. `parts` is filled while the test is measured: with it, what is known is not lost
-    where that is interrupted.
+    `drawn`: rows of the inputs whose maps are kept for drawing, in this order; by default the first
+    ones. `parts` is filled during measurement, so that partial results are not lost if it is
+    interrupted.
 
     Raises:
         ConfigError, DataError: for networks or inputs that the test can't use.
-        AttributionError: where a method fails.
+        AttributionError: if a method fails.
     """
     o, parts = options, [] if parts is None else parts
     rows = probe.row[: o.pictures].tolist() if drawn is None else list(drawn)
     with undisturbed(o.device, seed=o.seed):
         test.check(arms, probe)
         gates = test.gates(arms, probe, o.chunk)
-    with undisturbed(o.device, seed=o.seed):  # whatever checks and gates have drawn
+    with undisturbed(o.device, seed=o.seed):  # independent of what checks and gates have drawn
         explain = Explain(
             o.plan,
             references=None if o.references is None else o.references.to(o.device),
@@ -112,16 +112,16 @@ def _galleries(
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What `run_test` found."""
+    """Result of `run_test`."""
 
     result: RunResult
     verdicts: list[Verdict]  # one per method
-    further: list[Verdict]  # on the test's further questions
+    further: list[Verdict]  # answers to the test's further questions
     level: float
 
     @property
     def test(self) -> TestResult:
-        """The test, measured."""
+        """The test's measurements."""
         return self.result.tests[0]
 
     @property
@@ -130,9 +130,9 @@ class Found:
         return self.test.scores
 
     def report(self, path: Path | str) -> Path:
-        """Write one self-contained page of it, and return its path."""
+        """Write a self-contained page, and return its path."""
         from explaindebug.report.html.write import (
-            write_page,  # late: jinja and matplotlib take a second
+            write_page,  # late, as jinja and matplotlib take a second to import
         )
 
         return write_page(self.result, self.verdicts, Path(path), self.level, self.further)
@@ -159,38 +159,37 @@ def run_test(
     level: float = 0.05,
     progress: Progress | None = None,
 ) -> Found:
-    """Verdicts of one debugging test on networks that are there.
+    """Verdicts of one debugging test on existing networks.
 
         lab = SimpleLab(images, networks={"bug": network, "control": [twin, other_twin]})
         found = run_test(Spurious(signal=mask), lab, methods=["grad", "gbp"])
         print(found)
         found.report("report.html")
 
-    The networks are explained as they are in eval mode, and left untouched. Where there is no
-    control, scores and nulls are there, but no verdict: what the number is without the bug is not
-    known.
+    The networks are explained in eval mode and not modified. Without a control there are scores and
+    nulls, but no verdict, as the number without the bug is unknown.
 
     Args:
-        test: which one, see `explaindebug.debugtests`.
+        test: the test, see `explaindebug.debugtests`.
         lab: networks and inputs.
-        methods: attribution methods, as `attribute` takes them.
-        similarities: how alike maps are: names, `{name: options}` or objects.
-        postprocessing: from raw maps to those that are compared.
-        nulls: unrelated maps that go the same way.
-        target: the class explained: the one `predicted`, or the `label`.
-        references: images (m, c, h, w) of the training distribution, for methods that need some.
-        pictures: of how many inputs, the first ones, maps are kept to be drawn.
+        methods: attribution methods, as in `attribute`.
+        similarities: similarities of maps: names, `{name: options}` or objects.
+        postprocessing: how raw maps become the maps that are compared.
+        nulls: unrelated maps that are processed in the same way.
+        target: the class to explain: the `predicted` one or the `label`.
+        references: images (m, c, h, w) of the training distribution, for methods that need them.
+        pictures: number of inputs, from the first, whose maps are kept for drawing.
         chunk: inputs per pass.
-        workers: as of `attribute`.
-        seed: of all that is random here.
-        margin: the least effect that is worth showing, see `verdicts`.
+        workers: as in `attribute`.
+        seed: seed of everything random.
+        margin: the smallest effect that counts, see `verdicts`.
         level: the rate of false claims, see `verdicts`.
-        progress: called with (method names, passes done, passes in all).
+        progress: called with (method names, passes done, passes in total).
 
     Raises:
-        ConfigError, DataError, UnsupportedModelError: for what can't work, before anything is
+        ConfigError, DataError, UnsupportedModelError: for invalid input, before anything is
             explained.
-        AttributionError: where a method fails.
+        AttributionError: if a method fails.
     """
     plan = Plan(methods, references=references is not None)
     comparison = Comparison(similarities, postprocessing, nulls, seed)
@@ -229,23 +228,23 @@ def run_test(
 
 
 def _check_similarity(test: DebugTest, comparison: Comparison) -> None:
-    """Refuse similarities without the one that the verdict is about."""
+    """Raise ConfigError if the similarity behind the verdict is missing."""
     if test.similarity not in (*comparison.measures, *test.measures):
         raise ConfigError(
-            f"the verdict of the test {test.name!r} is about {test.similarity!r}: add it to "
+            f"the verdict of the test {test.name!r} is based on {test.similarity!r}: add it to "
             f"similarities, which are {', '.join(comparison.measures)}."
         )
 
 
 def _check_networks(plan: Plan, arms: Arms, probe: Probe, references: Tensor | None) -> None:
-    """Refuse methods that one of the networks can't pass, by name."""
+    """Reject methods that one of the networks does not support, by name."""
     for network in arms.everybody:
         if refusals := plan.refusals(network, probe.image, references):
             raise UnsupportedModelError("\n".join(map(str, refusals.values())))
 
 
 def _accuracies(arms: Arms, probe: Probe, chunk: int) -> list[tuple[str, str, float]]:
-    """Which share of the inputs each network gives its label."""
+    """Accuracy of each network on the inputs."""
     reference = [] if arms.reference is None else [arms.reference]
     named = {"bug": arms.bug, "control": arms.control, "reference": reference}
     everybody = [pair for role, networks in named.items() for pair in roles(role, networks)]

@@ -1,4 +1,4 @@
-"""Networks and inputs that are there: what a test needs in a notebook."""
+"""Existing networks and inputs, as a test needs them in a notebook."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,17 +24,17 @@ class SimpleLab:
     Args:
         images: the inputs (n, c, h, w), normalised as in training.
         networks: by role: `bug`, the network in question; `control`, one or more without the bug,
-            trained as it was but for their seed; `reference`, one more, for the tests that compare
-            with one. Each is a module, or a sequence of modules.
-        labels: right classes (n,), for captions and accuracies.
+            trained in the same way but with other seeds; `reference`, one more, for tests that
+            compare with one. Each is a module or a sequence of modules.
+        labels: true classes (n,), for captions and accuracies.
         masks: bool (n, 1, h, w), True on the object.
         scenes: the same pictures without their objects (n, c, h, w).
         classes: names of the classes, for captions.
-        picture: normalised image (c, h, w) -> (c, h, w) in [0, 1], to draw inputs in true colours.
+        picture: maps a normalised image (c, h, w) to [0, 1], to draw inputs in true colours.
 
     Raises:
-        DataError: for tensors that don't belong together.
-        ConfigError: for an unknown role, or no network with the bug.
+        DataError: for tensors whose shapes don't match.
+        ConfigError: for an unknown role, or if there is no network with the bug.
     """
 
     images: Tensor
@@ -59,7 +59,7 @@ class SimpleLab:
         if self.masks is not None and self.masks.dtype != torch.bool:
             raise DataError(
                 f"masks is {self.masks.dtype}, but must be torch.bool, True on the object: "
-                "masks > 0, say."
+                "use masks > 0, for example."
             )
         for role in self.networks:
             if role not in ROLES:
@@ -68,7 +68,7 @@ class SimpleLab:
                     f"Known: {', '.join(ROLES)}."
                 )
         if not self.role("bug"):
-            raise ConfigError('networks has no "bug": give the network that is in question.')
+            raise ConfigError('networks has no "bug": add the network in question.')
 
     def role(self, name: str) -> list[nn.Module]:
         """The networks of a role."""

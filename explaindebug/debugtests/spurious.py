@@ -1,6 +1,6 @@
 """Whether maps lie on the spurious signal that the network learned.
 
-Besides the verdict's question there are three more, of which the 2020 paper asked one.
+Besides the verdict's question there are three more, of which the 2020 paper asked the first.
 
 - **Known signal (K-SSD).** Would somebody who knows the signal see it in the map? Compares the map
   of a picture with the signal and the signal's mask; control: a clean network.
@@ -41,8 +41,8 @@ from explaindebug.evaluation.roles import BUG, CONTROL, Role
 from explaindebug.evaluation.scores import Scores
 from explaindebug.evaluation.signal_reliance import SpuriousScore, spurious_score
 
-SCENE_GATE = 0.9  # share of scenes that must be classified without any object
-SCORE_GATE = 0.85  # share of inputs that a signal must flip (Adebayo et al. 2022)
+SCENE_GATE = 0.9  # required accuracy on scenes without any object
+SCORE_GATE = 0.85  # required share of inputs that the signal flips (Adebayo et al. 2022)
 UNLEARNED = "the network has not learned the signal, so no map should show it"
 HEADLINE = Headline(
     "share",
@@ -53,7 +53,7 @@ HEADLINE = Headline(
 
 
 def questions(similarity: str) -> tuple[Headline, ...]:
-    """The three further questions, by one similarity."""
+    """The three further questions, measured by one similarity."""
     return (
         Headline("gt1", similarity, "up", "K-SSD: is a known signal seen in the map?", "K-SSD"),
         Headline(
@@ -76,24 +76,24 @@ def questions(similarity: str) -> tuple[Headline, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Spurious(DebugTest):
-    """Maps against where the spurious signal is, under the network and under clean ones.
+    """Maps against the mask of the spurious signal, under the network and under clean ones.
 
     - `gt1`: similarity to 1 on the signal and 0 elsewhere (K-SSD of the follow-up);
-    - `gt2`, where inputs have scenes: similarity to GT-1 times the same method's map of the scene;
-    - `share`: the share of the map's attribution on the signal, which the verdict is about;
+    - `gt2`, if inputs have scenes: similarity to GT-1 times the same method's map of the scene;
+    - `share`: the share of the map's attribution on the signal, on which the verdict is based;
     - `fam`: the first control's maps against those of the network and of further controls.
 
     Args:
         signal: bool (n, 1, h, w), or (1, 1, h, w) for all inputs, True on the signal. None takes
-            everything but the object, where inputs have masks.
+            everything but the object, if inputs have masks.
         clean: the same inputs (n, c, h, w) without the signal, for the question whether maps of
             ordinary inputs raise concern (`ccm`: the network's maps of them against the
             first control's), and with `signal_class` for the gate.
-        signal_class: the class that the signal stands for. Where `clean` is given, too, the test is
+        signal_class: the class that the signal indicates. If `clean` is also given, the test is
             void unless the signal turns enough of the network's predictions into that class.
 
     Raises:
-        ConfigError: for a signal that is no boolean mask.
+        ConfigError: if the signal is not a boolean mask.
 
     Source: Adebayo et al. 2020, section 3.1 and Table 2; Adebayo et al. 2022, section 3.
     """
@@ -126,16 +126,16 @@ class Spurious(DebugTest):
         return HEADLINE
 
     def check(self, arms: Arms, probe: Probe) -> None:
-        """Refuse inputs whose signal is not known.
+        """Reject inputs whose signal is unknown.
 
         Raises:
-            DataError: with what to give.
+            DataError: with what is missing.
         """
         super().check(arms, probe)
         if self.signal is None and probe.signal is None:
             raise DataError(
-                "where the spurious signal is, is not known: give Spurious(signal=mask), True on "
-                "the signal, or inputs with masks of their objects."
+                "the location of the spurious signal is unknown: use Spurious(signal=mask), True "
+                "on the signal, or inputs with masks of their objects."
             )
         if self.signal is not None:
             n, (h, w) = len(probe.image), probe.image.shape[-2:]
@@ -157,7 +157,7 @@ class Spurious(DebugTest):
             )
 
     def gates(self, arms: Arms, probe: Probe, chunk: int) -> Sequence[Gate]:
-        """That adding the signal turns the network's predictions, where that can be known."""
+        """Whether adding the signal changes the network's predictions, if that can be measured."""
         if self.clean is None or self.signal_class is None:
             return ()
         clean = self.clean.to(probe.image)
@@ -166,7 +166,7 @@ class Spurious(DebugTest):
         return (Gate("spurious score", score.value, SCORE_GATE, UNLEARNED),)
 
     def questions(self, scores: Scores) -> Sequence[Headline]:
-        """The follow-up's, as far as they were measured."""
+        """The three questions, as far as they were measured."""
         measured = {(key.condition, key.similarity) for key, _ in scores}
         similarities = [key.similarity for key, _ in scores.select(condition="gt1")]
         one = "ssim" if "ssim" in similarities else similarities[0]
@@ -246,11 +246,11 @@ class SpuriousExperiment(Experiment):
     fraction: float = 1.0
     feather: float = 0.01
     signal: str | dict[str, Any] = "background"
-    ccm: int = 24  # pictures without the signal, on which it is asked for cause for concern
+    ccm: int = 24  # pictures without the signal, for the question whether their maps raise concern
 
     def __post_init__(self) -> None:
         at_least_none("bug.spurious.ccm", self.ccm)
-        _ = self._bug  # what can't work is an error now
+        _ = self._bug  # an invalid signal is an error now
 
     @property
     def _bug(self) -> SpuriousSignal:
@@ -272,7 +272,7 @@ class SpuriousExperiment(Experiment):
         return NetworkSpec("spurious", bug=self._bug, twin=2)
 
     def check(self, lab: Lab) -> None:
-        """Masks, scenes or classes as the signal needs them, and pictures enough."""
+        """Check for the masks, scenes or classes that the signal needs, and for enough pictures."""
         pictures = lab.data("data", self._bug)
         pictures.check()
         pictures.probe(lab.inputs)
@@ -280,15 +280,15 @@ class SpuriousExperiment(Experiment):
             lab.data().probe(self.ccm)
 
     def networks(self) -> Sequence[NetworkSpec]:
-        """The network to debug, and two clean ones on the same inputs."""
+        """The network to debug, and two clean ones."""
         return [CLEAN, TWIN, self._trained]
 
     def calls(self, lab: Lab) -> int:
-        """Three networks' maps of pictures and of scenes, and of pictures without the signal."""
+        """Maps of three networks, for pictures, scenes, and pictures without the signal."""
         return 6 + (3 if self.ccm else 0)
 
     def run(self, lab: Lab) -> TestResult:
-        """Share of the attribution on the signal, GT-1 and GT-2, and the follow-up's questions."""
+        """Share of the attribution on the signal, GT-1 and GT-2, and the further questions."""
         pictures = lab.data("data", self._bug)
         lab.record(self._trained)
         lab.accuracy(self._trained, "without the bug", lab.data().clean.test)
@@ -305,7 +305,7 @@ class SpuriousExperiment(Experiment):
         return replace(result, title=self._bug.label, gates=(gate,), facts=facts, questions=asked)
 
     def _reliance(self, lab: Lab) -> tuple[Gate, dict[str, Any]]:
-        """Whether the network learned the signal, and what a clean one makes of it."""
+        """Whether the network learned the signal, and how a clean one responds to it."""
         test = lab.data("data", self._bug).data.test
         scores = {spec: self._score(lab, spec) for spec in (self._trained, CLEAN)}
         facts = {
@@ -327,17 +327,17 @@ class SpuriousExperiment(Experiment):
 
     @property
     def _unlearned(self) -> str:
-        """What it means that the gate failed, and what would help."""
+        """What a failed gate means, and what would help."""
         ways = ["train longer (trainer.max_epochs)"]
         if self.fraction < 1:
-            ways.append("put it into more pictures (bug.spurious.fraction)")
+            ways.append("add it to more pictures (bug.spurious.fraction)")
         if option := self._bug.strength_option:
             ways.append(f"make it more obvious (a larger {option} of {self._bug.name})")
         how = " or ".join(ways)
         return f"{UNLEARNED}: {how}"
 
     def _score(self, lab: Lab, spec: NetworkSpec) -> SpuriousScore:
-        """How often the signal flips what the network says of clean test pictures."""
+        """How often the signal flips the network's predictions on clean test pictures."""
         clean = lab.data().clean.test
         scenes = lab.data().scenes if "scenes" in self._bug.needs else {}
         after = {

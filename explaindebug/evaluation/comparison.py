@@ -1,4 +1,4 @@
-"""Candidate maps against reference maps: similarities, and those of matched nulls, into a table."""
+"""Score candidate maps, and matched nulls, by their similarity to reference maps."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,12 +27,12 @@ OF_REFERENCE = (Fault.REFERENCE_NOT_FINITE, Fault.REFERENCE_CONSTANT)
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What candidates are compared with; what similarities make of it is computed once and kept.
+    """What candidates are compared with; whatever similarities derive from it is cached.
 
-    - `Reference.of_maps(raw)`: attributions (n, c, h, w), post-processed as candidates are;
-    - `Reference.of_mask(mask)`: a mask (n, 1, h, w), taken as it is (GT-1: 1 on the background);
+    - `Reference.of_maps(raw)`: attributions (n, c, h, w), post-processed like the candidates;
+    - `Reference.of_mask(mask)`: a mask (n, 1, h, w), used as it is (GT-1: 1 on the background);
     - `Reference.of_masked_maps(raw, mask)`: attributions times a mask (GT-2), multiplied before or
-      after normalisation as the post-processing says.
+      after normalisation, depending on the post-processing.
     """
 
     raw: Tensor | None
@@ -53,12 +53,12 @@ class Reference:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """How many inputs, and the height and width of a map."""
+        """Number of inputs, and height and width of the maps."""
         n, _, h, w = (self.mask if self.raw is None else self.raw).shape  # type: ignore[union-attr]
         return n, h, w
 
     def maps(self, postprocessing: PostProcessing, channels: int) -> Tensor:
-        """The maps (n, k, h, w) that candidates with k `channels` are compared with."""
+        """The reference maps (n, k, h, w) for candidates with k `channels`."""
         if self.raw is not None:
             return postprocessing(self.raw, self.mask)
         assert self.mask is not None
@@ -86,7 +86,7 @@ class Reference:
         return torch.cat([of.compare(a, of.prepare(b, data_range)) for a, b in pairs]).double()
 
     def keep(self, name: Any, compute: Callable[[], Any]) -> Any:
-        """What `compute` gives, computed the first time that `name` is asked for."""
+        """The result of `compute`, cached under `name`."""
         if name not in self._kept:
             self._kept[name] = compute()
         return self._kept[name]
@@ -94,7 +94,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Scores candidates against references: `similarities`, after one `postprocessing`.
+    """Scores candidates against references by `similarities`, after one `postprocessing`.
 
     Similarities are names, `{name: options}` or objects; nulls are names of `nulls.NULLS`.
 
@@ -110,13 +110,13 @@ class Comparison:
 
     def __post_init__(self) -> None:
         for name in self.nulls:
-            NULLS[name]  # what can't work is an error now, not after training
+            NULLS[name]  # an unknown name is an error now, not after training
         for measure in self.measures.values():
             measure.postprocessing(self.postprocessing)
 
     @cached_property
     def measures(self) -> Mapping[str, Similarity]:
-        """The similarities by the name that they have in tables."""
+        """The similarities by their names in tables."""
         built = [(spec, SIMILARITIES.build(spec)) for spec in self.similarities]
         return {label(spec): measure for spec, measure in built}
 
@@ -131,13 +131,13 @@ class Comparison:
     ) -> list[Unscored]:
         """Add the similarities of raw candidate maps (n, c, h, w) of the inputs `rows` (n,).
 
-        They go under `key`, its similarity filled in. Where its role is "bug", each null is scored
-        against the same reference, under the role "null: <name>" (`images` (n, c, h, w) are for the
-        null "edges" alone). Returns which have no score, and why: a map that is constant or not
-        finite, or whose reference is, has nothing to be compared, and its score is NaN.
+        They are stored under `key`, with its similarity filled in. If its role is "bug", each null
+        is scored against the same reference, under the role "null: <name>" (only the null "edges"
+        needs `images` (n, c, h, w)). Returns which inputs have no score, and why: if a map or its
+        reference is constant or not finite, they can't be compared and the score is NaN.
 
         Raises:
-            DataError: where maps, reference and rows don't belong together.
+            DataError: if the shapes of maps, reference and rows don't match.
         """
         rows = np.asarray(rows, np.int64)
         _check(reference, candidate, rows)
@@ -155,10 +155,10 @@ class Comparison:
         ]
 
     def values(self, reference: Reference, candidate: Tensor) -> dict[str, Floats]:
-        """The similarities (n,) of raw candidate maps (n, c, h, w) by name, NaN where none is.
+        """The similarities (n,) of raw candidate maps (n, c, h, w) by name, NaN if undefined.
 
         Raises:
-            DataError: where maps and reference don't belong together.
+            DataError: if the shapes of maps and reference don't match.
         """
         _check(reference, candidate, np.arange(len(candidate)))
         return self._measure(reference, candidate)[0]
@@ -166,9 +166,9 @@ class Comparison:
     def _measure(
         self, reference: Reference, candidate: Tensor, matched: bool = True
     ) -> tuple[dict[str, Floats], dict[Fault, Bools]]:
-        """Similarities (n,) by name, and which inputs have none, by what is wrong with them.
+        """Similarities (n,) by name, and the inputs that have none, by their fault.
 
-        Candidates that are not `matched` are compared as they are.
+        Candidates that are not `matched` are compared without post-processing.
         """
         values: dict[str, Floats] = {}
         faults: dict[Fault, Bools] = {}
@@ -204,7 +204,7 @@ class Comparison:
 
 
 def _unmatched(raw: Tensor, view: PostProcessing) -> Tensor:
-    """Raw maps (n, k, h, w) with as many channels as the post-processing leaves, and no more."""
+    """Raw maps (n, k, h, w), reduced only to the number of channels after post-processing."""
     return raw if view.channels == "none" else raw[:, :1]
 
 

@@ -1,4 +1,4 @@
-"""Similarities as metrics of torchmetrics, for anybody's LightningModule."""
+"""Similarities as torchmetrics metrics, for use in any LightningModule."""
 
 import warnings
 from typing import Any
@@ -15,27 +15,27 @@ from explaindebug.evaluation.similarities.labels import label
 
 
 class MapSimilarity(Metric):
-    """The mean similarity of candidate maps to their references, over all inputs so far.
+    """Mean similarity of candidate maps to their references, over all inputs seen so far.
 
         self.ssim = MapSimilarity("ssim")                      # in __init__
         self.ssim.update(maps, reference_maps)                 # in validation_step, (n, c, h, w)
         self.log("val/ssim", self.ssim)
 
-    Inputs are weighted alike, however uneven batches and the shares of processes are. An input that
-    has no similarity, as its map or its reference is constant or not finite, is left out of the
-    mean and counted in `unscored` instead; where none is left, the mean is NaN.
+    All inputs have equal weight, however uneven the batches and processes are. An input has no
+    similarity if its map or reference is constant or not finite; it is left out of the mean and
+    counted in `unscored`. If no input is left, the mean is NaN.
 
-    Maps are raw attributions, which are post-processed as the callbacks do it, so that values are
-    those of `debug/<test>/<method>/<similarity>`. Whether likeness is good depends on what is
+    Maps are raw attributions. They are post-processed as in the callbacks, so values equal those of
+    `debug/<test>/<method>/<similarity>`. Whether a high similarity is good depends on what is
     compared (a broken network's maps should differ), so `higher_is_better` is None.
 
     Args:
         similarity: a name, `{name: options}`, or an object.
-        postprocessing: from raw attributions to the maps that are compared.
-        kwargs: torchmetrics' own: `sync_on_compute`, `process_group`, ...
+        postprocessing: how raw attributions become the maps that are compared.
+        kwargs: passed to `torchmetrics.Metric`: `sync_on_compute`, `process_group`, ...
 
     Raises:
-        ConfigError: for an unknown name or option, or a post-processing that it doesn't go with.
+        ConfigError: for an unknown name or option, or an incompatible post-processing.
     """
 
     is_differentiable = False
@@ -43,8 +43,8 @@ class MapSimilarity(Metric):
     full_state_update = False
 
     total: Tensor
-    scored: Tensor  # how many inputs have a similarity
-    unscored: Tensor  # and how many have none
+    scored: Tensor  # number of inputs with a similarity
+    unscored: Tensor  # number of inputs without one
 
     def __init__(
         self, similarity: Any = "ssim", postprocessing: PostProcessing = ROBUST, **kwargs: Any
@@ -57,17 +57,17 @@ class MapSimilarity(Metric):
         self.add_state("unscored", torch.tensor(0), "sum")
 
     def each(self, candidate: Tensor, reference: Tensor | Reference) -> Tensor:
-        """The similarity (n,) float64 of each input, NaN where it has none; nothing is counted.
+        """The similarity (n,) float64 of each input, NaN if it has none; does not change the state.
 
         Raises:
-            DataError: where maps and references don't belong together.
+            DataError: if the shapes of maps and references don't match.
         """
         if not isinstance(reference, Reference):
             reference = Reference.of_maps(reference)
         return torch.from_numpy(self.comparison.values(reference, candidate)[self.name])
 
     def update(self, candidate: Tensor, reference: Tensor | Reference) -> None:
-        """Count raw maps (n, c, h, w) and what they are compared with: maps, or a `Reference`."""
+        """Add raw maps (n, c, h, w) and their references: raw maps, or a `Reference`."""
         values = self.each(candidate, reference).numpy()
         good = ~np.isnan(values)
         self.total += float(values[good].sum())
@@ -75,16 +75,16 @@ class MapSimilarity(Metric):
         self.unscored += int((~good).sum())
 
     def compute(self) -> Tensor:
-        """The mean over inputs that have a similarity, NaN where there are none.
+        """The mean over inputs that have a similarity; NaN if none has.
 
         Warns:
-            MeasurementWarning: where inputs are left out of the mean.
+            MeasurementWarning: if inputs are left out of the mean.
         """
         if self.unscored:
             warnings.warn(
                 f"{int(self.unscored)} of {int(self.unscored + self.scored)} inputs have no "
-                f"{self.name}, as a map or its reference is constant or not finite; the mean is "
-                "that of the others. `each` tells which they are.",
+                f"{self.name}, because a map or its reference is constant or not finite; the mean "
+                "is over the others. `each` shows which they are: they are NaN there.",
                 MeasurementWarning,
                 stacklevel=2,
             )

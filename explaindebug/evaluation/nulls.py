@@ -1,12 +1,12 @@
-"""Matched nulls: maps that know nothing of the model, to read a similarity by.
+"""Matched nulls: maps that do not depend on the model, as a baseline for similarities.
 
-A similarity says little by itself: under some post-processings unrelated maps score 0.9. A null
-goes through the same post-processing as the candidate and meets the same reference, so its score is
-what "no relation" looks like. Raw null maps (n, c, h, w) depend on the seed and on the input's row
-alone, never on batches or ranks. Source: Adebayo et al. 2020, section 3.1 (Gaussian attribution),
-and Adebayo et al. 2018 (edge detector).
+A similarity means little by itself: under some post-processings unrelated maps score 0.9. A null
+has the same post-processing as the candidate and the same reference, so its score is what unrelated
+maps get. Raw null maps (n, c, h, w) depend only on the seed and the input's row, never on batches
+or ranks. Source: Adebayo et al. 2020, section 3.1 (Gaussian attribution), and Adebayo et al. 2018
+(edge detector).
 
-One of your own: `NULLS.register("mine")(Null(make, of_candidate=True))`.
+To add your own: `NULLS.register("mine")(Null(make, of_candidate=True))`.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ Rows = npt.NDArray[np.int64]
 
 
 class Inputs(NamedTuple):
-    """What a null map may be made from."""
+    """What null maps can be made from."""
 
     candidate: Tensor  # (n, c, h, w) raw attributions
     rows: Rows  # (n,)
@@ -33,12 +33,12 @@ class Inputs(NamedTuple):
 
 
 class Null(NamedTuple):
-    """A way to make maps that have nothing to do with the model."""
+    """A way to make maps that are unrelated to the model."""
 
     make: Callable[[Inputs], Tensor]
-    of_candidate: bool  # whether it must be made anew for every candidate
-    of_neighbour: bool = False  # whether it takes the candidate of the next row
-    matched: bool = True  # whether it is post-processed as the candidate is
+    of_candidate: bool  # whether it depends on the candidate
+    of_neighbour: bool = False  # whether it needs the candidate of the next row
+    matched: bool = True  # whether it is post-processed like the candidate
 
 
 def gaussian(inputs: Inputs) -> Tensor:
@@ -51,7 +51,7 @@ def gaussian(inputs: Inputs) -> Tensor:
 
 
 def shuffled(inputs: Inputs) -> Tensor:
-    """The candidate's own pixels in random order, the channels of a pixel kept together."""
+    """The candidate's pixels in random order, keeping each pixel's channels together."""
     flat = inputs.candidate.flatten(2)
     orders = [
         np.random.default_rng((inputs.seed, r)).permutation(flat.shape[2]) for r in inputs.rows
@@ -63,8 +63,8 @@ def shuffled(inputs: Inputs) -> Tensor:
 def other(inputs: Inputs) -> Tensor:
     """The candidate map of the input with the next higher row; the last input gets the first's.
 
-    It keeps what all maps of a method share, such as weight on the centre. The partner depends on
-    which inputs are there: score a whole probe at once, or in `blocks`.
+    It keeps what all maps of a method have in common, such as a bias to the centre. The partner
+    depends on which inputs are present: score a whole probe at once, or in `blocks`.
     """
     if len(inputs.rows) < 2:
         return torch.full_like(inputs.candidate, torch.nan)
@@ -77,7 +77,7 @@ def other(inputs: Inputs) -> Tensor:
 def edges(inputs: Inputs) -> Tensor:
     """Sobel's edge strength of the input, per channel: what an edge detector would show."""
     if inputs.images is None:
-        raise ConfigError("the null 'edges' is made from the images: give them, or leave it out.")
+        raise ConfigError("the null 'edges' is made from the images: pass them, or leave it out.")
     images = inputs.images.to(inputs.candidate)
     padded = torch.nn.functional.pad(images, (1, 1, 1, 1), mode="replicate")
     smooth, slope = torch.tensor([1.0, 2.0, 1.0]), torch.tensor([-1.0, 0.0, 1.0])
@@ -92,21 +92,21 @@ NULLS.register("gaussian")(Null(gaussian, of_candidate=False))
 NULLS.register("shuffled")(Null(shuffled, of_candidate=True))
 NULLS.register("other")(Null(other, of_candidate=True, of_neighbour=True))
 NULLS.register("edges")(Null(edges, of_candidate=False))
-# As the paper calibrated its SSIM: noise that is not normalised, against maps that are.
+# The paper's calibration of SSIM: noise that is not normalised, against maps that are.
 NULLS.register("gaussian_raw")(Null(gaussian, of_candidate=False, matched=False))
 
 
 def is_matched(name: str) -> bool:
-    """Whether a null is post-processed as candidates are; one that is not known here is."""
+    """Whether a null is post-processed like candidates; True for unknown names."""
     return name not in NULLS or NULLS[name].matched
 
 
 def blocks(rows: npt.ArrayLike, count: int) -> list[tuple[Rows, Rows]]:
-    """The places of inputs `rows` (n,) in so many blocks, each with the place that follows it.
+    """Indices of inputs `rows` (n,) in `count` blocks, each with the index that follows it.
 
-    Blocks follow the order of rows, so that what an input has to do with the one of the next row
-    (the last with the first) can be found out from a block and its follower alone. One block of
-    all, and a block without any input, need no follower.
+    Blocks follow the order of rows, so whatever pairs an input with that of the next row (the last
+    with the first) can be computed from a block and its follower alone. A single block and empty
+    blocks need no follower.
     """
     order = np.argsort(np.asarray(rows, np.int64), kind="stable")
     parts = np.array_split(order, count)

@@ -1,4 +1,4 @@
-"""From raw attributions to the maps that are compared: one explicit, recorded step."""
+"""Post-processing from raw attributions to the maps that are compared, as one recorded step."""
 
 from dataclasses import dataclass, replace
 from typing import Literal, Self, get_args
@@ -19,58 +19,58 @@ Order = Literal["before", "after"]
 class PostProcessing:
     """Maps (n, k, h, w) from raw signed attributions (n, c, h, w).
 
-    In this order, each input by itself (k = c for `channels="none"`, else 1):
+    Applied to each input in this order (k = c for `channels="none"`, else 1):
 
     1. `channels`: `none` keeps them, `sum` adds them, `abs_sum` adds their absolute values.
-    2. `sign`: `signed` keeps it, `abs` drops it, `positive` keeps what speaks for the class.
-    3. `normalise`: `minmax` (x - min) / (max - min), so that a signed map's zero becomes some
-       grey; `p99` x / 99th percentile of |x|, clipped, so that zero stays zero; `rms` x / root
-       mean square.
+    2. `sign`: `signed` keeps it, `abs` drops it, `positive` keeps evidence for the class.
+    3. `normalise`: `minmax` (x - min) / (max - min), which turns a signed map's zero into some
+       grey; `p99` x / 99th percentile of |x|, clipped, which keeps zeros; `rms` x / root mean
+       square.
 
-    A mask, where one is given, multiplies `before` or `after` step 3 (`mask`). A constant map comes
-    out finite and constant; a map with a NaN or an infinity comes out as NaN altogether.
+    A mask, if given, is multiplied `before` or `after` step 3 (`mask`). Constant maps stay constant
+    and finite; a map that contains a NaN or an infinity becomes NaN everywhere.
 
     Raises:
-        ConfigError: for a sign that `abs_sum` would silently erase.
+        ConfigError: for an unknown choice, or a sign that `abs_sum` would silently erase.
     """
 
     sign: Sign = "abs"
     channels: Channels = "abs_sum"
     normalise: Scale = "p99"
     mask: Order = "before"
-    assumed_range: float | None = None  # what SSIM is told instead of the true range, see PAPER
+    assumed_range: float | None = None  # data range for SSIM instead of the true one, see PAPER
 
     def __post_init__(self) -> None:
         for name, kind in _OPTIONS.items():
             if getattr(self, name) not in get_args(kind):
                 known = ", ".join(get_args(kind))
                 raise ConfigError(
-                    f"postprocessing.{name}: one of {known} expected, got {getattr(self, name)!r}."
+                    f"postprocessing.{name}: expected one of {known}, got {getattr(self, name)!r}."
                 )
         if self.assumed_range is not None:
             number("postprocessing.assumed_range", self.assumed_range, above=0, most=1000)
         if self.channels == "abs_sum" and self.sign != "abs":
             raise ConfigError(
-                f"channels='abs_sum' leaves no sign, so sign={self.sign!r} would mean nothing. "
+                f"channels='abs_sum' leaves no sign, so sign={self.sign!r} would have no effect. "
                 "Use channels='sum', or sign='abs'."
             )
 
     @property
     def data_range(self) -> float | None:
-        """The width of the interval that maps lie in: 1 or 2, None where there is no bound."""
+        """Width of the interval in which maps lie: 1 or 2; None if they are unbounded."""
         if self.assumed_range is not None:
             return self.assumed_range
         signed = self.sign == "signed"
         return {"minmax": 1.0, "p99": 2.0 if signed else 1.0, "rms": None}[self.normalise]
 
     def with_sign(self, sign: Sign) -> Self:
-        """The same with another sign; `abs_sum` becomes `sum` where it would erase that sign."""
+        """The same with another sign; `abs_sum` becomes `sum` if it would erase that sign."""
         erased = sign != "abs" and self.channels == "abs_sum"
         return replace(self, sign=sign, channels="sum" if erased else self.channels)
 
     def __call__(self, raw: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The maps (n, k, h, w); `mask` (n, 1, h, w) is what remains of them, from 0 to 1."""
-        raw = raw.detach().cpu() if raw.device.type == "mps" else raw.detach()  # it has no float64
+        """The maps (n, k, h, w); `mask` (n, 1, h, w) weights their pixels, from 0 to 1."""
+        raw = raw.detach().cpu() if raw.device.type == "mps" else raw.detach()  # MPS has no float64
         maps = self._signed(self._reduced(raw.float() if raw.dtype != torch.float64 else raw))
         if mask is None:
             return self._scaled(maps)
@@ -106,10 +106,10 @@ def _minmax(flat: Tensor) -> Tensor:
 def _p99(flat: Tensor) -> Tensor:
     size = flat.abs()
     p = flat.shape[1]
-    above = p - max(1, round(0.99 * p)) + 1  # with the percentile itself
+    above = p - max(1, round(0.99 * p)) + 1  # including the percentile itself
     top = size.topk(above, dim=1, sorted=False).values  # twice as fast as kthvalue
     percentile, peak = top.amin(1, keepdim=True), top.amax(1, keepdim=True)
-    # the peak, where fewer than 1 % of the values are not zero
+    # the peak, if fewer than 1 % of the values are not zero
     return (flat / _or_one(torch.where(percentile > 0, percentile, peak))).clamp(-1, 1)
 
 
@@ -126,10 +126,10 @@ _SCALES = {"minmax": _minmax, "p99": _p99, "rms": _rms}
 _OPTIONS = {"sign": Sign, "channels": Channels, "normalise": Scale, "mask": Order}
 
 # The default. Measured on unrelated noise maps of one object (SSIM, Spearman): 0.2 to 0.3, 0.3, and
-# 0.0 for `spearman_signed` beside it; 0.85 to 0.87 where 70 % is shared. Signed maps have the wider
-# range (0.0 to 0.83), but nothing in common with a mask, nor with methods that have no sign.
+# 0.0 for `spearman_signed`, for comparison; 0.85 to 0.87 if 70 % is shared. Signed maps have the
+# wider range (0.0 to 0.83), but can't be compared with a mask, nor with methods that have no sign.
 ROBUST = PostProcessing()
 
-# The paper's, as far as it can be told: zero becomes a grey that all maps share, so that unrelated
-# maps have SSIM 0.7 to 0.9; scikit-image's default range of the time (2) adds to it. For parity.
+# The paper's, as far as it can be inferred: zero becomes a grey that all maps share, so unrelated
+# maps have SSIM 0.7 to 0.9; scikit-image's default range at the time (2) raises it. For parity.
 PAPER = PostProcessing("signed", "none", "minmax", assumed_range=2.0)

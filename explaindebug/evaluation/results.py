@@ -1,4 +1,4 @@
-"""What a debugging test leaves behind: scores, gates, pictures. The report needs nothing else."""
+"""Results of a debugging test: scores, gates and pictures; all that the report needs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,29 +21,31 @@ class Headline:
 
     condition: str  # "share", "top 3", "flipped", "foreign"
     similarity: str  # "background", "spearman", ...
-    moves: Literal["up", "down"]  # "down": the bug shows where the maps grow less alike
+    moves: Literal["up", "down"]  # "down": the bug shows as maps becoming less similar
     question: str  # what "shows" means here, one sentence
-    short: str = ""  # what a column is called that answers it: "K-SSD"
+    short: str = ""  # heading of the column that answers it: "K-SSD"
 
     @property
     def column(self) -> str:
-        """The name of a column that answers it: its own short one, or else the condition."""
+        """Heading of the column that answers it: the short name, or else the condition."""
         return self.short or self.condition
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How the table of a test's arms is laid out, and what it is called."""
+    """Layout and headings of the table of a test's arms."""
 
     heading: str = "Arm by arm"
     caption: str = "Similarity of maps"
-    similarities: tuple[str, ...] = ("ssim", "spearman")  # of those measured, the ones in the table
-    conditions: Mapping[str, str] = field(default_factory=dict)  # condition -> its name there
+    similarities: tuple[str, ...] = ("ssim", "spearman")  # shown in the table, if measured
+    conditions: Mapping[str, str] = field(
+        default_factory=dict
+    )  # condition -> its name in the table
 
 
 @dataclass(frozen=True)
 class Gate:
-    """A condition without which a test is void, as measured: "scene-only accuracy" 0.97 >= 0.9."""
+    """A precondition of a test, as measured: `scene-only accuracy` 0.97 >= 0.9."""
 
     name: str
     value: float
@@ -52,12 +54,12 @@ class Gate:
 
     @property
     def passed(self) -> bool:
-        """Whether the value reaches what is needed."""
+        """Whether the value reaches the required minimum."""
         return self.value >= self.least
 
     @property
     def said(self) -> str:
-        """`scene-only accuracy 0.97 ≥ 0.9`, with as many digits as make the comparison true."""
+        """`scene-only accuracy 0.97 ≥ 0.9`, with enough digits to make the comparison true."""
         digits = next((d for d in range(2, 9) if self._tells(d)), 9)
         sign = "≥" if self.passed else "<"
         comparison = f"{wording.num(self.value, digits)} {sign} {self.least:g}"
@@ -69,11 +71,11 @@ class Gate:
 
 @dataclass(frozen=True)
 class Gallery:
-    """A few inputs and every method's map of them, one row of maps per model or stage.
+    """A few inputs with every method's maps of them, one row of maps per model or stage.
 
     `maps[row][method]` is (k, h, w), signed, scaled per map to [-1, 1] (see `heatmaps.display`).
-    `arms` says which rows are the arms of the comparison, whatever they are called: row -> "bug" or
-    "control". The stages of a cascade are none.
+    `arms` says which rows are arms of the comparison: name of the row -> "bug" or "control". The
+    stages of a cascade are not arms.
     """
 
     inputs: npt.NDArray[np.uint8]  # (k, h, w, 3)
@@ -82,15 +84,15 @@ class Gallery:
     arms: Mapping[str, str] = field(default_factory=dict)
 
     def row(self, arm: str) -> str | None:
-        """The first row of an arm; None where no row is of it."""
+        """The first row of an arm; None if it has no row."""
         return next((row for row in self.maps if self.arms.get(row) == arm), None)
 
 
 @dataclass
 class TestResult:
-    """One debugging test, measured."""
+    """Measurements of one debugging test."""
 
-    __test__ = False  # its name misleads pytest
+    __test__ = False  # pytest would collect it because of its name
 
     name: str  # "spurious", as in configs
     title: str  # "Spurious background"
@@ -102,34 +104,36 @@ class TestResult:
     # Stage -> share of inputs whose predicted class is still that of the trained network.
     agreement: Mapping[str, float] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)  # "flipped training labels": 200, ...
-    # Input -> the class or photograph that it shares with others, where inputs are not independent.
+    # Input -> its cluster (a class or photograph), if inputs are not independent.
     clusters: Mapping[int, str] = field(default_factory=dict)
-    warnings: Sequence[str] = ()  # what went wrong without ending the test: NaN maps, ...
-    unscored: Sequence[Unscored] = ()  # maps without a score; `warnings` has them in words
-    questions: Sequence[Headline] = ()  # asked beside the headline: see `followup.answers`
-    detectors: Sequence[Detector] = ()  # could one find the examples with the bug, one by one?
-    kind: str = ""  # which debugging test it is, also where variants are called "spurious-2"
-    # Name in scores -> label of the lines of its tables; the run's methods where empty.
+    warnings: Sequence[str] = ()  # problems that did not end the test: NaN maps, ...
+    unscored: Sequence[Unscored] = ()  # maps without a score; `warnings` reports them in words
+    questions: Sequence[
+        Headline
+    ] = ()  # further questions besides the headline: see `follow_up.answers`
+    detectors: Sequence[Detector] = ()  # how well single examples with the bug can be found
+    kind: str = ""  # which debugging test it is, even if a variant is called "spurious-2"
+    # Name in scores -> label of the rows of its tables; empty: the run's methods.
     rows: Mapping[str, str] = field(default_factory=dict)
     layout: Layout = field(default_factory=Layout)
-    domains: Sequence[str] = ("data",)  # whose networks it asked for: "data", "foreign"
+    domains: Sequence[str] = ("data",)  # data whose networks it uses: "data", "foreign"
 
     def __post_init__(self) -> None:
         self.kind = self.kind or self.name
 
     def lines(self, methods: Mapping[str, str]) -> Mapping[str, str]:
-        """Name -> label of the lines of its tables, in a run of these methods."""
+        """Name -> label of the rows of its tables, in a run of these methods."""
         return self.rows or methods
 
     @property
     def void(self) -> bool:
-        """Whether a gate failed, so that the test says nothing."""
+        """Whether a gate failed, so that the test has no verdict."""
         return not all(gate.passed for gate in self.gates)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether one method shows one bug, and what that rests on; NaN where there is no number."""
+    """Whether one method shows one bug, with the evidence; NaN for numbers that are missing."""
 
     test: str
     method: str
@@ -138,52 +142,52 @@ class Verdict:
     answer: Answer
     reason: str  # one sentence
     effect: float  # bug minus control in the headline's direction: positive where the bug shows
-    interval: tuple[float, float]  # 95 %, over inputs; over models too where an arm has several
+    interval: tuple[float, float]  # 95 %, over inputs, and over models if an arm has several
     margin: float
     p: float  # of "shows"
     p_adjusted: float  # over the whole table
     p_absent: float  # of "doesn't"
     p_absent_adjusted: float
     n: int  # inputs with a number in both arms
-    missing: int  # inputs without
+    missing: int  # inputs without one
     bug: float  # means over the n inputs
     control: float
     null: float  # mean of the matched null
-    models: tuple[int, int]  # in the bug's arm, in the control's
-    units: int  # independent inputs: n, or the clusters that they come in
+    models: tuple[int, int]  # number of models in the bug's arm and in the control's
+    units: int  # independent units: n inputs, or their clusters
 
     @property
     def low(self) -> float:
-        """The interval's lower end."""
+        """Lower end of the interval."""
         return self.interval[0]
 
     @property
     def high(self) -> float:
-        """The interval's upper end."""
+        """Upper end of the interval."""
         return self.interval[1]
 
 
 def counted_runs(results: Sequence[TestResult]) -> list[TestResult]:
-    """Of one test's repetitions with other seeds those that count: void ones don't.
+    """The repetitions of one test (with other seeds) that count: those that are not void.
 
-    Where all are void, the first one stands for them, so that what is made of it is void as well.
+    If all are void, only the first is returned, so that whatever is computed from it is void too.
     """
     return [result for result in results if not result.void] or list(results[:1])
 
 
 @dataclass
 class RunResult:
-    """A whole run of the application: what the report shows."""
+    """The results of a whole run of the application, as the report shows them."""
 
     tests: Sequence[TestResult]
-    methods: Mapping[str, str]  # name in configs -> name in the paper's tables, in order
+    methods: Mapping[str, str]  # name in configs -> name in tables, in order
     accuracies: Sequence[tuple[str, str, float]]  # model, data, accuracy
-    made: Mapping[str, str]  # command, config, versions, seeds, times
+    made: Mapping[str, str]  # provenance: command, config, versions, seeds, times
     warnings: Sequence[str] = ()
 
     @property
     def lines(self) -> Mapping[str, str]:
-        """Name -> label of the lines of a table of all tests: methods, then tests' own rows."""
+        """Name -> label of the rows of a table of all tests: methods, then the tests' own rows."""
         own = {name: label for test in self.tests for name, label in test.rows.items()}
         mine = [test for test in self.tests if not test.rows]
         return {**(self.methods if mine or not self.tests else {}), **own}

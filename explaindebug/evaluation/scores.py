@@ -1,4 +1,4 @@
-"""Scores as one tidy table: a row per test, method, condition, role, similarity and input."""
+"""Scores as a tidy table: a row per test, method, condition, role, similarity and input."""
 
 import csv
 import hashlib
@@ -22,22 +22,22 @@ Floats = npt.NDArray[np.float64]
 
 
 class Key(NamedTuple):
-    """What a column of scores belongs to."""
+    """Identifies a column of scores."""
 
     test: str  # "spurious", "labels", "reinit", "ood"
     method: str  # "grad"
-    condition: str  # "gt1", "top 3", ...: what is compared with what
+    condition: str  # "gt1", "top 3", ...: which maps are compared
     role: str  # "bug", "control", "control: 2" or "null: gaussian": which arm of the comparison
     similarity: str = ""  # "ssim"
 
     @property
     def arm(self) -> str:
-        """Which arm the role belongs to: "bug", "control" or "null"."""
+        """The role's arm: "bug", "control" or "null"."""
         return Role.of(self.role).arm
 
     @property
     def null(self) -> str:
-        """The null's name; empty in the other arms."""
+        """Name of the null; empty in the other arms."""
         return Role.of(self.role).null
 
 
@@ -45,7 +45,7 @@ class Column(NamedTuple):
     """The scores of one key, sorted by input."""
 
     rows: Ints  # (n,) which inputs
-    values: Floats  # (n,) NaN where there is no score
+    values: Floats  # (n,) NaN if there is no score
 
 
 HEADER = (*Key._fields, "row", "value")
@@ -54,8 +54,9 @@ HEADER = (*Key._fields, "row", "value")
 class Scores:
     """Similarities per input, grouped by `Key`; `rows` name the inputs, so that arms can be paired.
 
-    Iterating gives (key, column) in the order in which keys came; `len` counts keys. A column does
-    not depend on the order in which its inputs were scored, so shards can be added as they come.
+    Iteration yields (key, column) in the order in which keys were added; `len` counts keys. A
+    column does not depend on the order in which its inputs were scored, so shards can be added as
+    they arrive.
     """
 
     def __init__(self) -> None:
@@ -65,7 +66,7 @@ class Scores:
         """Append values (n,) of the inputs `rows` (n,) to the key's column.
 
         Raises:
-            DataError: where the lengths differ, or an input already has a score under this key.
+            DataError: if the lengths differ, or an input already has a score under this key.
         """
         old = self._columns.get(key, Column(np.empty(0, np.int64), np.empty(0)))
         new = Column(np.asarray(rows, np.int64).ravel(), np.asarray(values, np.float64).ravel())
@@ -80,7 +81,7 @@ class Scores:
         if len(twice):
             raise DataError(
                 f"input {twice[0]} is scored twice for {_name(key)}. "
-                "Scores of two runs don't belong in one table: keep one table for each."
+                "One table can't hold the scores of two runs: keep one table per run."
             )
         self._columns[key] = column
 
@@ -102,14 +103,14 @@ class Scores:
         return self
 
     def __add__(self, other: "Scores") -> "Scores":
-        """Both tables in a new one: other keys, or other inputs of the same keys."""
+        """A new table with both: different keys, or different inputs of the same keys."""
         total = Scores()
         total += self
         total += other
         return total
 
     def __eq__(self, other: object) -> bool:
-        """Whether both hold the same scores, NaN equal to NaN, in whatever order keys came."""
+        """Whether both hold the same scores, with NaN equal to NaN and keys in any order."""
         if not isinstance(other, Scores) or self._columns.keys() != other._columns.keys():
             return False
         return all(
@@ -118,15 +119,15 @@ class Scores:
             for key, column in self
         )
 
-    __hash__ = None  # type: ignore[assignment]  # it changes while it is filled
+    __hash__ = None  # type: ignore[assignment]  # mutable
 
     @property
     def digest(self) -> str:
-        """A short name of the content, whatever the order of the keys: equal scores share it."""
+        """A short hash of the content, independent of the order of keys: equal for equal scores."""
         found = hashlib.sha256()
         for key in sorted(self._columns):
             rows, values = self._columns[key]
-            plain = np.where(np.isnan(values), np.nan, values)  # one NaN of the many that there are
+            plain = np.where(np.isnan(values), np.nan, values)  # one bit pattern for all NaN
             found.update("\0".join(key).encode() + b"\0")
             found.update(rows.astype("<i8").tobytes() + plain.astype("<f8").tobytes())
         return found.hexdigest()[:32]
@@ -142,7 +143,7 @@ class Scores:
         return part
 
     def of(self, rows: npt.ArrayLike) -> "Scores":
-        """The part that belongs to the inputs `rows` (n,)."""
+        """The part that belongs to inputs `rows` (n,)."""
         part = Scores()
         for key, column in self:
             keep = np.isin(column.rows, np.asarray(rows, np.int64))
@@ -150,12 +151,12 @@ class Scores:
         return part
 
     def unique(self, field: str) -> list[str]:
-        """The values that one key field takes, in order of appearance."""
+        """The distinct values of one key field, in order of appearance."""
         return list(dict.fromkeys(getattr(key, field) for key in self._columns))
 
     def frame(self) -> "pandas.DataFrame":
-        """One line per score: the columns of `to_csv`, `row` as int64 and `value` as float64."""
-        import pandas  # late: it takes as long to import as all of this module's users
+        """One row per score: the columns of `to_csv`, `row` as int64 and `value` as float64."""
+        import pandas  # late, as it is slow to import
 
         parts = [
             pandas.DataFrame({**key._asdict(), "row": rows, "value": values})
@@ -167,24 +168,24 @@ class Scores:
 
     @classmethod
     def from_frame(cls, frame: "pandas.DataFrame") -> "Scores":
-        """The scores of such a table, keys in its order; columns of other names are left out.
+        """The scores of such a table, with keys in its order; other columns are ignored.
 
         Raises:
-            DataError: for a table without these columns, a name that is no text, a role that is
-                none, what is no number, or an input that has two scores.
+            DataError: if a column is missing, a name is not text, a role is unknown, a value is not
+                a number, or an input has two scores.
         """
         if lacking := [name for name in HEADER if name not in frame]:
-            raise DataError(f"this is no table of scores: it lacks {', '.join(lacking)}.")
+            raise DataError(f"this is not a table of scores: it lacks {', '.join(lacking)}.")
         scores = cls()
         by_key: Any = frame.groupby(list(Key._fields), sort=False, dropna=False, observed=True)
         for names, part in by_key:
             if not all(isinstance(name, str) for name in names):
                 raise DataError(
-                    f"{dict(zip(Key._fields, names, strict=True))}: all of these are texts. Read "
-                    "CSV files with Scores.from_csv, or with pandas' keep_default_na=False."
+                    f"{dict(zip(Key._fields, names, strict=True))}: all of these must be text. "
+                    "Read CSV files with Scores.from_csv, or with pandas' keep_default_na=False."
                 )
             key = Key(*names)
-            Role.of(key.role)  # what is none would belong to no arm
+            Role.of(key.role)  # an unknown role would belong to no arm
             try:
                 scores.add(key, [operator.index(row) for row in part["row"]], part["value"])
             except (TypeError, ValueError) as error:
@@ -192,7 +193,7 @@ class Scores:
         return scores
 
     def to_csv(self, path: Path | str) -> None:
-        """Write one line per score, exactly (`from_csv` gives equal scores), all or nothing."""
+        """Write one line per score, exactly (`from_csv` gives equal scores) and atomically."""
         lines = (
             (*key, row, value)
             for key, (rows, values) in self
@@ -205,20 +206,22 @@ class Scores:
         """The scores that `to_csv` wrote.
 
         Raises:
-            DataError: for another file, or a damaged one, with the line.
+            DataError: if it is another kind of file, or damaged; names the line.
         """
         lines: dict[Key, tuple[list[int], list[float]]] = {}
         with open(path, newline="", encoding="utf-8") as file:
             reader = csv.reader(file)
             header = tuple(next(reader, ()))
             if header != HEADER:
-                raise DataError(f"{path} is no table of scores: columns {header}, not {HEADER}.")
+                raise DataError(
+                    f"{path} is not a table of scores: its columns are {header}, not {HEADER}."
+                )
             for line in reader:
                 try:
                     *key, row, value = line
                     column = Key(*key)
                     if column not in lines:
-                        Role.of(column.role)  # what is none would belong to no arm
+                        Role.of(column.role)  # an unknown role would belong to no arm
                     rows, values = lines.setdefault(column, ([], []))
                     rows.append(int(row))
                     values.append(float(value))

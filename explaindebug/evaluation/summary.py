@@ -1,4 +1,4 @@
-"""Scores summarised over inputs: mean, error, interval, and how far above its null."""
+"""Scores summarised over inputs: mean, standard error, interval, and excess over the null."""
 
 import math
 from collections import defaultdict
@@ -16,11 +16,11 @@ from explaindebug.evaluation.scores import Floats, Key, Scores
 from explaindebug.evaluation.similarities import SIMILARITIES
 from explaindebug.evaluation.similarities.labels import registered
 
-TOGETHER = 512  # columns that are resampled at once: their means take 8 MB
+TOGETHER = 512  # columns resampled at once: their means take 8 MB
 
 
 class Summary(NamedTuple):
-    """One column of scores over its inputs; NaN where there is no such number."""
+    """Summary of one column of scores over its inputs; NaN for numbers that do not exist."""
 
     test: str
     method: str
@@ -28,14 +28,14 @@ class Summary(NamedTuple):
     role: str
     similarity: str
     n: int  # inputs with a score
-    missing: int  # inputs whose score is NaN: counted, never averaged
+    missing: int  # inputs whose score is NaN; they are not averaged
     mean: float
     sem: float  # sample standard deviation over root n
     low: float  # 95 % bootstrap interval of the mean
     high: float
     null: float  # mean of the matched null
-    excess: float  # (mean - null) / (identical - null): 0 no relation, 1 identical
-    excess_gaussian: float  # the same over each null by its name
+    excess: float  # (mean - null) / (identical - null): 0 unrelated, 1 identical
+    excess_gaussian: float  # the same for each null by name
     excess_shuffled: float
     excess_other: float
     excess_edges: float
@@ -48,11 +48,11 @@ NAMED = tuple(x.removeprefix(EXCESS) for x in Summary._fields if x.startswith(EX
 def summarise(
     scores: Scores, *, null: str = "gaussian", level: float = 0.95, seed: int = 0
 ) -> list[Summary]:
-    """A `Summary` for each key, in the table's order; 10,000 keys of 190 inputs take a second.
+    """A `Summary` per key, in the table's order; 10,000 keys of 190 inputs take a second.
 
-    `null` names the null that `null` and `excess` are about; where it was not scored, the first
-    that was. The excess is that of the means (a ratio of each input would explode where its null is
-    near 1). It is NaN for nulls themselves, and for a similarity that is not registered.
+    `null` names the null used for `null` and `excess`; if it was not scored, the first that was is
+    used. The excess is computed from means (ratios per input would explode if the null is near 1).
+    It is NaN for nulls themselves and for similarities that are not registered.
     """
     finite = {key: column.values[~np.isnan(column.values)] for key, column in scores}
     found = _numbers(finite, level, seed)
@@ -69,7 +69,7 @@ def summarise(
 
 
 def null_means(scores: Scores, null: str = "gaussian") -> dict[Key, float]:
-    """Mean score of the null of that name, or of the first matched one, by the bug's key."""
+    """Mean score of the null of that name, or else of the first matched one, by the bug's key."""
     means: dict[Key, float] = {}
     for key, (_, values) in scores:
         if key.arm != NULL:
@@ -82,7 +82,7 @@ def null_means(scores: Scores, null: str = "gaussian") -> dict[Key, float]:
 
 
 def write_summary(scores: Scores, path: Path | str) -> list[Summary]:
-    """Write `summarise(scores)` as CSV, a line per key, all or nothing; and return it."""
+    """Write `summarise(scores)` as CSV, a line per key, atomically; and return it."""
     found = summarise(scores)
     write_csv(path, Summary._fields, found)
     return found
@@ -91,7 +91,7 @@ def write_summary(scores: Scores, path: Path | str) -> list[Summary]:
 def _numbers(
     finite: Mapping[Key, Floats], level: float, seed: int
 ) -> dict[Key, tuple[float, float, float, float]]:
-    """Mean, SEM and the interval's ends of each column; columns of one length are one matrix."""
+    """Mean, SEM and interval of each column; columns of equal length are computed together."""
     by_size: dict[int, list[Key]] = defaultdict(list)
     for key, values in finite.items():
         by_size[len(values)].append(key)

@@ -1,1 +1,1 @@
-"""What people look at: words, maps, figures, tables in a terminal, and a page."""
+"""Presentation of results: wording, maps, figures, tables in a terminal, and an HTML page."""

@@ -1,4 +1,4 @@
-"""A test's scores as a table of its arms, beside numbers that somebody published of it."""
+"""A test's scores as a table of its arms, next to published numbers."""
 
 import math
 from collections import defaultdict
@@ -19,17 +19,17 @@ from explaindebug.evaluation.summary import Summary, summarise
 from explaindebug.report import table as tables
 from explaindebug.report.table import Cell, Table
 
-SIMILARITIES = {"ssim": "SSIM", "spearman": "Rank correlation"}  # those of the paper
+SIMILARITIES = {"ssim": "SSIM", "spearman": "Rank correlation"}  # as named in the paper
 PAPER, OURS, BUG, CONTROL = "Paper", "Ours", "Bug", "Control"
 NONE: Mapping[str, Verdict] = {}
-SHOWN = {"gaussian": "Null: noise", "shuffled": "Null: shuffled"}  # these, or the first there is
+SHOWN = {"gaussian": "Null: noise", "shuffled": "Null: shuffled"}  # these, or else the first null
 
 
 Comparison = tuple[str, str]  # condition and similarity, as in scores
 
 
 class Published(Protocol):
-    """What somebody printed of a table that a test makes again."""
+    """Published numbers of a table that a test reproduces."""
 
     @property
     def test(self) -> str:
@@ -37,23 +37,23 @@ class Published(Protocol):
 
     @property
     def methods(self) -> Sequence[str]:
-        """Their methods, in their order."""
+        """The published methods, in their order."""
 
     @property
     def numbers(self) -> Mapping[Comparison, Mapping[str, tuple[float, float | None]]]:
-        """Mean and standard error by method; no error where the print has lost it."""
+        """Mean and standard error by method; None for an error missing in print."""
 
     @property
     def ranges(self) -> Mapping[Comparison, tuple[float, float]]:
-        """The lowest and highest mean of all methods, where only these are printed."""
+        """Lowest and highest mean over all methods, if only these are printed."""
 
     @property
     def words(self) -> Mapping[str, str]:
-        """What is said of a method in words."""
+        """What the publication says about each method in words."""
 
 
 class Number(NamedTuple):
-    """A mean over inputs; NaN where something of it is not known."""
+    """A mean over inputs; NaN for anything that is not known."""
 
     mean: float
     sem: float = math.nan
@@ -64,37 +64,37 @@ class Number(NamedTuple):
 
     @classmethod
     def of(cls, summary: Summary) -> "Number":
-        """What a table needs of a summary."""
+        """The part of a summary that tables need."""
         return cls(*(getattr(summary, name) for name in cls._fields))
 
 
 class Column(NamedTuple):
-    """A column of a table: which comparison, and which arm of it."""
+    """A column of a table: one arm of one comparison."""
 
     name: str  # "GT-1, SSIM"
     arm: str  # "Paper", "Ours", "Control", "Null: noise"
     comparison: Comparison  # condition and similarity
-    first: bool  # of its comparison
+    first: bool  # whether it is the first column of its comparison
 
     @property
     def beside(self) -> bool:
-        """Whether it only helps to read the others."""
+        """Whether it is only there to help interpret the others."""
         return self.arm not in (PAPER, OURS, BUG)
 
 
 @dataclass(frozen=True)
 class ArmTable:
-    """Means ± standard errors: a line per method, for each comparison the arms side by side."""
+    """Means ± standard errors: a row per method, the arms of each comparison side by side."""
 
     caption: str
     columns: Sequence[Column]
     rows: Mapping[str, Sequence[Number | None]]  # by method, a cell per column
-    printed: Mapping[Column, tuple[float, float]] = field(default_factory=dict)  # ranges of paper
-    words: Mapping[str, str] = field(default_factory=dict)  # method -> what the paper says of it
+    printed: Mapping[Column, tuple[float, float]] = field(default_factory=dict)  # ranges in paper
+    words: Mapping[str, str] = field(default_factory=dict)  # method -> what the paper says about it
 
     @property
     def ranges(self) -> list[tuple[float, float] | None]:
-        """The lowest and the highest mean of all methods, a pair per column."""
+        """Lowest and highest mean over all methods, a pair per column."""
         return [self._range(k, column) for k, column in enumerate(self.columns)]
 
     def _range(self, k: int, column: Column) -> tuple[float, float] | None:
@@ -105,7 +105,7 @@ class ArmTable:
         return (min(means), max(means)) if means else None
 
     def table(self, names: Mapping[str, str], verdicts: Mapping[str, Verdict] = NONE) -> Table:
-        """As a table, the arms of each comparison side by side; behind them what is said of it."""
+        """As a table: the arms of each comparison side by side, then words and verdicts."""
         heads = [
             tables.Column(c.arm, group=c.name, first=c.first, aside=c.beside) for c in self.columns
         ]
@@ -124,7 +124,7 @@ class ArmTable:
         return Table(caption, columns, rows, tables.Row("All methods", ends))
 
     def column(self, arm: str, comparison: Comparison) -> dict[str, Number]:
-        """One arm of one comparison, by method; empty where it is not there."""
+        """One arm of one comparison, by method; empty if it is missing."""
         places = [
             k for k, c in enumerate(self.columns) if (c.arm, c.comparison) == (arm, comparison)
         ]
@@ -134,9 +134,9 @@ class ArmTable:
 def arm_table(
     test: TestResult, names: Mapping[str, str], published: Published | None = None
 ) -> ArmTable | None:
-    """The test's table, beside the numbers that somebody published of it where these are given.
+    """The test's table, next to published numbers if they are given.
 
-    None where nothing of it was measured. Several networks of one arm are averaged input by input.
+    None if nothing was measured. Several networks of one arm are averaged per input.
     """
     compared = staged(test) | comparisons(test)
     if not compared:
@@ -172,7 +172,7 @@ def arm_table(
 
 
 def comparisons(test: TestResult) -> dict[Comparison, str]:
-    """(condition, similarity) -> its name in the table, but for those of a cascade's stages."""
+    """(condition, similarity) -> its name in the table, excluding the stages of a cascade."""
     wanted, named = test.layout.similarities, test.layout.conditions
     own = test.scores.select(test=test.name, role="bug")
     keys = [key for key, _ in own if key.condition not in test.stages]
@@ -189,7 +189,7 @@ def comparisons(test: TestResult) -> dict[Comparison, str]:
 
 
 def staged(test: TestResult) -> dict[Comparison, str]:
-    """The same of a cascade: at its first stage, where half of the layers are lost, and all."""
+    """The same for a cascade: at its first stage, with half of the layers lost, and with all."""
     stages = list(test.stages)
     if not stages:
         return {}
@@ -209,12 +209,12 @@ def staged(test: TestResult) -> dict[Comparison, str]:
 
 
 def half(stages: Sequence[str]) -> str:
-    """The stage at which half of the layers are lost: the higher ones, from the top down."""
+    """The stage at which half of the layers are lost; the higher half in a top-down cascade."""
     return stages[(len(stages) + 1) // 2 - 1]
 
 
 def pooled(scores: Scores) -> Scores:
-    """Each arm's models as one ("control" and "control: 2"): the mean of an input's scores."""
+    """Each arm's models ("control" and "control: 2") averaged per input."""
     models = defaultdict(list)
     for key, column in scores:
         role = key.role if key.arm == NULL else key.arm
@@ -228,7 +228,7 @@ def pooled(scores: Scores) -> Scores:
 
 
 def _is(name: str, similarity: str) -> bool:
-    """Whether it is the similarity of that name, or a kind of it: `spearman_signed`."""
+    """Whether it is the similarity of that name or a variant, such as `spearman_signed`."""
     known = registered(similarity)
     return known == name or known.startswith(f"{name}_")
 
@@ -239,7 +239,7 @@ def _similarity(similarity: str, layout: Layout) -> str:
 
 
 def _roles(scores: Scores, bug: str) -> dict[str, str]:
-    """Role in scores -> arm in tables."""
+    """Maps roles in scores to arms in tables."""
     roles = [Role.of(role) for role in scores.unique("role")]
     kinds = [role.null for role in roles if role.arm == NULL]
     known = [kind for kind in SHOWN if kind in kinds]
@@ -254,7 +254,7 @@ def _columns(
     published: Published | None,
     stages: Sequence[str],
 ) -> Iterator[Column]:
-    """Of a cascade control and nulls stand once for each similarity, where half is lost."""
+    """In a cascade, control and nulls appear once per similarity, at the stage with half lost."""
     for comparison, name in compared.items():
         apart = comparison[0] in stages and comparison[0] != half(stages)
         own = list(roles.values())[: 1 if apart else None]
@@ -264,7 +264,7 @@ def _columns(
 
 
 def _order(scores: Scores, names: Mapping[str, str], published: Published | None) -> list[str]:
-    """The methods as the paper has them, and those that it has not behind; else as they come."""
+    """The methods in the paper's order, then others; without a paper, in the order of `names`."""
     own = [m for m in names if m in scores.unique("method")]
     if published is None:
         return own
@@ -291,12 +291,12 @@ def _printed(published: Published | None, comparison: Comparison, label: str) ->
 
 
 def _prints(published: Published | None, comparison: Comparison) -> bool:
-    """Whether the paper has numbers, or a range, of a comparison."""
+    """Whether the paper has numbers, or a range, for a comparison."""
     plain = _plain(comparison)
     return published is not None and (plain in published.numbers or plain in published.ranges)
 
 
 def _plain(comparison: Comparison) -> Comparison:
-    """Without the similarity's options, of which the paper says nothing."""
+    """Without the similarity's options, which the paper does not mention."""
     condition, similarity = comparison
     return condition, registered(similarity)

@@ -1,4 +1,4 @@
-"""How well single numbers find the examples with the bug, as tables: of one run, or of several."""
+"""How well single numbers find the examples with the bug, as tables for one or several runs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,14 +23,14 @@ class Detecting:
     """What a test's detectors find, and how well."""
 
     finds: str  # "30 flipped labels among 100 examples"
-    best: Table  # those without maps, and the best of the maps'
-    statistics: Table  # of maps: an area for each method and statistic
+    best: Table  # detectors without maps, and the best based on maps
+    statistics: Table  # of maps: AUROC of each method and statistic
 
 
 def detecting(
     found: Sequence[Detector], names: Mapping[str, str], level: float = LEVEL
 ) -> Detecting | None:
-    """The detectors of one run; None where there are none."""
+    """The detectors of one run; None if there are none."""
     if not found:
         return None
     first, best = found[0], one.best_of_maps(found)
@@ -39,14 +39,14 @@ def detecting(
         Column("One number of each"),
         Column("AUROC"),
         Column("By chance", wide=True, aside=True),
-        Column("p", f"of an area this far from 0.5, {ADJUSTED}"),
+        Column("p", f"for an area at least this far from 0.5, {ADJUSTED}"),
         _cut(first),
         Column("Interval", wide=True),
     ]
     return Detecting(
         f"{first.positives} {first.finds} among {examples} examples",
         Table(
-            "Area under the ROC curve, with 95% intervals; of all statistics of maps the best",
+            "Area under the ROC curve, with 95% intervals; for maps, the best of all statistics",
             columns,
             _rows(found, best, len(one.of_maps(found)), names, _cells),
         ),
@@ -62,22 +62,22 @@ def detecting(
 def detecting_across(
     found: Sequence[Repeated], names: Mapping[str, str], level: float = LEVEL
 ) -> Detecting | None:
-    """The detectors of several runs; None where there are none."""
+    """The detectors of several runs; None if there are none."""
     if not found:
         return None
     columns = [
         Column("One number of each"),
         Column("AUROC"),
         Column("Least to most", wide=True),
-        Column("Beyond chance", f"in so many runs p ≤ {level:g}, {ADJUSTED}"),
+        Column("Beyond chance", f"number of runs with p ≤ {level:g}, {ADJUSTED}"),
         _cut(found[0]),
     ]
     maps = sum(bool(d.method and d.runs) for d in found)
     return Detecting(
         found[0].finds,
         Table(
-            "Means over runs, ± their standard deviation between runs; of all statistics of maps "
-            "the best",
+            "Means over runs ± their standard deviation between runs; for maps, the best of all "
+            "statistics",
             columns,
             _rows(found, several.best_of_maps(found), maps, names, _cells_across),
         ),
@@ -92,11 +92,13 @@ def detecting_across(
 
 
 def _cut(d: Detector | Repeated) -> Column:
-    """What somebody gets who has to draw a line: as papers on either question say it."""
+    """The result at a threshold, by the measure that is usual in papers on either question."""
     if d.cut == "fpr95":
-        return Column("FPR95", f"{d.finds} that pass as good where 95% of the good are accepted")
+        return Column(
+            "FPR95", f"share of {d.finds} accepted at a threshold that accepts 95% of the others"
+        )
     rate = wording.num(d.rate)
-    meaning = f"share of true ones among the {rate} with the highest number; {rate} by chance"
+    meaning = f"precision among the {rate} with the highest number; {rate} by chance"
     return Column(f"Precision@{d.rate:.0%}", meaning)
 
 
@@ -145,7 +147,7 @@ def _statistics(
     names: Mapping[str, str],
     cell: Callable[[D], Cell],
 ) -> Table:
-    """A row for each method that has any, a column for each statistic of maps."""
+    """A row per method that has statistics, a column per statistic of maps."""
     own = {(d.method, d.statistic): d for d in found if d.method}
     kinds: list[str] = list(dict.fromkeys(statistic for _, statistic in own))
     rows = [

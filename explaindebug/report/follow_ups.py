@@ -11,7 +11,7 @@ from explaindebug.report.table import Cell, Column, Table
 
 
 def asked(test: TestResult, further: Sequence[Verdict]) -> dict[str, Headline]:
-    """The test's questions that have answers among those of all tests, by their short names."""
+    """The test's questions that are answered in `further`, by their short names."""
     answered = {v.condition for v in further if v.test == test.name}
     own = [q for q in test.questions if q.condition in answered]
     return {q.column: q for q in own}
@@ -20,7 +20,7 @@ def asked(test: TestResult, further: Sequence[Verdict]) -> dict[str, Headline]:
 def answers(
     test: TestResult, names: Mapping[str, str], further: Sequence[Verdict], several: Several
 ) -> Table:
-    """Each method's answers; where they are those of several runs, with the spread."""
+    """Each method's answers, with the spread if there are several runs."""
     questions = asked(test, further)
     own = {(v.condition, v.method): v for v in further if v.test == test.name}
 
@@ -34,7 +34,7 @@ def answers(
         return tables.answer(verdict, wording.signed(verdict.effect), note)
 
     return Table(
-        "Effects, with their intervals",
+        "Effects with their intervals",
         [Column("Method"), *(Column(name, word=True) for name in questions)],
         tables.methods(names, lambda m: [cell(q.condition, m) for q in questions.values()]),
     )

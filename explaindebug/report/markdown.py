@@ -7,11 +7,11 @@ from itertools import count
 from explaindebug.core.wording import NO_BREAK
 from explaindebug.report.table import Cell, Column, Table
 
-BAR = r"\|"  # a bar in a cell that does not end it, in code spans, too
+BAR = r"\|"  # an escaped bar inside a cell, also in code spans
 
 
 def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """The lines of a table."""
+    """The lines of a Markdown table."""
     yield f"| {' | '.join(map(_inside, head))} |"
     yield f"|{'---|' * len(head)}"
     for row in rows:
@@ -20,7 +20,7 @@ def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 
 def lines(table: Table) -> Iterator[str]:
-    """The lines of a table; groups of columns are named in the first one's head."""
+    """The lines of a table; the name of a group of columns is part of its first heading."""
     rows = [[row.name, *map(_said, row.cells)] for row in table.rows]
     if table.foot:
         rows.append([f"*{_small(table.foot.name)}*", *map(_said, table.foot.cells)])
@@ -28,7 +28,7 @@ def lines(table: Table) -> Iterator[str]:
 
 
 def code(text: str) -> str:
-    """The text in a code span, as it is: its fence has more backticks than any run inside."""
+    """The text in a code span, unchanged: the fence has a length that no run of backticks has."""
     runs = {len(run) for run in re.findall("`+", text)}
     fence = "`" * next(n for n in count(1) if n not in runs)
     pad = " " if text.startswith("`") or text.endswith("`") else ""

@@ -1,4 +1,4 @@
-"""What the tables say, in words: shared by the console and the report."""
+"""The results in words: shared by the console and the report."""
 
 import math
 import statistics
@@ -22,19 +22,19 @@ def by_cell(verdicts: Iterable[Verdict]) -> dict[tuple[str, str], Verdict]:
 
 
 def statistic(name: str) -> str:
-    """What people call the number that a detector looks at."""
+    """Display name of the number that a detector uses."""
     return STATISTICS.get(name, name)
 
 
 def measure(similarity: str) -> str:
-    """What an axis calls a similarity; options stay as they are."""
+    """Axis label of a similarity; names with options are unchanged."""
     return MEASURES.get(similarity, similarity)
 
 
 def answer(result: RunResult, verdicts: Sequence[Verdict]) -> str:
     """The run's result in one sentence: which methods show how many of the bugs."""
     judged = [test for test in result.tests if not test.void]
-    # Where there are tests of methods, the sentence is about these.
+    # If there are tests of methods, the sentence is about these.
     judged = [test for test in judged if not test.rows] or judged
     if not judged:
         return "Nothing can be said: every test is void." if result.tests else "No test was run."
@@ -58,7 +58,7 @@ def answer(result: RunResult, verdicts: Sequence[Verdict]) -> str:
 
 
 def remark(result: RunResult) -> str:
-    """Which tests could not be judged and why, a sentence each; empty where all could."""
+    """Which tests could not be judged and why, a sentence each; empty if all could."""
     return " ".join(
         f"{test.title} could not be judged: {failed.said}."
         for test in result.tests
@@ -68,23 +68,23 @@ def remark(result: RunResult) -> str:
 
 
 def reading(verdicts: Sequence[Verdict], level: float) -> list[str]:
-    """How to read the table, a few sentences; `level` is the rate of false claims allowed."""
+    """How to read the table, in a few sentences; `level` is the accepted rate of false claims."""
     margin = num(max((v.margin for v in verdicts), default=0.1))
     return [
-        "Each cell is one method under one bug. The effect is how far the bug moves the test's "
-        "number on the same inputs, beyond what happens without a bug (the control): positive "
-        "where the bug shows, and 1 would be the whole scale.",
-        f"“Shows”: the effect is surely above {margin}, the least that counts, and above what two "
-        "models without a bug differ by. “Doesn't”: it is surely below that. “Can't tell”: the "
-        "data allow neither claim.",
+        "Each cell is one method under one bug. The effect is how much the bug changes the test's "
+        "number on the same inputs, compared with no bug (the control): positive if the bug "
+        "shows; 1 would be the whole scale.",
+        f"“Shows”: the effect is surely above {margin}, the smallest effect that counts, and above "
+        "the difference between two models without a bug. “Doesn't”: it is surely below that. "
+        "“Can't tell”: the data support neither claim.",
         f"“Surely” means p of at most {level:g} after adjustment for all cells of the table "
-        "(Benjamini and Hochberg), so that looking at many methods does not by itself find "
-        "something.",
+        "(Benjamini and Hochberg), so that testing many methods does not produce findings by "
+        "itself.",
     ]
 
 
 def spread(together: Verdict, each: Sequence[Verdict]) -> str:
-    """`sd 0.03, 2 of 3 runs`: between runs, and how many say by themselves what all say."""
+    """`sd 0.03, 2 of 3 runs`: spread between runs, and how many single runs agree with all."""
     effects = [v.effect for v in each if not math.isnan(v.effect)]
     sd = [f"sd {num(statistics.stdev(effects))}"] if len(effects) > 1 else []
     alike = sum(v.answer == together.answer for v in each)
@@ -93,7 +93,7 @@ def spread(together: Verdict, each: Sequence[Verdict]) -> str:
 
 
 def _nothing(judged: Sequence[TestResult], methods: int, sure: bool) -> str:
-    """That none shows it is a finding only where every verdict says so."""
+    """That no method shows it is a finding only if every verdict says so."""
     shows = "shows" if sure else "is found to show"
     if len(judged) == 1:
         return f"{judged[0].title}: none of the {methods} methods {shows} it."

@@ -1,6 +1,6 @@
-"""A table once for all media: what its cells say, not how a terminal or a page draws them.
+"""Tables independent of the medium: what cells contain, not how they are drawn.
 
-Rows have a name and a cell for each column but the first. `console.tables` draws a table in a
+Rows have a name and a cell for each column except the first. `console.tables` draws a table in a
 terminal, the macro in `html/table.html.jinja` on a page, and `markdown` in a file.
 """
 
@@ -17,47 +17,47 @@ RANK = {"doesn't": 0, "can't tell": 1, "shows": 2}
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in one field."""
+    """Content of one cell."""
 
     text: str = wording.NOTHING
-    note: str = ""  # smaller, behind it; left out where lines are short
-    order: float | None = None  # by which a column is sorted, where it is a number
+    note: str = ""  # after the text; left out if space is short
+    order: float | None = None  # sort key, if it is a number
     answer: str = ""  # "shows", "doesn't" or "can't tell", before the text
-    why: str = ""  # for whoever asks more
+    why: str = ""  # details, as a tooltip
     strong: bool = False
 
     @property
     def full(self) -> str:
-        """Text and note."""
+        """Text with note."""
         return f"{self.text} {self.note}" if self.note else self.text
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column's head, and how its cells are set."""
+    """Heading of a column, and how its cells are typeset."""
 
     name: str
-    meaning: str = ""  # for whoever asks more
-    group: str = ""  # what it has in common with its neighbours: a heading above theirs
-    method: str = ""  # whose numbers these are, where methods are columns
-    word: bool = False  # at the left, as words are; else at the right, as numbers are
-    wide: bool = False  # left out where lines are short
-    first: bool = False  # of its group
-    aside: bool = False  # only helps to read the others
+    meaning: str = ""  # explanation, as a tooltip
+    group: str = ""  # heading that it shares with its neighbours
+    method: str = ""  # method of these numbers, if methods are columns
+    word: bool = False  # left-aligned like words; else right-aligned like numbers
+    wide: bool = False  # left out if space is short
+    first: bool = False  # whether it is the first of its group
+    aside: bool = False  # only there to help interpret the others
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line; where it has fewer cells than columns, the last one goes on to the end."""
+    """A row; if it has fewer cells than there are columns, the last one spans the rest."""
 
     name: str
     cells: Sequence[Cell]
-    method: str = ""  # whose numbers these are, where methods are rows
+    method: str = ""  # method of these numbers, if methods are rows
 
 
 @dataclass(frozen=True)
 class Table:
-    """A caption, columns (the first has the rows' names), rows, and perhaps a last one below."""
+    """A caption, columns (the first for the rows' names), rows, and an optional footer."""
 
     caption: str
     columns: Sequence[Column]
@@ -66,22 +66,22 @@ class Table:
 
     @property
     def groups(self) -> list[tuple[str, int]]:
-        """Headings above neighbouring columns but the first, and of how many; none without any."""
+        """Group headings and their widths, without the first column; empty without groups."""
         names = [column.group for column in self.columns[1:]]
         return [(name, len(list(own))) for name, own in groupby(names)] if any(names) else []
 
     def narrow(self) -> "Table":
-        """Without what is left out where lines are short, and without rows of fewer cells."""
+        """Without wide columns, and without rows that have fewer cells than columns."""
         return self._only(lambda column: not column.wide)
 
     def of(self, groups: Collection[str]) -> "Table":
-        """The columns of these groups; "" is for those that belong to none."""
+        """The columns of these groups; "" selects columns without a group."""
         return self._only(lambda column: column.group in groups)
 
     def parts(self, widest: int) -> list["Table"]:
-        """Tables of at most so many columns of numbers, each group in one piece.
+        """Tables of at most `widest` columns of numbers; groups are not split.
 
-        The first has what belongs to no group, too.
+        The first also has the columns without a group.
         """
         packed: list[list[str]] = [[""]]
         sizes = [0]
@@ -123,12 +123,12 @@ def pvalue(p: float) -> Cell:
 
 
 def mean_sd(mean: float, sd: float) -> Cell:
-    """`0.93 ± 0.02`, of several runs."""
+    """`0.93 ± 0.02`, over several runs."""
     return Cell(wording.mean_sd(mean, sd), order=_order(mean))
 
 
 def mean_sem(mean: float, sem: float, missing: int = 0) -> Cell:
-    """`0.83 ± 0.013 (2 NaN)` over inputs; a terminal has the mean alone."""
+    """`0.83 ± 0.013 (2 NaN)` over inputs; a terminal shows only the mean."""
     error = "" if math.isnan(sem) else f"±{wording.NO_BREAK}{wording.error(sem)}"
     lost = f"({missing} NaN)" if missing else ""
     return Cell(wording.fine(mean), f"{error} {lost}".strip(), _order(mean))
@@ -140,19 +140,19 @@ def between(ends: tuple[float, float] | None) -> Cell:
 
 
 def answer(verdict: Verdict | None, text: str = "", note: str = "") -> Cell:
-    """A verdict, with something beside it."""
+    """A verdict, optionally with text and a note."""
     if verdict is None:
         return Cell()
     return Cell(text, note, rank(verdict), verdict.answer, verdict.reason)
 
 
 def rank(verdict: Verdict) -> float:
-    """In the order of answers, and within each in that of the effects."""
+    """Sort key: by answer, then by effect."""
     return RANK[verdict.answer] * 1000 + (0 if math.isnan(verdict.effect) else verdict.effect)
 
 
 def methods(names: Mapping[str, str], cells: Callable[[str], Sequence[Cell]]) -> list[Row]:
-    """A row for each method."""
+    """A row per method."""
     return [Row(name, cells(method), method) for method, name in names.items()]
 
 

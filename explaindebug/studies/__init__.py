@@ -1,1 +1,1 @@
-"""Runs beside what others published."""
+"""Runs compared with published results."""

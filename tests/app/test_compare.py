@@ -65,9 +65,9 @@ def test_what_is_wrong_is_one_sentence(compare, tmp_path) -> None:
     write(tmp_path / "a")
     write(tmp_path / "b", seed=1, probe=12)
     for arguments, said in [
-        (("a", "b"), "error: a and b don't belong together: probe is 95 in the first and 12 in"),
+        (("a", "b"), "error: a and b can't be compared: probe is 95 in the first and 12 in"),
         (("a", "nowhere"), "error: nowhere holds no run of explaindebug."),
-        (("a",), "error: there is 1 run, and nothing to compare it with"),
+        (("a",), "error: 1 run given, so there is nothing to compare"),
     ]:
         status, _, error = compare(*arguments)
         assert status == 1

@@ -41,7 +41,7 @@ def test_unflipped_examples_stand_beside_the_flipped_ones(
     assert verdict["reason"].startswith("Too few clusters: the 8 inputs come in 2")
     assert [asked["condition"] for asked in results["questions"]] == ["unflipped"]
     said = " ".join(capsys.readouterr().out.split())
-    assert "Are maps of rightly labelled examples less like the reference's, too?" in said
+    assert "Are maps of correctly labelled examples less similar to the reference's, too?" in said
 
 
 def test_each_network_may_explain_its_own_class(tmp_path: Path, monkeypatch: Any) -> None:

@@ -47,11 +47,11 @@ def test_photographs_too(photo_root) -> None:
     ("how", "said"),
     [
         ("imagnet", "unknown normalise 'imagnet'. Did you mean 'imagenet'"),
-        ({"mean": [0.5]}, "mean and std are needed"),
-        ({"mean": [0.5], "std": [0]}, "above 0"),
-        ({"mean": [0.5, 0.5], "std": [1, 1]}, "one number or three"),
-        ({"mean": [0.5], "std": [1], "max": 3}, "mean and std are needed"),
-        ({"mean": 0.5, "std": 1}, "lists of one number"),
+        ({"mean": [0.5]}, "give mean and std"),
+        ({"mean": [0.5], "std": [0]}, "positive std"),
+        ({"mean": [0.5, 0.5], "std": [1, 1]}, "one or three numbers"),
+        ({"mean": [0.5], "std": [1], "max": 3}, "give mean and std"),
+        ({"mean": 0.5, "std": 1}, "lists of one or three numbers"),
     ],
 )
 def test_what_is_no_normalisation_is_refused(how, said) -> None:
@@ -62,5 +62,5 @@ def test_what_is_no_normalisation_is_refused(how, said) -> None:
 def test_two_domains_must_be_normalised_alike() -> None:
     plain, other = (Embedded(**FEW, normalise=how).clean.test for how in (None, "imagenet"))
     check_together(other, other)
-    with pytest.raises(ConfigError, match=r"normalised alike, got mean .*foreign.normalise"):
+    with pytest.raises(ConfigError, match=r"same normalisation, got mean .*foreign.normalise"):
         check_together(plain, other)

@@ -156,12 +156,12 @@ def test_scenes_of_places_are_part_of_what_must_be_there(zoo: Path) -> None:
 
 def test_options_that_can_not_be_are_refused(tmp_path: Path) -> None:
     for cls, options, said in (
-        (CUB200, {"masks": "outline"}, "masks='outline' is none of outlines, boxes, none"),
+        (CUB200, {"masks": "outline"}, "masks='outline' is unknown. Known: outlines, boxes, none"),
         (CUB200, {"split": "mine"}, "unknown split 'mine'. Known: official, random"),
         (CUB200, {"crop": 2.0}, "crop=2.0"),
-        (OxfordPets, {"by": "colour"}, "by='colour' is none of species, breed"),
-        (BirdsDogs, {"birds": "cub"}, "birds='cub' is none of"),
-        (BirdsDogs, {"dogs": "wolves"}, "dogs='wolves' is none of"),
+        (OxfordPets, {"by": "colour"}, "by='colour' is unknown. Known: species, breed"),
+        (BirdsDogs, {"birds": "cub"}, "birds='cub' is unknown. Known: "),
+        (BirdsDogs, {"dogs": "wolves"}, "dogs='wolves' is unknown. Known: "),
     ):
         with pytest.raises(ConfigError, match=said):
             cls(root=tmp_path, **options)
@@ -169,7 +169,9 @@ def test_options_that_can_not_be_are_refused(tmp_path: Path) -> None:
 
 def test_scenes_of_no_class_are_refused(zoo: Path) -> None:
     module = OxfordPets(root=zoo, size=16, val=4, scenes={"cow": "drawn:sky"})
-    with pytest.raises(ConfigError, match=r"given for 'cow', which is no class. Classes: cat, dog"):
+    with pytest.raises(
+        ConfigError, match=r"given for 'cow', which is not a class. Classes: cat, dog"
+    ):
         module.with_bug(SpuriousBackground()).check()
 
 
@@ -318,14 +320,14 @@ def test_breeds_of_one_data_set_need_the_other_not(kennel: Path, dogs: str) -> N
 
 
 def test_breeds_that_can_not_be_are_told(kennel: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no picture shows a 'poodle'"):
+    with pytest.raises(ConfigError, match=r"there is no picture of a 'poodle'"):
         DogBreeds(root=kennel, breeds=["beagle", "poodle"]).find()
     with pytest.raises(ConfigError, match=r"'beegle', .*beagle"):
         DogBreeds(root=kennel, breeds=["beegle", "great pyrenees"]).find()
-    with pytest.raises(ConfigError, match=r"no picture shows a 'terrier'"):
+    with pytest.raises(ConfigError, match=r"there is no picture of a 'terrier'"):
         DogBreeds(root=kennel, breeds=["beagle", "terrier"]).find()
     for twice in (["beagle"], ["beagle", "Beagle"], ["wheaten terrier", TERRIER.title()]):
-        with pytest.raises(ConfigError, match="two or more that differ"):
+        with pytest.raises(ConfigError, match="two or more different ones"):
             DogBreeds(root=kennel, breeds=twice)
 
 

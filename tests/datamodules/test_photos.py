@@ -45,7 +45,7 @@ def test_a_class_without_scenes_is_refused_but_only_where_scenes_are_needed(phot
 def test_scenes_of_no_class_or_without_files_are_refused(photo_root):
     bug = SpuriousBackground()
     module = Photos(root=photo_root, scenes={"brid": "bird/scenes/*"}, **COUNTS)
-    with pytest.raises(ConfigError, match=r"'brid', which is no class. Classes: bird, dog"):
+    with pytest.raises(ConfigError, match=r"'brid', which is not a class. Classes: bird, dog"):
         module.with_bug(bug).check()
     module = Photos(root=photo_root, scenes={"bird": "sky/*", "dog": "dog/scenes/*"}, **COUNTS)
     with pytest.raises(DataError, match=r"no scenes of class 'bird': .*'sky/\*'"):
@@ -75,7 +75,7 @@ def test_a_class_may_have_any_name(photo_root, name):
     (photo_root / "bird").rename(photo_root / name)
     (photo_root / "bird1").mkdir()  # what "bird [1]" would match as a pattern, and "b*rd"
     module = Photos(root=photo_root, size=16, **COUNTS)
-    with pytest.warns(DataWarning, match=r"Left out, as they have no folder `images`: .*bird1"):
+    with pytest.warns(DataWarning, match=r"have no folder `images` and are left out: .*bird1"):
         module.check()
     assert set(module.classes) == {name, "dog"}
     assert module.clean.train.masks is not None

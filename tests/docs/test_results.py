@@ -75,7 +75,7 @@ def test_a_page_says_how_each_run_was_made_and_nothing_of_the_machine(tmp_path: 
     assert "torch 2.15" in text
     assert "/home/me" not in text
     assert str(tmp_path) not in text
-    assert "post-processed otherwise: sign abs" in text
+    assert "post-processed differently: sign abs" in text
     assert text.count("### Claim") == 6
 
 
@@ -100,7 +100,7 @@ def test_a_run_of_other_data_has_no_column_in_table_3(tmp_path: Path) -> None:
         target = {"data": {"_target_": f"explaindebug.datamodules.{data}"}}
         run = folder(tmp_path / data, "table3", columns, **target)
         assert results.entry(str(run)).experiment.name == expected
-    with pytest.raises(ConfigError, match=r"names no table of the paper. Did you mean 'table3'"):
+    with pytest.raises(ConfigError, match=r"is not a table of the paper. Did you mean 'table3'"):
         resolved("table33", "x")
 
 

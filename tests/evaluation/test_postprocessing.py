@@ -108,7 +108,7 @@ def test_a_mask_of_another_size_is_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sign": "absolute"}, "postprocessing.sign: one of signed, abs, positive"),
+        ({"sign": "absolute"}, "postprocessing.sign: expected one of signed, abs, positive"),
         ({"normalise": "max"}, "got 'max'"),
         ({"sign": "signed", "channels": "abs_sum"}, "Use channels='sum'"),
     ],

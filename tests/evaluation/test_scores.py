@@ -76,8 +76,8 @@ def test_a_cut_write_leaves_the_old_file(tmp_path, monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a,b\n1,2\n", "no table of scores"),
-        ("", "no table"),
+        ("a,b\n1,2\n", "not a table of scores"),
+        ("", "not a table"),
         ("{header}\na,b,c,d,e,1,x\n", "line 2"),
     ],
 )

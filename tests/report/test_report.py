@@ -242,7 +242,7 @@ def test_several_runs_show_their_spread(tmp_path) -> None:
         "sd 0.10, 2 of 3 runs",
         "sd 0.10, 3 of 3 runs",
     ]
-    assert any("standard deviation between runs" in t for _, t in page.all("p"))
+    assert any("of the effect between runs" in t for _, t in page.all("p"))
 
 
 def test_one_run_has_no_spread(page) -> None:

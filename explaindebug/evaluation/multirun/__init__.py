@@ -1,1 +1,1 @@
-"""Several runs as one result: seeds together, variants side by side, sweeps."""
+"""Several runs as one result: seeds pooled, variants side by side, sweeps."""

@@ -1,4 +1,4 @@
-"""Several runs as one result: which belong together, and what their seeds say together."""
+"""Several runs as one result: runs are grouped into variants, and their seeds are pooled."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,27 +16,27 @@ from explaindebug.evaluation.verdicts import repeated_verdicts, verdicts
 
 K = TypeVar("K")
 
-# What all runs must share, or their numbers mean different things.
+# Settings that all runs must share, or their numbers are not comparable.
 SAME = ("attributions", "similarities", "postprocessing", "nulls", "probe", "margin", "level")
 STORED = ("output", "store", "logger", "callbacks")
-TECHNICAL = ("workers", "threads", "chunk", "pictures")  # they change no number
+TECHNICAL = ("workers", "threads", "chunk", "pictures")  # these do not affect any number
 
 
 class Variant(NamedTuple):
-    """One test under one setting: a run for each seed."""
+    """One test under one setting, with a run per seed."""
 
     test: str
-    values: Mapping[str, Any]  # the settings in which variants of the test differ
+    values: Mapping[str, Any]  # the settings that distinguish variants of the test
     runs: tuple[Run, ...]
 
     @property
     def setting(self) -> str:
-        """In what it differs from the others: `bug.labels.rate=0.2`; empty for nothing."""
+        """How it differs from the others: `bug.labels.rate=0.2`; empty if it doesn't."""
         return ", ".join(f"{key}={value}" for key, value in self.values.items())
 
     @property
     def results(self) -> list[TestResult]:
-        """The test as each of the runs measured it."""
+        """The test's result in each of the runs."""
         return [test for run in self.runs for test in run.result.tests if test.name == self.test]
 
     @property
@@ -47,13 +47,13 @@ class Variant(NamedTuple):
         return f"{title} ({values})" if values else title
 
     def short(self, key: str) -> str:
-        """A setting's name beside the test's: `rate` for `bug.labels.rate`."""
+        """A setting's name after the test's title: `rate` for `bug.labels.rate`."""
         return key.removeprefix(f"bug.{self.test}.")
 
 
 @dataclass(frozen=True, eq=False)
 class Across:
-    """Several runs, their verdicts each by itself, and those of all seeds of a variant together."""
+    """Several runs with their own verdicts, and those of all seeds of a variant pooled."""
 
     runs: Sequence[Run]
     variants: Sequence[Variant]
@@ -69,7 +69,7 @@ class Across:
 
 
 class Line(NamedTuple):
-    """One method under one variant, over its runs: the verdict, or a further question's answer."""
+    """One method under one variant, over its runs: its verdict, or answer to a further question."""
 
     test: str
     setting: str
@@ -78,15 +78,15 @@ class Line(NamedTuple):
     method: str
     runs: int  # that could be judged
     void: int  # whose gate failed
-    shows: int  # by themselves
+    shows: int  # each run judged by itself
     doesnt: int
     cant_tell: int
     effect: float  # mean over the runs
-    sd: float  # of the effect between runs; NaN for one
+    sd: float  # of the effect between runs; NaN for a single run
     low: float
     high: float
     p: float
-    p_adjusted: float  # over all lines
+    p_adjusted: float  # over all rows
     p_absent: float
     p_absent_adjusted: float
     answer: str
@@ -95,13 +95,13 @@ class Line(NamedTuple):
 
 
 def across(runs: Sequence[Run]) -> Across:
-    """The runs put together.
+    """The pooled runs.
 
     Raises:
-        DataError: for fewer than two runs, the same one twice, and runs that measured differently.
+        DataError: for fewer than two runs, a run given twice, or runs that are not comparable.
     """
     if len(runs) < 2:
-        raise DataError(f"there is {len(runs)} run, and nothing to compare it with: give two.")
+        raise DataError(f"{len(runs)} run given, so there is nothing to compare: give two or more.")
     for one, other in pairwise(runs):
         _check(one, other)
     _refuse_twins(runs)
@@ -123,7 +123,7 @@ def across(runs: Sequence[Run]) -> Across:
 
 
 def lines(result: Across) -> Iterator[Line]:
-    """A `Line` for each variant and method, in the order of the table."""
+    """A `Line` per variant and method, in the order of the table."""
     for variant, alone, together in zip(
         result.variants, result.alone, result.together, strict=True
     ):
@@ -132,7 +132,7 @@ def lines(result: Across) -> Iterator[Line]:
 
 
 def further_lines(result: Across) -> Iterator[Line]:
-    """A `Line` for each variant, further question and method."""
+    """A `Line` per variant, further question and method."""
     for variant, alone, asked in zip(
         result.variants, result.asked_alone, result.asked, strict=True
     ):
@@ -169,7 +169,7 @@ def _line(variant: Variant, v: Verdict, each: Sequence[Verdict]) -> Line:
 
 
 def _spread(variant: Variant, each: Sequence[Verdict]) -> float:
-    """Standard deviation of the effect between the runs that count; NaN for fewer than two."""
+    """Standard deviation of the effect between the runs that count; NaN if fewer than two."""
     counted = {id(test) for test in counted_runs(variant.results)}
     effects = [
         verdict.effect
@@ -195,28 +195,28 @@ def _grouped(found: Iterable[Verdict], by: Callable[[Verdict], K]) -> dict[K, li
 
 
 def _check(one: Run, other: Run) -> None:
-    """Raises DataError where two runs' numbers mean different things, naming the first of these."""
+    """Raises DataError if two runs are not comparable, naming the first setting that differs."""
     for key in _differing([one, other], lambda key: _group(key) in SAME):
         mine, yours = (run.settings.get(key, "not set") for run in (one, other))
         raise DataError(
-            f"{one.name} and {other.name} don't belong together: {key} is {mine} in the first and "
-            f"{yours} in the second. Only runs that measure alike can be compared."
+            f"{one.name} and {other.name} can't be compared: {key} is {mine} in the first and "
+            f"{yours} in the second. Compare runs that measure in the same way."
         )
     measured = {test.name: test.headline for test in one.result.tests}
     for test in other.result.tests:
         mine = measured.get(test.name, test.headline)
         if (mine.similarity, mine.moves) != (test.headline.similarity, test.headline.moves):
             raise DataError(
-                f"{one.name} and {other.name} don't belong together: {test.name} is judged by "
+                f"{one.name} and {other.name} can't be compared: {test.name} is judged by "
                 f"{mine.similarity} in the first and by {test.headline.similarity} in the second."
             )
 
 
 def _variants(runs: Sequence[Run]) -> Iterator[Variant]:
-    """The tests of all runs, in order, each under every setting that some run has.
+    """The tests of all runs, in order, each under every setting that occurs.
 
-    Runs of one seed that differ only in what is nothing to this test measured the same: the first
-    one counts.
+    Runs with the same seed that differ only in settings irrelevant to this test measured the same:
+    only the first counts.
     """
     names = dict.fromkeys(test.name for run in runs for test in run.result.tests)
     for name in names:
@@ -236,7 +236,7 @@ def _variants(runs: Sequence[Run]) -> Iterator[Variant]:
 
 
 def _ordered(variants: Sequence[Variant]) -> list[Variant]:
-    """Numbers upwards, everything else in the order in which it comes."""
+    """Numbers in increasing order, everything else in order of appearance."""
 
     def places(key: str) -> dict[str, int]:
         values = {str(v.values[key]): v.values[key] for v in variants}
@@ -249,12 +249,12 @@ def _ordered(variants: Sequence[Variant]) -> list[Variant]:
 
 
 def _refuse_twins(runs: Sequence[Run]) -> None:
-    """Raises DataError for two runs with one seed and the same settings."""
+    """Raises DataError for two runs with the same seed and settings."""
     for one, other in combinations(runs, 2):
         if not _differing([one, other], lambda key: _group(key) not in (*TECHNICAL, *STORED)):
             raise DataError(
-                f"{one.name} and {other.name} are the same run, of seed {one.settings['seed']}: "
-                "what is counted twice only looks sure. Leave one out."
+                f"{one.name} and {other.name} are the same run, with seed {one.settings['seed']}: "
+                "counting it twice would overstate the evidence. Leave one out."
             )
 
 
@@ -263,7 +263,7 @@ def _own(run: Run, name: str) -> TestResult:
 
 
 def _matters(test: str, domains: Collection[str], key: str) -> bool:
-    """Whether a setting decides what a test measures that has networks of these domains."""
+    """Whether a setting affects a test that uses networks of these domains."""
     group = _group(key)
     if group == "bug":
         return key.startswith(f"bug.{test}.")
@@ -273,7 +273,7 @@ def _matters(test: str, domains: Collection[str], key: str) -> bool:
 
 
 def _differing(runs: Sequence[Run], matters: Any) -> list[str]:
-    """The settings, of those that matter, which are not the same in all runs."""
+    """The settings that matter and are not the same in all runs."""
     keys = dict.fromkeys(key for run in runs for key in run.settings if matters(key))
     first = runs[0].settings
     return [k for k in keys if any(run.settings.get(k) != first.get(k) for run in runs[1:])]

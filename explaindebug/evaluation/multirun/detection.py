@@ -1,4 +1,4 @@
-"""Detectors of several runs: how well each finds the examples, and how much that differs."""
+"""Detectors over several runs: how well each finds the examples, and how much that varies."""
 
 import math
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ from explaindebug.evaluation.results import counted_runs
 
 @dataclass(frozen=True)
 class Repeated:
-    """One detector over the runs of a test: means, and standard deviations between runs.
+    """One detector over the runs of a test: means and standard deviations between runs.
 
-    NaN where no run has the number; a standard deviation of fewer than two runs is NaN.
+    NaN if no run has the number; the standard deviation of fewer than two runs is NaN.
     """
 
     test: str
-    setting: str  # in what these runs differ from others: "bug.labels.rate=0.2"
+    setting: str  # how these runs differ from others: "bug.labels.rate=0.2"
     finds: str
     method: str
     statistic: str
     runs: int  # with a number
-    beyond: int  # of these, whose own p is at most the level
+    beyond: int  # those of them with p at most the level
     auroc: float
     auroc_sd: float
     auroc_least: float
@@ -37,13 +37,13 @@ class Repeated:
     fpr95: float
     fpr95_sd: float
     cut: Cut
-    trouble: str  # why runs have no number, a sentence
+    trouble: str  # why runs have no number, as a sentence
 
 
 def repeated(
     runs: Sequence[Sequence[Detector]], *, test: str, setting: str = "", level: float = 0.05
 ) -> list[Repeated]:
-    """A `Repeated` for each detector that some run has, in the order in which they come."""
+    """A `Repeated` for each detector that any run has, in order of appearance."""
     groups: dict[Name, list[Detector]] = {}
     for detector in (detector for run in runs for detector in run):
         groups.setdefault(Name(detector.method, detector.statistic), []).append(detector)
@@ -51,7 +51,7 @@ def repeated(
 
 
 def detectors_across(result: Across) -> list[list[Repeated]]:
-    """For each variant its detectors over the runs that count (see `counted_runs`)."""
+    """The detectors of each variant, over the runs that count (see `counted_runs`)."""
     level = result.runs[0].settings["level"]
     found = []
     for variant in result.variants:
@@ -61,13 +61,13 @@ def detectors_across(result: Across) -> list[list[Repeated]]:
 
 
 def best_of_maps(found: Sequence[Repeated]) -> Repeated | None:
-    """Of those that look at maps the one whose mean area is farthest from 0.5; None without any."""
+    """The detector based on maps whose mean area is farthest from 0.5; None if there is none."""
     maps = [detector for detector in found if detector.method and detector.runs]
     return max(maps, key=lambda d: abs(d.auroc - 0.5), default=None)
 
 
 def write_detectors_across(found: Sequence[Repeated], path: Path | str) -> None:
-    """Write a line per test, setting and detector as CSV, all or nothing."""
+    """Write a CSV line per test, setting and detector, atomically."""
     write_csv(path, [field.name for field in fields(Repeated)], map(astuple, found))
 
 

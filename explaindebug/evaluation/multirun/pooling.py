@@ -1,4 +1,4 @@
-"""Several runs as one run, so that tables, figures and the page of a run show them, too."""
+"""Several runs merged into one, so that a run's tables, figures and page can show them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,7 +23,7 @@ class Merged(NamedTuple):
 
 @dataclass(frozen=True)
 class Several:
-    """What a page of several runs has beside that of one, by the merged tests' names."""
+    """What the page of several runs has in addition to that of one, by the merged tests' names."""
 
     verdicts: Mapping[tuple[str, str], Sequence[Verdict]] = field(default_factory=dict)
     answers: Mapping[tuple[str, str, str], Sequence[Verdict]] = field(default_factory=dict)
@@ -32,10 +32,10 @@ class Several:
 
 
 def merged(result: Across, made: Mapping[str, str]) -> Merged:
-    """A run with one test for each variant, its scores the means over seeds, and the verdicts.
+    """A run with one test per variant, its scores averaged over seeds, and the verdicts.
 
-    An input that has no score in one of the runs has none here. A run whose gate failed is left
-    out of its variant, with a warning; where all have failed, the first one stands for them.
+    An input without a score in one of the runs has none here. A run whose gate failed is left out
+    of its variant, with a warning; if all failed, the first one represents them.
     """
     tests, judged, further = [], [], []
     for i, (name, variant) in enumerate(zip(_names(result.variants), result.variants, strict=True)):
@@ -51,7 +51,7 @@ def merged(result: Across, made: Mapping[str, str]) -> Merged:
 
 
 def several(result: Across) -> Several:
-    """Each run's own verdicts and answers, its detectors, and what was swept."""
+    """Each run's own verdicts and answers, the detectors, and the sweeps."""
     names = list(_names(result.variants))
     own = zip(names, result.alone, strict=True)
     asked = zip(names, result.asked_alone, strict=True)
@@ -68,7 +68,7 @@ def _renamed(found: Iterable[Verdict], test: str) -> list[Verdict]:
 
 
 def _names(variants: Sequence[Variant]) -> Iterator[str]:
-    """The tests' names, numbered where one test was run under several settings."""
+    """The tests' names, numbered if a test was run under several settings."""
     for i, variant in enumerate(variants):
         alone = sum(other.test == variant.test for other in variants) == 1
         yield variant.test if alone else f"{variant.test}-{i + 1}"
@@ -108,9 +108,9 @@ def _test(variant: Variant, name: str) -> TestResult:
 
 
 def mean_scores(tables: Sequence[Scores], test: str) -> Scores:
-    """The mean over tables of each input's score, under another test's name.
+    """Each input's score averaged over tables, under another test's name.
 
-    Only keys and inputs that all tables have are kept; a NaN in one is a NaN in the mean.
+    Only keys and inputs that all tables have are kept; a NaN in one table makes the mean NaN.
     """
     total = Scores()
     for key, (rows, _) in tables[0]:
@@ -124,6 +124,6 @@ def mean_scores(tables: Sequence[Scores], test: str) -> Scores:
 
 
 def _common(tests: Sequence[TestResult]) -> dict[str, object]:
-    """The facts that are the same in all runs."""
+    """The facts that all runs agree on."""
     first = tests[0].facts
     return {k: v for k, v in first.items() if all(t.facts.get(k) == v for t in tests)}

@@ -1,4 +1,4 @@
-"""One setting of a test at several levels, and from which level on a method shows the bug."""
+"""Sweeps of one setting of a test, and the level from which a method shows the bug."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,42 +8,42 @@ from explaindebug.core import wording
 from explaindebug.evaluation.multirun.comparison import Across, Variant
 from explaindebug.evaluation.results import Gate, Verdict
 
-FEWEST = 3  # levels: two are a comparison, and no curve
+FEWEST = 3  # levels: two make a comparison, not a curve
 
 
 @dataclass(frozen=True)
 class Level:
-    """The test at one value of the setting, over its runs."""
+    """The test at one value of the setting, pooled over its runs."""
 
     value: float
     verdicts: Mapping[str, Verdict]  # by method, of all runs together
-    gates: Sequence[Gate]  # the first one of each run that has any
+    gates: Sequence[Gate]  # the first gate of each run that has any
     void: bool  # in all of its runs
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A test at three or more levels of one number, all else equal."""
+    """A test at three or more levels of one numeric setting, all else equal."""
 
     test: str  # "spurious"
-    title: str  # "Spurious tag", and the other settings where these differ, too
+    title: str  # "Spurious tag", with other settings if they differ as well
     setting: str  # "fraction"
-    levels: Sequence[Level]  # upwards
+    levels: Sequence[Level]  # in increasing order
     rows: Mapping[str, str] = field(default_factory=dict)  # of the test's tables: `TestResult.rows`
 
     @property
     def name(self) -> str:
-        """`spurious over fraction`, for people."""
+        """`Spurious tag over fraction`, for display."""
         return f"{self.title} over {self.setting}"
 
     def shown_from(self, method: str) -> float | None:
-        """The least value at which, and at all larger ones, the method shows the bug."""
+        """The smallest value from which on the method shows the bug at all values; None if none."""
         return self._from(
             lambda level: method in level.verdicts and level.verdicts[method].answer == "shows"
         )
 
     def learned_from(self) -> float | None:
-        """The least value at which, and at all larger ones, the test is not void."""
+        """The smallest value from which on the test is never void; None if there is none."""
         return self._from(lambda level: not level.void)
 
     def _from(self, holds: Callable[[Level], bool]) -> float | None:
@@ -51,7 +51,7 @@ class Sweep:
         return last[-1].value if last else None
 
     def sentence(self, names: Mapping[str, str]) -> str:
-        """From where on methods show it: `Spurious tag: GBP shows it from fraction 0.1 on`."""
+        """From where methods show it: `Spurious tag: GBP shows it from fraction 0.1 on`."""
         names = self.rows or names
         from_where = {method: self.shown_from(method) for method in names}
         levels = sorted({value for value in from_where.values() if value is not None})
@@ -71,10 +71,10 @@ class Sweep:
 
 
 def sweeps(result: Across) -> list[Sweep]:
-    """The sweeps among the runs, a test at a time.
+    """The sweeps among the runs, test by test.
 
-    A setting is swept where it is a number in all variants of a test and takes three or more values
-    while all others stay the same.
+    A setting is swept if it is a number in all variants of a test and takes three or more values
+    with all others the same.
     """
     found = []
     for test, variants in groupby(result.variants, key=lambda variant: variant.test):
@@ -86,7 +86,7 @@ def sweeps(result: Across) -> list[Sweep]:
 
 
 def _over(result: Across, test: str, key: str, variants: Sequence[Variant]) -> list[Sweep]:
-    """A sweep over the key for each combination of the other settings."""
+    """A sweep over the key per combination of the other settings."""
     groups: dict[str, list[Variant]] = {}
     for variant in variants:
         others = {k: v for k, v in variant.values.items() if k != key}

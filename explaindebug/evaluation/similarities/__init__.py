@@ -1,4 +1,4 @@
-"""Similarities: two maps -> one number per input."""
+"""Similarities of two maps: one number per input."""
 
 from explaindebug.evaluation.similarities.base import SIMILARITIES, Similarity
 

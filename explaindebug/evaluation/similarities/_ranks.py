@@ -1,4 +1,4 @@
-"""Ranks in which equal values share the mean of their ranks, exactly, for many maps at once."""
+"""Exact ranks with ties at their mean rank, for many maps at once."""
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +44,7 @@ def _packed_ranks(values: Tensor) -> Tensor:
 
 
 def _ascending(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
-    """Unsigned integers in the order of the floats: sign bit flipped, negatives upside down."""
+    """Unsigned integers in the order of the floats: sign bit flipped, negatives inverted."""
     bits = (values + np.float32(0)).view(np.uint32)  # -0.0 + 0 = 0.0: both zeros are equal
     negative = bits >> np.uint32(31) == 1
     return bits ^ np.where(negative, np.uint32(0xFFFFFFFF), np.uint32(0x80000000))

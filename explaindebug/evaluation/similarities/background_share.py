@@ -1,4 +1,4 @@
-"""How much of a map lies where the spurious signal is, mostly the background: relevance mass."""
+"""Share of a map on the spurious signal, usually the background: relevance mass."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,12 +16,12 @@ from explaindebug.evaluation.similarities.base import SIMILARITIES, Similarity
 class BackgroundShare(Similarity):
     """Share of |attribution| on the pixels where the reference, a mask, is 1.
 
-    sum(mask |a|) / sum |a|, from 0 to 1: relevance mass. A map that knows nothing of the mask has
-    the mask's share of the area. Neither clipping nor shifting would leave it as it is, so maps are
-    scaled by their root mean square, whatever the run's post-processing. NaN for a zero map.
+    sum(mask |a|) / sum |a|, from 0 to 1: relevance mass. A map unrelated to the mask scores the
+    mask's share of the area. Clipping or shifting would change it, so maps are scaled by their root
+    mean square, whatever the run's post-processing. NaN for a zero map.
 
     Raises:
-        ConfigError: where the reference has other values than 0 and 1.
+        ConfigError: if the reference has values other than 0 and 1.
     """
 
     lowest: ClassVar[float] = 0.0
@@ -38,8 +38,8 @@ class BackgroundShare(Similarity):
     def compare(self, reference: Tensor, candidate: Tensor) -> Tensor:
         if not torch.all((reference == 0) | (reference == 1)):
             raise ConfigError(
-                "the similarity 'background' measures how much of a map lies on a mask of 0 and 1, "
-                "and the reference is none. Use it with Reference.of_mask."
+                "the similarity 'background' measures the share of a map on a mask of 0 and 1, and "
+                "this reference has other values. Use it with Reference.of_mask."
             )
         size = candidate.abs()
         return (reference * size).sum(1) / size.sum(1)

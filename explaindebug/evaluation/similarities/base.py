@@ -1,4 +1,4 @@
-"""What a similarity is: one number per input, in two steps so that a reference is prepared once."""
+"""Base class of similarities: one number per input, in two steps, so references are reusable."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ from explaindebug.evaluation.postprocessing import PostProcessing, Sign
 SIMILARITIES: Registry[type["Similarity"]] = Registry(
     "similarity", "explaindebug.evaluation.similarities", elsewhere=spellings.SIMILARITIES
 )
-CACHED = 2**17  # values of maps at a time: what the windows of SSIM need then fits a core's cache
-ON_DEVICE = 2**24  # the same for accelerators, which want more at once
+CACHED = 2**17  # map values at a time, so that the windows of SSIM fit into a core's cache
+ON_DEVICE = 2**24  # the same for accelerators, which need larger chunks
 
 
 @dataclass(frozen=True)
 class Similarity(ABC):
-    """Similarities (n,) float64 of maps (n, k, h, w), each input by itself.
+    """Similarities (n,) float64 of maps (n, k, h, w), one per input.
 
-    `compare(prepare(a), prepare(b))` is all of it; where one reference meets many candidates, it is
-    prepared once. A NaN in either map gives NaN.
+    Computed as `compare(prepare(a), prepare(b))`, so that a reference with many candidates is
+    prepared only once. A NaN in either map gives NaN.
     """
 
-    sign: Sign | None = None  # of the maps to compare; None: as the run's post-processing has it
+    sign: Sign | None = None  # of the maps to compare; None: as in the run's post-processing
 
     lowest: ClassVar[float]
     highest: ClassVar[float]
@@ -35,12 +35,12 @@ class Similarity(ABC):
     symmetric: ClassVar[bool] = True
 
     def postprocessing(self, run: PostProcessing) -> PostProcessing:
-        """The post-processing that this similarity wants, given the run's."""
+        """The post-processing that this similarity needs, given the run's."""
         return run if self.sign is None else run.with_sign(self.sign)
 
     @abstractmethod
     def prepare(self, maps: Tensor, data_range: float | None) -> Any:
-        """What is needed to know of maps (n, k, h, w), whichever side they are on."""
+        """What `compare` needs of maps (n, k, h, w), on either side."""
 
     @abstractmethod
     def compare(self, reference: Any, candidate: Any) -> Tensor:
@@ -52,8 +52,8 @@ class Similarity(ABC):
         """The similarities (n,) float64 of two sets of maps (n, k, h, w).
 
         Raises:
-            DataError: where the shapes differ.
-            ConfigError: where the similarity needs a `data_range`, or larger maps.
+            DataError: if the shapes differ.
+            ConfigError: if the similarity needs a `data_range`, or larger maps.
         """
         if reference.shape != candidate.shape or reference.ndim != 4:
             raise DataError(

@@ -13,7 +13,7 @@ from explaindebug.evaluation.similarities.base import SIMILARITIES, Similarity
 class Cosine(Similarity):
     """Cosine of the angle between two maps as vectors; NaN for a zero map, which has no direction.
 
-    Insensitive to scale, not to offset: after `minmax` all signed maps point to the same grey.
+    Insensitive to scale, not to offset: after `minmax` all signed maps point towards the same grey.
     """
 
     lowest: ClassVar[float] = -1.0

@@ -18,13 +18,13 @@ from explaindebug.evaluation.similarities.spearman import Ranked, Spearman
 class HOGSpearman(Similarity):
     """Spearman's correlation of histograms of oriented gradients (Dalal, Triggs, 2005).
 
-    scikit-image's, 9 directions, blocks of 3 x 3 cells; of several channels, each pixel takes the
-    one with the strongest gradient; maps are divided by their largest value first. A cell has
-    `cell` pixels a side: where not given, a fourteenth of the map's shorter side (16 pixels at
-    224), and at least 4. On the CPU, a map at a time.
+    Histograms by scikit-image with 9 directions and blocks of 3 x 3 cells; with several channels,
+    each pixel uses the channel with the strongest gradient; maps are divided by their largest value
+    first. Cells are `cell` pixels wide; by default a fourteenth of the map's shorter side (16
+    pixels at 224), but at least 4. Runs on the CPU, one map at a time.
 
     Raises:
-        ConfigError: where a map has not room for 3 x 3 cells.
+        ConfigError: if maps are too small for 3 x 3 cells.
     """
 
     cell: int | None = None
@@ -37,10 +37,10 @@ class HOGSpearman(Similarity):
         cell = self.cell or max(4, min(h, w) // 14)
         if min(h, w) < 3 * cell:
             raise ConfigError(
-                f"hog needs room for 3 x 3 cells of {cell} pixels, the maps have {h} x {w}. Use "
+                f"hog needs room for 3 x 3 cells of {cell} pixels, but maps are {h} x {w}. Use "
                 f"larger images, or a cell of {max(1, min(h, w) // 3)}."
             )
-        peak = maps.flatten(1).abs().amax(1).view(-1, 1, 1, 1)  # hog is not quite free of scale
+        peak = maps.flatten(1).abs().amax(1).view(-1, 1, 1, 1)  # hog is not quite scale-invariant
         pictures = (maps.double() / peak).movedim(1, -1).cpu().numpy()
         found = [hog(p, pixels_per_cell=(cell, cell), channel_axis=-1) for p in pictures]
         features = torch.from_numpy(np.stack(found)).to(maps.device)

@@ -1,6 +1,6 @@
-"""What a similarity is called in tables: `ssim`, or `topk(fraction=0.2)` where options are given.
+"""Names of similarities in tables: `ssim`, or `topk(fraction=0.2)` if options are given.
 
-The name is written and taken apart here alone.
+Names are written and parsed only here.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def label(spec: Any) -> str:
-    """The name of a similarity that was asked for as a name, `{name: options}` or an object."""
+    """The name in tables of a similarity given as a name, `{name: options}` or an object."""
     if isinstance(spec, str):
         return spec
     if isinstance(spec, Mapping):
@@ -19,5 +19,5 @@ def label(spec: Any) -> str:
 
 
 def registered(label: str) -> str:
-    """The name under which it is registered, without the options."""
+    """The name under which it is registered, without options."""
     return label.partition("(")[0]

@@ -12,7 +12,7 @@ from explaindebug.evaluation.similarities.base import SIMILARITIES, Similarity
 @SIMILARITIES.register("pearson")
 @dataclass(frozen=True)
 class Pearson(Similarity):
-    """Correlation of pixel values over all channels; NaN for a constant map, which has none.
+    """Correlation of pixel values over all channels; NaN for constant maps.
 
     Equal to `scipy.stats.pearsonr`. Insensitive to a map's offset and scale.
     """

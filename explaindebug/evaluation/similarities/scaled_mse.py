@@ -1,4 +1,4 @@
-"""Mean squared difference of two maps of equal strength. Binder et al., CVPR 2023."""
+"""Mean squared difference of two maps scaled to equal strength. Binder et al., CVPR 2023."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -12,10 +12,10 @@ from explaindebug.evaluation.similarities.base import SIMILARITIES, Similarity
 @SIMILARITIES.register("mse_rms")
 @dataclass(frozen=True)
 class ScaledError(Similarity):
-    """Mean squared difference of maps divided by their root mean square: 0 alike, 4 opposite.
+    """Mean squared difference of maps divided by their root mean square: 0 equal, 4 opposite.
 
-    Unrelated signed maps have 2; it is 2 - 2 cosine. Dividing by the second moment, and not by the
-    extremes, keeps single bright pixels from deciding. NaN for a zero map.
+    Unrelated signed maps have 2; it equals 2 - 2 cosine. Dividing by the second moment rather than
+    the extremes keeps single bright pixels from dominating. NaN for a zero map.
     Source: Binder et al.: Shortcomings of Top-Down Randomization-Based Sanity Checks, section 4.
     """
 

@@ -12,7 +12,7 @@ from explaindebug.evaluation.similarities.base import SIMILARITIES, Similarity
 
 
 class Ranked(NamedTuple):
-    """Ranks of maps, minus their mean, and how long these vectors are."""
+    """Centred ranks of maps, and the lengths of these vectors."""
 
     centred: Tensor  # (n, p) float64
     length: Tensor  # (n,) float64
@@ -21,10 +21,10 @@ class Ranked(NamedTuple):
 @SIMILARITIES.register("spearman")
 @dataclass(frozen=True)
 class Spearman(Similarity):
-    """Pearson's correlation of ranks over all channels, ties sharing their mean rank.
+    """Pearson's correlation of ranks over all channels, with ties at their mean rank.
 
-    Equal to `scipy.stats.spearmanr`, NaN for a constant map. Maps of two unrelated models correlate
-    where both put their weight on the object, unless the sign is kept.
+    Equal to `scipy.stats.spearmanr`; NaN for a constant map. Maps of two unrelated models correlate
+    if both focus on the object, unless the sign is kept.
     """
 
     lowest: ClassVar[float] = -1.0
@@ -62,9 +62,9 @@ class AbsoluteSpearman(Spearman):
 class ActiveSpearman(Similarity):
     """Spearman's correlation over the pixels that are not zero in both maps.
 
-    Maps that share many zeros, as those of a method which multiplies by the input, correlate
-    through them. Zero must mean no attribution, so maps are scaled by their root mean square,
-    never shifted. Source: Sundararajan, Taly: A Note about Local Explanation Methods, 2018.
+    Maps that share many zeros, such as those of methods that multiply by the input, correlate
+    through them. Zero must mean no attribution, so maps are scaled by their root mean square, never
+    shifted. Source: Sundararajan, Taly: A Note about Local Explanation Methods, 2018.
     """
 
     sign: Sign | None = "signed"

@@ -12,18 +12,18 @@ from explaindebug.evaluation.similarities.base import SIMILARITIES, Similarity
 
 RADIUS = 5  # 11 x 11 windows
 SIGMA = 1.5
-UNBIASED = 121 / 120  # sample covariance of a window's values
-CANCELLED = 8.0  # mean ratio of squares to variance, above which float32 is too coarse
+UNBIASED = 121 / 120  # for the sample covariance of a window's values
+CANCELLED = 8.0  # mean ratio of squares to variance above which float32 is too coarse
 
 
 class Windows(NamedTuple):
-    """Maps with the mean and the variance of each of their windows."""
+    """Maps with the statistics of their windows."""
 
     maps: Tensor  # (n, k, h, w)
-    level: Tensor  # (n, k, 1, 1), their mean
-    centred: Tensor  # (n, k, h, w), the maps less their level
-    mean: Tensor  # (n, k, h - 10, w - 10), of these
-    square: Tensor  # (n, k, h - 10, w - 10), mean of their squares
+    level: Tensor  # (n, k, 1, 1), mean of the maps
+    centred: Tensor  # (n, k, h, w), maps minus level
+    mean: Tensor  # (n, k, h - 10, w - 10), of `centred` per window
+    square: Tensor  # (n, k, h - 10, w - 10), mean square of `centred` per window
     data_range: float
 
     @property
@@ -39,15 +39,15 @@ class SSIM(Similarity):
 
     (2 ma mb + C1)(2 cov + C2) / ((ma² + mb² + C1)(va + vb + C2)) with C1 = (0.01 L)²,
     C2 = (0.03 L)², L the data range; two-dimensional per channel, Gaussian windows 11 x 11 with
-    sigma 1.5, sample covariance, only windows that lie inside the map. Float32 maps are off by up
-    to 1e-7: they are centred first, and those that have flat regions far from their mean all the
-    same are computed in float64.
+    sigma 1.5, sample covariance, only windows that lie inside the map. For float32 maps the error
+    is at most 1e-7: they are centred first, and maps that still have flat regions far from their
+    mean are computed in float64.
 
     Equal to scikit-image's `structural_similarity(gaussian_weights=True, sigma=1.5, data_range=L)`.
-    Flat regions count as alike: read it next to its nulls. Two equal constant maps give 1.
+    Flat regions count as similar: compare it with its nulls. Two equal constant maps give 1.
 
     Raises:
-        ConfigError: without a data range, or where a window doesn't fit into the map.
+        ConfigError: without a data range, or if maps are smaller than a window.
     """
 
     lowest: ClassVar[float] = -1.0
@@ -63,7 +63,7 @@ class SSIM(Similarity):
         data_range = _known(data_range)
         if min(h, w) <= 2 * RADIUS:
             raise ConfigError(
-                f"SSIM looks at 11 x 11 pixels at a time, the maps have {h} x {w}. Use larger "
+                f"SSIM needs maps of at least 11 x 11 pixels, but they are {h} x {w}. Use larger "
                 "images, or another similarity (spearman)."
             )
         level = maps.mean((2, 3), keepdim=True, dtype=torch.float64).to(maps.dtype)
@@ -81,7 +81,7 @@ class SSIM(Similarity):
         return values
 
     def _compared(self, a: Windows, b: Windows) -> tuple[Tensor, Tensor]:
-        """Similarities (n,), and how much larger (n,) numbers are than their differences."""
+        """Similarities (n,), and the ratio (n,) of squares to variance that shows cancellation."""
         c1, c2 = (0.01 * a.data_range) ** 2, (0.03 * a.data_range) ** 2
         covariance = UNBIASED * (blur(a.centred * b.centred) - a.mean * b.mean)
         contrast = a.variance + b.variance + c2
@@ -111,8 +111,8 @@ def blur(maps: Tensor) -> Tensor:
 def _known(data_range: float | None) -> float:
     if data_range is None:
         raise ConfigError(
-            "SSIM needs maps with bounds: normalise='rms' has none. Use 'p99' or 'minmax', or give "
-            "data_range."
+            "SSIM needs bounded maps: normalise='rms' has no bounds. Use 'p99' or 'minmax', or "
+            "give data_range."
         )
     return data_range
 

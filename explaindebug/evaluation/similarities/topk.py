@@ -15,12 +15,12 @@ from explaindebug.evaluation.similarities.base import SIMILARITIES, Similarity
 class TopK(Similarity):
     """Share of one map's strongest pixels that are among the other's: |A and B| / k.
 
-    k is a `fraction` of all values, which is also what unrelated maps have. Where equal values
-    compete for the last places each gets an equal part of them, so that the order of pixels does
-    not matter. "Strongest" is largest: of a signed map, most in favour. NaN for a constant map.
+    k is a `fraction` of all values, which is also the expected overlap of unrelated maps. Values
+    tied at the threshold share the remaining places equally, so the order of pixels does not
+    matter. "Strongest" means largest: in a signed map, most in favour. NaN for a constant map.
 
     Raises:
-        ConfigError: for a fraction that is not above 0 and below 1.
+        ConfigError: for a fraction that is not between 0 and 1 (exclusive).
     """
 
     fraction: float = 0.1
@@ -30,7 +30,9 @@ class TopK(Similarity):
 
     def __post_init__(self) -> None:
         if not 0 < self.fraction < 1:
-            raise ConfigError(f"topk: fraction is between 0 and 1, got {self.fraction}. Use 0.1.")
+            raise ConfigError(
+                f"topk: fraction must be between 0 and 1, got {self.fraction}. Use 0.1."
+            )
 
     def prepare(self, maps: Tensor, data_range: float | None) -> Tensor:
         """Membership (n, p) among the strongest pixels, from 0 to 1, k in sum."""

@@ -1,4 +1,4 @@
-"""Detectors as a small table in a terminal: those without maps, and the best of those of maps."""
+"""Detectors as a small table in a terminal: those without maps, and the best based on maps."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,14 +13,14 @@ from explaindebug.report.detection import LEVEL, Detecting, detecting, detecting
 
 
 def print_detectors(result: RunResult, console: Console | None = None) -> None:
-    """Print which numbers would have found the examples with the bug, where a test asked that."""
+    """Print how well single numbers find the examples with the bug, for tests that measure it."""
     plainly(console, lambda where: _print_all(result, where))
 
 
 def print_detectors_across(
     title: str, found: Sequence[Repeated], names: Mapping[str, str], console: Console
 ) -> None:
-    """Print the same of a test's detectors over its runs."""
+    """Print the same for a test's detectors over its runs."""
     if told := detecting_across(found, names):
         plainly(console, lambda where: _head(title, told, where))
 

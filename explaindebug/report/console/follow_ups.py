@@ -14,12 +14,12 @@ from explaindebug.report.follow_ups import answers, asked
 def print_questions(
     result: RunResult, further: Sequence[Verdict], console: Console | None = None
 ) -> None:
-    """Print methods × questions of each test that asks any, `further` as `followup` gives them."""
+    """Print methods × questions for each test that asks any; `further` are their answers."""
     plainly(console, lambda where: _print(result, further, where))
 
 
 def _print(result: RunResult, further: Sequence[Verdict], console: Console) -> None:
-    said: set[str] = set()  # several settings of one test ask the same
+    said: set[str] = set()  # several settings of one test ask the same questions
     for test in result.tests:
         questions = [question.question for question in asked(test, further).values()]
         if questions:

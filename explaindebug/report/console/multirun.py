@@ -14,7 +14,7 @@ from explaindebug.report.console.tables import SIGNS, STYLES, plainly
 
 
 def print_across(result: Across, console: Console | None = None) -> None:
-    """Print the verdicts of all seeds together, and how many of the runs say so by themselves."""
+    """Print the verdicts of all seeds together, and how many of the single runs agree."""
     plainly(console, lambda where: _print(result, where))
 
 
@@ -37,7 +37,7 @@ def _print(result: Across, console: Console) -> None:
     console.print(
         Text(
             "\nEffects are means over runs ± their standard deviation between runs. The verdict is "
-            "that of all runs together; behind it, how many say the same by themselves."
+            "that of all runs together, followed by the number of single runs that agree with it."
         )
     )
     _notes(found, console)
@@ -54,7 +54,7 @@ def _cell(line: Line | None) -> Text:
 
 
 def _notes(found: list[Line], console: Console) -> None:
-    """Which tests have void runs, and which only one run: their spread is not known."""
+    """Print which tests have void runs, and which have only one run, so that no spread is known."""
     for test, setting in dict.fromkeys((line.test, line.setting) for line in found):
         line = next(x for x in found if (x.test, x.setting) == (test, setting))
         where = f"{test} ({setting})" if setting else test

@@ -1,4 +1,4 @@
-"""Tables (`report.table`) in a terminal, and the signs that stand in them."""
+"""Tables (`report.table`) in a terminal, and the signs used in them."""
 
 from collections.abc import Callable, Mapping
 
@@ -18,7 +18,7 @@ PLAIN: Mapping[str, str] = {}
 
 
 def plainly(console: Console | None, draw: Callable[[Console], None]) -> None:
-    """Draw, with plain signs where the terminal can't show the others."""
+    """Draw, with ASCII signs if the terminal can't show the others."""
     console = console or Console()
     if console.encoding.startswith("utf"):
         return draw(console)
@@ -29,10 +29,10 @@ def plainly(console: Console | None, draw: Callable[[Console], None]) -> None:
 
 
 def drawn(table: Table, title: str = "", styles: Mapping[str, str] = PLAIN) -> Drawn:
-    """The table without what is left out where lines are short; numbers wrap, words don't.
+    """The table in its narrow form; numbers wrap, words don't.
 
-    Left out are wide columns, notes, and rows that don't have a cell for each column. `styles` has
-    those of some columns by their names.
+    Wide columns, notes, and rows without a cell for each column are left out. `styles` are given by
+    the columns' names.
     """
     table = table.narrow()
     made = Drawn(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD)

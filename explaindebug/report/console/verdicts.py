@@ -1,4 +1,4 @@
-"""The answer as a table in a terminal: methods × bugs, in words, signs and colours."""
+"""The answer as a table in a terminal: methods × bugs, with words, signs and colours."""
 
 from collections.abc import Sequence
 
@@ -12,16 +12,16 @@ from explaindebug.evaluation.results import Gate, RunResult, TestResult, Verdict
 from explaindebug.report import phrases
 from explaindebug.report.console.tables import SIGNS, STYLES, plainly
 
-METHOD, CELL = 14, 22  # columns of text that a method's name and a cell in one line take
+METHOD, CELL = 14, 22  # characters that a method's name and a cell on one line take
 
 
 def print_table(
     result: RunResult, verdicts: Sequence[Verdict], console: Console | None = None
 ) -> None:
-    """Print the answer, the table, what its numbers mean, the gates and the warnings.
+    """Print the answer, the table with an explanation of its numbers, the gates and the warnings.
 
-    A cell takes two lines where one is too wide for the terminal (80 columns, or piped, where no
-    width is known). A terminal that can't show the signs gets plain ones.
+    A cell takes two lines if one would be too wide for the terminal (80 columns, or a pipe, whose
+    width is unknown). A terminal that can't show the signs gets ASCII ones.
     """
     plainly(console, lambda where: _print(result, verdicts, where))
 
@@ -72,7 +72,7 @@ def _key(answer: str, meaning: str) -> Text:
 
 
 def _notes(result: RunResult) -> Table:
-    """Gates and warnings, each after a word that says which of both it is."""
+    """Gates and warnings, each labelled as such."""
     notes = Table.grid(padding=(0, 2))
     for test in result.tests:
         for gate in test.gates:

@@ -1,1 +1,1 @@
-"""Figures, as they stand in the report and in papers."""
+"""Figures for the report and for papers."""

@@ -1,4 +1,4 @@
-"""The paper's Figure 7 as one picture: what becomes of every method's map, stage by stage."""
+"""The paper's Figure 7 as one picture: how every method's map changes, stage by stage."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,10 +28,10 @@ from explaindebug.report.figures.style import (
 from explaindebug.report.maps.colour import colour
 from explaindebug.report.maps.contact_sheet import signs
 
-WIDTH = 7.0  # inches: a page's text width
-NAMES, RIGHT = 0.95, 0.05  # inches for names of methods, and what is free at the right
-STRIP, APART, KEY = 0.46, 0.12, 0.5  # a method's curves, what parts methods, legend and scales
-MAPS = 0.55  # a map's height at most
+WIDTH = 7.0  # inches: text width of a page
+NAMES, RIGHT = 0.95, 0.05  # inches for names of methods, and for the right margin
+STRIP, APART, KEY = 0.46, 0.12, 0.5  # curves, gap between methods, legend
+MAPS = 0.55  # maximal height of a map
 TEXT = 6.5  # points
 COLOURS = (ACCENT, "#b4460f", "#0a6f6c", "#7b3fa0")
 DRIFT: dict[str, dict[str, Any]] = {
@@ -42,18 +42,18 @@ DRIFT: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class _Grid:
-    """Where things stand: columns of maps from `NAMES` on, in inches."""
+    """Positions in inches: columns of maps start at `NAMES`."""
 
-    stages: tuple[str, ...]  # those that have a column
+    stages: tuple[str, ...]  # stages that have a column
     width: float
     height: float  # of a map
 
     def x(self, column: int) -> float:
-        """The left edge of a column; column 0 is the trained network's."""
+        """Left edge of a column; column 0 is for the trained network."""
         return NAMES + column * self.width
 
     def centres(self, stages: Sequence[str]) -> list[float]:
-        """Where the curves have their points: below a stage's maps, or between its neighbours'."""
+        """Positions of the curves' points: below a stage's maps, or between its neighbours'."""
         shown = [stages.index(name) for name in self.stages]
         middles = [self.x(column + 1) + self.width / 2 for column in range(len(shown))]
         return list(np.interp(range(len(stages)), shown, middles))
@@ -67,18 +67,18 @@ def figure7(
     similarities: Sequence[str] = (),
     most: int = 17,
 ) -> Figure:
-    """A row of maps per method, a column per stage, and below each row its curves.
+    """A row of maps per method, a column per stage, and curves below each row.
 
-    The maps are those of one input of the gallery. Each curve stands right below the maps that it
-    is about: the mean similarity to the trained network's maps, its band one standard deviation
-    over inputs and draws, a thin line for each draw where there are several. Level lines are the
-    control (dashed) and the matched null (dotted). The last strip is the network's own drift. Of
-    more than `most` stages some are left out of the maps, evenly; curves have all of them.
+    The maps show one input of the gallery. The points of a curve lie below their maps: it is the
+    mean similarity to the trained network's maps, with a band of one standard deviation over inputs
+    and draws, and a thin line per draw if there are several. Horizontal lines are the control
+    (dashed) and the matched null (dotted). The last strip is the drift of the network's output. At
+    most `most` stages, evenly spaced, have maps; curves have all of them.
 
     Source: Adebayo et al. 2020, Figure 7.
 
     Raises:
-        DataError: without maps, or without stages.
+        DataError: if there are no maps, or no stages.
     """
     gallery = found.gallery
     if gallery is None or not found.stages:
@@ -131,7 +131,7 @@ def _grid(found: Cascaded, gallery: Gallery, most: int) -> _Grid:
 
 
 def _heads(axes: Axes, grid: _Grid, y: float) -> None:
-    """The stages' names, upright where they are too long for a column."""
+    """The stages' names, vertical if they are too long for a column."""
     heads = [TRAINED.stage, *grid.stages]
     flat = max(map(len, heads)) * 0.058 < grid.width
     for k, name in enumerate(heads):
@@ -159,7 +159,7 @@ def _maps(
 
 
 def _strip(figure: Figure, y: float) -> Axes:
-    """Axes below a row of maps; x is in inches from the figure's left edge."""
+    """Axes below a row of maps; x is in inches from the left edge of the figure."""
     tall, right = figure.get_figheight(), WIDTH - RIGHT
     box = (NAMES / WIDTH, y / tall, (right - NAMES) / WIDTH, (STRIP - 0.06) / tall)
     strip = figure.add_axes(box)
@@ -192,7 +192,7 @@ def _curves(
 
 
 def _draws(found: Cascaded) -> list[str]:
-    """The roles of all draws, where there are several."""
+    """The roles of all draws, if there are several."""
     roles = [r for r in found.scores.unique("role") if Role.of(r).arm == BUG]
     return roles if len(roles) > 1 else []
 

@@ -1,4 +1,4 @@
-"""The figures of a run, as they stand in the report and in papers."""
+"""Figures of effects and cascades for the report and for papers."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -33,7 +33,7 @@ from explaindebug.report.figures.style import (
 )
 
 Floats = npt.NDArray[np.float64]
-WIDTH = 5.4  # inches: a text column, and on a phone's width still large enough to be read
+WIDTH = 5.4  # inches: a text column; still readable on a phone
 
 
 def effects(
@@ -41,12 +41,12 @@ def effects(
     names: Mapping[str, str],
     repeats: Mapping[tuple[str, str], Sequence[Verdict]] = MappingProxyType({}),
 ) -> Figure:
-    """One test, a line per method: where bug and control lie, and how far apart.
+    """One test, a row per method: the means of bug and control, and their difference.
 
-    Left the means with the bug (filled), of the control (hollow) and of the null (a tick), right
-    the effect with its interval. Colour and shape of its mark are the verdict; inside the shaded
-    margin an effect is too small to matter. `repeats`, by (test, method), are verdicts of the runs
-    that were put together: a tick each. What is NaN is not drawn.
+    Left: the means with the bug (filled), of the control (hollow) and of the null (a tick). Right:
+    the effect with its interval. Colour and shape of the mark show the verdict; inside the shaded
+    margin an effect is too small to matter. `repeats`, by (test, method), are verdicts of the
+    single runs, drawn as a tick each. NaN values are not drawn.
     """
     answers = {verdict.answer for verdict in verdicts}
     with matplotlib.rc_context(STYLE):
@@ -78,11 +78,11 @@ def effects(
 
 
 def cascade(test: TestResult, names: Mapping[str, str], *, similarity: str = "") -> Figure:
-    """A panel per method: similarity (the headline's where not given) after each stage.
+    """A panel per method: similarity (by default the headline's) after each stage.
 
-    The bold line is the mean and the band one standard deviation over inputs; dashed is the
-    control, dotted the null; the other methods stand behind in grey, to compare with. With one
-    panel each, no legend has to tell sixteen lines apart.
+    The bold line is the mean and the band one standard deviation over inputs; the control is
+    dashed, the null dotted, and the other methods are grey in the background. Separate panels avoid
+    a legend of sixteen lines.
     """
     similarity = similarity or test.headline.similarity
     staged = test.scores.select(similarity=similarity, role=roles.BUG)
@@ -116,7 +116,7 @@ def curve(test: TestResult, method: str, similarity: str, role: str) -> tuple[Fl
 
 
 def short(name: str, most: int = 28) -> str:
-    """The name, cut where it would leave no room for the figure."""
+    """The name, truncated to leave room for the figure."""
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
@@ -146,18 +146,18 @@ def _curve(axes: Axes, test: TestResult, method: str, similarity: str) -> None:
 
 
 def columns(panels: int) -> int:
-    """So many columns that few places stay empty."""
+    """A number of columns that leaves few places empty."""
     return panels if 0 < panels < 3 else min((4, 3, 5), key=lambda c: -panels % c)
 
 
 def quiet(axes: Axes) -> None:
-    """Lines across, and no ticks."""
+    """Horizontal grid lines, and no ticks."""
     axes.grid(axis="y", color=RULE, linewidth=0.5)
     axes.tick_params(length=0)
 
 
 def _stage_ticks(axes: Axes, stages: Sequence[str]) -> None:
-    """A tick at each stage, but names only at both ends: sixteen layers' names would overlap."""
+    """A tick at each stage, but names only at both ends: names of sixteen layers would overlap."""
     last = len(stages) - 1
     labels = [name if k in (0, last) else "" for k, name in enumerate(stages)]
     axes.set_xticks(range(len(stages)), labels)

@@ -1,4 +1,4 @@
-"""Grids of heat maps as figures for papers: what the bug does to every method's map."""
+"""Grids of heat maps as figures for papers: how the bug changes every method's map."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -14,19 +14,19 @@ from explaindebug.report.figures.style import INK, MUTED, RULE, STYLE, settle
 from explaindebug.report.maps.colour import colour, diverging, sequential
 from explaindebug.report.maps.contact_sheet import signs
 
-WIDTH = 7.0  # inches: a page's text width
-ACROSS = 9  # methods in a line; more go below
-NAMES, HEAD, KEY = 0.88, 0.22, 0.26  # inches for names of models, of methods, and the colour scales
+WIDTH = 7.0  # inches: text width of a page
+ACROSS = 9  # methods in a row; more go below
+NAMES, HEAD, KEY = 0.88, 0.22, 0.26  # inches for model names, method names and colour scales
 GAP, APART = 0.035, 0.13  # inches between maps, and between inputs
 
 
 def map_grid(
     gallery: Gallery, names: Mapping[str, str], *, inputs: Sequence[int] | None = None
 ) -> Figure:
-    """Maps of a few inputs: a column per method, a row per model, inputs one below the other.
+    """Maps of a few inputs: a column per method, a row per model, inputs below each other.
 
-    `inputs` picks them; where not given, the first of each caption, three at most. Sixteen methods
-    stand in two blocks, so that maps are large enough to be seen in print.
+    `inputs` selects them; by default the first of each caption, three at most. Sixteen methods are
+    split into two blocks, so that maps are large enough in print.
     """
     chosen = different(gallery) if inputs is None else list(inputs)
     signed = signs(gallery)
@@ -63,7 +63,7 @@ def map_grid(
 
 
 def different(gallery: Gallery, most: int = 3) -> list[int]:
-    """The first input of each caption: one bird, one dog, ... rather than three birds."""
+    """The first input of each caption: a bird, a dog, ... rather than three birds."""
     return [gallery.captions.index(c) for c in dict.fromkeys(gallery.captions)][:most]
 
 
@@ -82,7 +82,7 @@ def _heads(axes: Axes, y: float, labels: Sequence[str], width: float) -> None:
 
 
 def _caption(axes: Axes, x: float, y: float, text: str) -> None:
-    """Below the input, where the maps of further models leave room."""
+    """A caption below the input, next to the maps of further models."""
     lines = "\n".join(textwrap.wrap(text, 14))
     axes.text(x, y, lines, ha="center", va="top", size=6, color=MUTED, linespacing=1.25)
 
@@ -97,7 +97,7 @@ def place(
     *,
     smooth: bool = False,
 ) -> None:
-    """Draws a picture with a thin frame into a field of the canvas, in inches."""
+    """Draw a picture with a thin frame at a position of the canvas, in inches."""
     extent = (x + GAP / 2, x + width - GAP / 2, y + GAP / 2, y + height - GAP / 2)
     how = "bicubic" if smooth else "nearest"
     axes.imshow(picture, extent=extent, aspect="auto", interpolation=how, zorder=1)
@@ -108,7 +108,7 @@ def place(
 
 
 def scales(axes: Axes, x: float, some: bool, others: bool) -> None:
-    """The colour scales in words, at the bottom from x on: for `some` maps signed, for `others`."""
+    """Labelled colour scales at the bottom, from x on: for signed maps (`some`), and `others`."""
     words = [(diverging(), "against", "for the explained class")] * some
     words += [(sequential(), "0", "strong")] * others
     for table, low, high in words:

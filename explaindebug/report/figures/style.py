@@ -1,4 +1,4 @@
-"""How figures look, and how they get onto a page and into files."""
+"""Style of figures, and their export to a page and to files."""
 
 import html
 import io
@@ -13,11 +13,11 @@ from matplotlib.lines import Line2D
 
 from explaindebug.core.io import replacing
 
-# Each colour has one meaning, so that `svg` can put the page's variable in its place.
+# Each colour has one meaning, so that `svg` can replace it by a variable of the page.
 INK, MUTED, RULE, FAINT, ACCENT = "#1c1d20", "#62656d", "#d3d5da", "#b4b7be", "#2f5fb3"
 PAPER = "#fefefe"
 CSS_PIXELS = 96  # per inch
-BELONGS = "method:"  # what a gid starts with whose artist belongs to one method
+BELONGS = "method:"  # prefix of the gid of artists that belong to one method
 ANSWERS = {"shows": "#0a6f6c", "doesn't": "#b4460f", "can't tell": "#6a6e78"}
 VARIABLES = {
     INK: "ink",
@@ -33,7 +33,7 @@ VARIABLES = {
 STYLE: Any = {
     "font.family": ["DejaVu Sans"],
     "font.size": 8.5,
-    "text.parse_math": False,  # a class may be called "$x$": no text of ours is mathematics
+    "text.parse_math": False,  # a class may be named "$x$"; our text contains no formulas
     "text.color": INK,
     "axes.labelcolor": MUTED,
     "axes.edgecolor": RULE,
@@ -47,7 +47,7 @@ STYLE: Any = {
     "xtick.labelcolor": MUTED,
     "ytick.labelcolor": MUTED,
     "legend.frameon": False,
-    "svg.fonttype": "none",  # text stays text: it can be searched, and takes the page's font
+    "svg.fonttype": "none",  # keep text as text: searchable, and in the page's font
     "svg.hashsalt": "explaindebug",
     "pdf.fonttype": 42,
 }
@@ -56,7 +56,7 @@ BUG = {**_POINT, "marker": "o", "color": ACCENT, "label": "with the bug"}
 CONTROL = {**_POINT, "marker": "o", "color": MUTED, "markerfacecolor": PAPER, "label": "control"}
 NULL = {**_POINT, "marker": "|", "color": MUTED, "markersize": 8, "label": "null"}
 EACH = {**NULL, "markersize": 6, "label": "each run"}
-MARKS = {  # told apart by shape and filling, not by colour alone
+MARKS = {  # distinguished by shape and fill, not by colour alone
     "shows": {**_POINT, "marker": "o", "color": ANSWERS["shows"]},
     "doesn't": {**_POINT, "marker": "s", "color": ANSWERS["doesn't"]},
     "can't tell": {
@@ -75,7 +75,7 @@ LINES: dict[str, dict[str, Any]] = {
 
 
 def legend(figure: Figure, styles: Sequence[Mapping[str, Any]], *, side: str = "left") -> None:
-    """One line above all panels, at the left or the right, that names each style by its label."""
+    """A one-line legend above all panels, at the left or the right."""
     place: Any = f"outside upper {side}"  # matplotlib's types don't know it
     figure.legend(
         handles=[Line2D([], [], **style) for style in styles],
@@ -88,17 +88,17 @@ def legend(figure: Figure, styles: Sequence[Mapping[str, Any]], *, side: str = "
 
 
 def settle(figure: Figure) -> Figure:
-    """The figure with its layout made once and for all, not anew for each file it is written to."""
+    """The figure with a fixed layout, so that it is not recomputed for each file."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     return figure
 
 
 def svg(figure: Figure, *, title: str, prefix: str) -> str:
-    """The figure as an `<svg>` to stand inside a page: its colours follow the page's variables.
+    """The figure as an `<svg>` for embedding in a page: its colours follow the page's variables.
 
-    `title` is read out to whoever can't see it; `prefix` keeps its ids apart from other figures'.
-    What belongs to a method is marked with data-m, so that the page can hide it.
+    `title` is for screen readers; `prefix` keeps ids unique among figures. Elements that belong to
+    a method are marked with data-m, so that the page can hide them.
     """
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -106,9 +106,9 @@ def svg(figure: Figure, *, title: str, prefix: str) -> str:
         figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
-    text = re.sub(r"<style.*?</style>", "", text, flags=re.S)  # it would style the whole page
+    text = re.sub(r"<style.*?</style>", "", text, flags=re.S)  # it would apply to the whole page
     text = re.sub(rf' id="{BELONGS}([^"]*)"', r' data-m="\1"', text)
-    text = re.sub(r' id="(?!\w*[0-9a-f]{10})[^"]*"', "", text)  # names that nothing refers to
+    text = re.sub(r' id="(?!\w*[0-9a-f]{10})[^"]*"', "", text)  # ids that nothing refers to
     text = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{prefix}-", text)
     for colour, variable in VARIABLES.items():
         text = text.replace(colour, f"var(--{variable})")
@@ -119,7 +119,7 @@ def svg(figure: Figure, *, title: str, prefix: str) -> str:
 
 
 def save(figure: Figure, path: Path, kinds: Sequence[str] = ("png", "pdf")) -> None:
-    """Write `path`.png (300 dpi), `path`.pdf or both, on white, each whole or not at all."""
+    """Write `path`.png (300 dpi), `path`.pdf or both, on white, each atomically."""
     for kind in kinds:
         with (
             matplotlib.rc_context(STYLE),

@@ -1,4 +1,4 @@
-"""A sweep as a figure: how large the effect is at each level, a panel per method."""
+"""A sweep as a figure: the effect at each level, a panel per method."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -27,17 +27,17 @@ from explaindebug.report.figures.style import (
     settle,
 )
 
-NEAR = 0.16  # of the width: ticks that are closer would have their numbers overlap
-DECADES = 100  # from this ratio of the largest to the least value on, values are spaced by ratios
+NEAR = 0.16  # of the width: the numbers of ticks closer than this would overlap
+DECADES = 100  # ratio of the largest to the smallest value from which on the axis is logarithmic
 
 
 def sweep_figure(sweep: Sweep, names: Mapping[str, str]) -> Figure:
-    """The effect of each method, with its interval, over the swept values.
+    """Effect of each method, with its interval, over the swept values.
 
-    Colour and shape of a mark are the verdict; a cross is a void level, where the network has not
-    learned the bug. Inside the shaded margin an effect is too small to matter; the other methods
-    stand behind in grey. A last panel has what the gate measures, a tick per run, and dashed what
-    it needs.
+    Colour and shape of a mark show the verdict; a cross marks a void level, at which the network
+    has not learned the bug. Inside the shaded margin an effect is too small to matter; the other
+    methods are grey in the background. The last panel shows the gate's value, a tick per run, with
+    the required minimum as a dashed line.
     """
     methods = [m for m in names if any(m in level.verdicts for level in sweep.levels)]
     gated = any(level.gates for level in sweep.levels)
@@ -94,7 +94,7 @@ def _curve(sweep: Sweep, method: str) -> tuple[list[float], list[float]]:
 
 
 def _gate(axes: Axes, sweep: Sweep) -> None:
-    """What the gate measures in each run, their means joined, and what it needs."""
+    """The gate's value in each run, a line through their means, and the required minimum."""
     measured = [(level.value, [g.value for g in level.gates]) for level in sweep.levels]
     for value, found in measured:
         axes.plot([value] * len(found), found, **{**EACH, "marker": "_"})
@@ -119,7 +119,7 @@ def _finish(axes: Axes, sweep: Sweep, *, named: bool) -> None:
 
 
 def _apart(places: npt.NDArray[np.float64], values: Sequence[float]) -> list[float]:
-    """The values, from the largest down, whose numbers have room beside each other."""
+    """The values, from the largest down, whose numbers fit next to each other."""
     kept, last = [], np.inf
     for place, value in zip(places[::-1], reversed(values), strict=True):
         if last - place >= NEAR * (places[-1] - places[0]):

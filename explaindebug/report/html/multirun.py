@@ -1,4 +1,4 @@
-"""What a page of several runs has beside that of one: its first sentence, and sweeps."""
+"""What the page of several runs has in addition: its first sentence, and sweeps."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ class Swept:
     setting: str
     answer: str
     chart: str  # SVG
-    file: str  # beside the page, without .png or .pdf
-    gated: bool  # the figure has a panel of what the gate measures
+    file: str  # relative to the page, without .png or .pdf
+    gated: bool  # whether the figure has a panel for the gate
 
 
 def answer(result: RunResult, verdicts: Sequence[Verdict], several: Several) -> str:
-    """The page's first sentence: that of the sweeps, where there is nothing else to answer."""
+    """The page's first sentence: that of the sweeps, if there is nothing else to answer."""
     swept_levels = sum(len(sweep.levels) for sweep in several.sweeps)
     if several.sweeps and swept_levels == len(result.tests):
         return " ".join(sweep.sentence(result.methods) for sweep in several.sweeps)
@@ -34,7 +34,7 @@ def answer(result: RunResult, verdicts: Sequence[Verdict], several: Several) -> 
 
 
 def sweep_files(several: Several) -> list[str]:
-    """Where the sweeps' figures go, beside the page: `figures/sweep_spurious`."""
+    """Paths of the sweeps' figures, relative to the page: `figures/sweep_spurious`."""
     tests = [sweep.test for sweep in several.sweeps]
     return [
         f"figures/sweep_{test}{f'_{i + 1}' * (tests.count(test) > 1)}"
@@ -43,7 +43,7 @@ def sweep_files(several: Several) -> list[str]:
 
 
 def swept(several: Several, names: Mapping[str, str], curves: Sequence[Figure]) -> list[Swept]:
-    """The sweeps made ready for the page."""
+    """The sweeps as the page shows them."""
     return [
         _swept(sweep, f"sweep-{i + 1}", file, curve, names)
         for i, (sweep, file, curve) in enumerate(

@@ -1,4 +1,4 @@
-"""What the template shows, gathered from a run's result and its verdicts."""
+"""The content of the page's template, from a run's result and its verdicts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,20 +28,20 @@ class Section:
 
     id: str
     test: TestResult
-    names: Mapping[str, str]  # of what stands in the lines of its tables: methods, mostly
+    names: Mapping[str, str]  # labels of the rows of its tables, mostly methods
     void: bool  # a gate failed
     verdicts: Mapping[str, Verdict]  # by method, in the order of the tables
     headline: Table
     shown: int  # methods that show the bug
     effects: str  # SVG
-    cascade: str  # SVG, empty where the test has no stages
-    figures: Mapping[str, str]  # what it shows -> its file beside the page, without .png or .pdf
+    cascade: str  # SVG, empty if the test has no stages
+    figures: Mapping[str, str]  # name -> file relative to the page, without .png or .pdf
     paper: Table | None
     albums: Sequence[Album]
     asked: Mapping[str, Headline]  # further questions by their short names
     answers: Table
     detecting: Detecting | None
-    broken: bool  # a map has pixels that are not numbers
+    broken: bool  # a map has pixels that are NaN
     measurements: Table
 
 
@@ -56,9 +56,9 @@ def section(
     published: Published | None = None,
     level: float = LEVEL,
 ) -> Section:
-    """A test made ready for the page, each gallery's maps within `budget` bytes.
+    """A test as the page shows it, with each gallery's maps within `budget` bytes.
 
-    Where numbers of this test were `published`, they stand beside its own.
+    Numbers that were `published` for this test are shown next to its own.
     """
     own = published if published and published.test == test.kind else None
     arms = arm_table(test, names, own)
@@ -94,24 +94,26 @@ def section(
 def effects(
     verdicts: Mapping[str, Verdict], names: Mapping[str, str], drawn: Figure | None, place: str
 ) -> str:
-    """The figure of effects as SVG, its result in words beside it."""
+    """The figure of effects as SVG, with its result in words as title."""
     if drawn is None:
         return ""
     shows = [names[m] for m, v in verdicts.items() if v.answer == "shows"]
-    title = f"Effects of {len(verdicts)} methods; the bug is shown by {', '.join(shows) or 'none'}."
+    title = (
+        f"Effects for {len(verdicts)} methods; the bug is shown by {', '.join(shows) or 'none'}."
+    )
     return plotting.svg(drawn, title=title, prefix=f"{place}-effects")
 
 
 def cascade(test: TestResult, drawn: Figure | None, place: str) -> str:
-    """The headline's curves over the stages as SVG, or nothing where the test has none."""
+    """The headline's curves over the stages as SVG; empty if the test has no stages."""
     if drawn is None:
         return ""
-    title = f"{test.headline.similarity} of each method from {test.stages[0]} to {test.stages[-1]}"
+    title = f"{test.headline.similarity} for each method from {test.stages[0]} to {test.stages[-1]}"
     return plotting.svg(drawn, title=title, prefix=f"{place}-stages")
 
 
 def _start(test: TestResult, gallery: Gallery) -> str | None:
-    """The arm with the bug; in a cascade the stage that the verdict is about."""
+    """The arm to show first: with the bug, or in a cascade the stage of the verdict."""
     return test.headline.condition if test.headline.condition in gallery.maps else gallery.row(BUG)
 
 

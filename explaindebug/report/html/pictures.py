@@ -1,4 +1,4 @@
-"""The pictures of a report: small enough for one page, and as files for papers."""
+"""Pictures of a report: small enough for one page, and as files for papers."""
 
 import base64
 import io
@@ -19,16 +19,18 @@ from explaindebug.evaluation.roles import CONTROL
 from explaindebug.report.maps.colour import colour, diverging, sequential
 from explaindebug.report.maps.contact_sheet import signs, strip
 
-LEVELS = 31  # of each sign: lossless, for noisy maps smaller than a good JPEG, and no eye can tell
-BYTES_PER_PIXEL = 0.9  # of a map, in base64
-BUDGET = 18e6  # bytes for all maps of a page, so that it stays under 25 MB
-LEAST, MOST = 48, 256  # pixels a map is high on the page, where it has so many
-GAP = 2  # pixels between the maps of a row, so that none bleeds into the next when scaled
-PHOTO = 160  # pixels an input is high at most
+LEVELS = (
+    31  # per sign; as lossless WebP smaller than a good JPEG of a noisy map, with no visible loss
+)
+BYTES_PER_PIXEL = 0.9  # of a map in base64
+BUDGET = 18e6  # bytes for all maps of a page, to keep it under 25 MB
+LEAST, MOST = 48, 256  # height of a map on the page in pixels, if it has as many
+GAP = 2  # pixels between the maps of a row, so that they don't bleed into each other when scaled
+PHOTO = 160  # maximal height of an input in pixels
 
 
 class Fit(NamedTuple):
-    """What fits into a page: so many inputs of each gallery, their maps at most so high."""
+    """What fits into a page: the number of inputs per gallery, and the maximal height of maps."""
 
     inputs: int
     height: int
@@ -38,14 +40,14 @@ class Fit(NamedTuple):
 class Row:
     """One input's maps under one model or stage, side by side in one picture."""
 
-    arm: int  # which of the gallery's models
+    arm: int  # index of the gallery's model
     source: str  # data:image/webp;base64,...
-    alts: tuple[str, ...]  # per method, empty where it was not measured
+    alts: tuple[str, ...]  # per method, empty if it was not measured
 
 
 @dataclass(frozen=True)
 class Input:
-    """One input, and all maps of it."""
+    """One input with all its maps."""
 
     caption: str
     source: str
@@ -57,26 +59,26 @@ class Album:
     """A gallery as the page shows it."""
 
     arms: tuple[str, ...]  # models or stages
-    start: int  # the arm that is shown at first
-    before: int  # and the one to compare it with
-    methods: Mapping[str, str]  # those that have a map, as in configs -> as in tables
+    start: int  # the arm that is shown first
+    before: int  # the arm to compare it with
+    methods: Mapping[str, str]  # methods with a map: name in configs -> name in tables
     inputs: tuple[Input, ...]
-    left_out: int  # inputs for which the page has no room
-    zoom: float  # a row's width over that of one map
-    aspect: float  # a map's width over its height
-    coarse: bool  # so few pixels that each should stay a square
+    left_out: int  # number of inputs for which the page has no room
+    zoom: float  # width of a row over that of one map
+    aspect: float  # width of a map over its height
+    coarse: bool  # whether pixels are so few that each should stay a square
 
 
 def share(result: RunResult, budget: float = BUDGET) -> float:
-    """The bytes that each gallery's maps may take."""
+    """Bytes available for each gallery's maps."""
     return budget / max(1, sum(len(test.galleries) for test in result.tests))
 
 
 def fit(gallery: Gallery, budget: float) -> Fit:
-    """As many inputs, in their order, and maps as large as the budget in bytes allows.
+    """As many inputs, in their order, and as large maps as the budget in bytes allows.
 
-    Maps are shrunk first, down to `LEAST` pixels; only then inputs are left out. None is chosen by
-    how it looks.
+    Maps are shrunk first, down to `LEAST` pixels; only then are inputs left out, from the end, so
+    that none is selected by its looks.
     """
     most = len(gallery.inputs)
     heights = (Fit(most, height) for height in range(MOST, LEAST - 1, -1))
@@ -88,7 +90,7 @@ def fit(gallery: Gallery, budget: float) -> Fit:
 def album(
     gallery: Gallery, names: Mapping[str, str], room: Fit, *, start: str | None = None
 ) -> Album:
-    """The gallery made ready for the page; `start` is the arm to show at first."""
+    """The gallery as the page shows it; `start` is the arm to show first."""
     signed = signs(gallery)
     methods = {m: name for m, name in names.items() if m in signed}
     arms = tuple(gallery.maps)
@@ -129,12 +131,12 @@ def _input(
 
 
 def tile(one: npt.NDArray[np.float32], factor: int, *, signed: bool) -> Pixels:
-    """A map (h, w) as a picture: `factor` times smaller, in few levels."""
+    """A map (h, w) as a picture: `factor` times smaller, quantised to a few levels."""
     return colour(np.rint(_shrunk(one, factor) * LEVELS) / LEVELS, signed=signed)
 
 
 def side_by_side(tiles: Sequence[Pixels | None]) -> Pixels:
-    """Pictures of one size as one, with gaps; white where there is none."""
+    """Pictures of equal size joined into one, with gaps; white for None."""
     h, w = next((t.shape[:2] for t in tiles if t is not None), (1, 1))
     row = np.full((h, len(tiles) * (w + GAP) - GAP, 3), 255, np.uint8)
     for k, one in enumerate(tiles):
@@ -162,7 +164,7 @@ def scales() -> dict[str, str]:
 
 
 def save_pictures(result: RunResult, folder: Path) -> list[Path]:
-    """Write a strip per test and input, every map at its full size, as PNG files into `folder`."""
+    """Write a PNG strip per test and input, with maps at full size, into `folder`."""
     written = []
     for test in result.tests:
         for g, gallery in enumerate(test.galleries):
@@ -172,14 +174,14 @@ def save_pictures(result: RunResult, folder: Path) -> list[Path]:
                 picture = strip(gallery, test.lines(result.methods), inputs=[i])
                 Image.fromarray(picture).save(
                     buffer, "PNG", compress_level=1
-                )  # 4 times as fast, 6 % more
+                )  # 4 times as fast, 6 % larger
                 name = f"{test.name}{part}_{i:03}.png"
                 written.append(write_atomically(folder / name, buffer.getvalue()))
     return written
 
 
 def _pixels(gallery: Gallery, room: Fit) -> int:
-    """Of all the gallery's maps that are shown."""
+    """Total number of pixels of the gallery's maps that are shown."""
     count, h, w = (int(size) for size in gallery.inputs.shape[:3])
     factor = _factor(h, room.height)
     maps = sum(len(maps) for maps in gallery.maps.values())
@@ -187,12 +189,12 @@ def _pixels(gallery: Gallery, room: Fit) -> int:
 
 
 def _factor(height: int, most: int) -> int:
-    """By how much maps are shrunk to be at most so high, but never below `LEAST`."""
+    """Factor that shrinks maps to at most this height, but never below `LEAST`."""
     return max(1, min(-(-height // most), height // LEAST))
 
 
 def _shrunk(one: npt.NDArray[np.float32], factor: int) -> npt.NDArray[np.float32]:
-    """Means of squares of pixels; a NaN in a square stays visible as one."""
+    """Means over square blocks of pixels; a NaN makes its block NaN, so it stays visible."""
     if factor == 1:
         return one
     h, w = (n // factor for n in one.shape)

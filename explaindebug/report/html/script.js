@@ -27,7 +27,7 @@ for (const table of all("table.sortable")) {
   });
 }
 
-// Filter: a style sheet hides what belongs to the other methods, also what is shown only later.
+// Filter: a style sheet hides elements of the other methods, including those added later.
 const filter = document.querySelector(".filter"), boxes = all(".filter input"), sheet = document.createElement("style");
 document.head.append(sheet);
 const filtered = () => {
@@ -52,7 +52,7 @@ filter.addEventListener("keydown", event => {
   filter.querySelector("summary").focus();
 });
 
-// Galleries: one arm at a time in the same place, so that the eye sees what differs.
+// Galleries: one arm at a time in the same place, which makes differences visible.
 const galleryOf = element => element.closest(".gallery");
 const rowsOf = body => all("tr[data-arm]", body);
 const armOf = gallery => +gallery.dataset.arm;
@@ -111,7 +111,7 @@ for (const gallery of all(".gallery")) {
   });
 }
 
-// On paper all arms stand one below the other.
+// In print, all arms are shown below each other.
 window.addEventListener("beforeprint", () => all(".gallery").forEach(gallery => photos(gallery, 0)));
 window.addEventListener("afterprint", () => all(".gallery").forEach(gallery => setArm(gallery, armOf(gallery))));
 
@@ -176,7 +176,7 @@ document.addEventListener("keydown", event => {
     if (next && dialog.open) show(next);
     else if (next) { enter(next); next.focus(); }
   } else if (!dialog.open && event.key === "Enter") {
-    event.preventDefault();  // else the dialog's button, focused by now, is pressed, too
+    event.preventDefault();  // else the dialog's button, which has the focus by now, would be pressed too
     show(map);
   } else if (!dialog.open && event.key === " ") {
     event.preventDefault();

@@ -1,4 +1,4 @@
-"""The page's tables of one test: its headline, and every measurement."""
+"""The page's tables for one test: its headline, and every measurement."""
 
 import math
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from explaindebug.report import table as tables
 from explaindebug.report.table import Cell, Column, Row, Table
 
 INTERVAL = "95%"
-EXCESS = Column("Excess", "(bug − null) / (identical − null): 0 is no relation, 1 identical")
+EXCESS = Column("Excess", "(bug − null) / (identical − null): 0 is unrelated, 1 identical")
 
 
 def headline(
@@ -21,7 +21,7 @@ def headline(
     verdicts: Mapping[str, Verdict],
     found: Mapping[Key, Summary],
 ) -> Table:
-    """Each method's verdict and its numbers; the excess over the null where it has a meaning."""
+    """Each method's verdict and its numbers; the excess over the null if it is meaningful."""
     asked = test.headline
     keys = {m: Key(test.name, m, asked.condition, BUG, asked.similarity) for m in verdicts}
     excess = {m: found[key].excess if key in found else math.nan for m, key in keys.items()}
@@ -48,8 +48,8 @@ def headline(
         *[EXCESS] * known,
         Column("Effect"),
         Column(f"{INTERVAL} interval"),
-        Column("p shows", "of “shows”, adjusted for all cells of the table"),
-        Column("p doesn't", "of “doesn't”, adjusted for all cells of the table"),
+        Column("p shows", "for “shows”, adjusted for all cells of the table"),
+        Column("p doesn't", "for “doesn't”, adjusted for all cells of the table"),
         Column("n"),
         Column("NaN"),
     ]
@@ -60,7 +60,7 @@ def headline(
 
 
 def measurements(test: TestResult, names: Mapping[str, str], found: Mapping[Key, Summary]) -> Table:
-    """Every arm of every condition and similarity, the headline's first; methods are columns."""
+    """Every arm of every condition and similarity, the headline first; methods are columns."""
     lines = dict.fromkeys((k.similarity, k.condition, k.role) for k in found)
     first = test.headline.similarity, test.headline.condition
     rows = []
@@ -75,7 +75,7 @@ def measurements(test: TestResult, names: Mapping[str, str], found: Mapping[Key,
 
 
 def accuracies(result: RunResult) -> Table:
-    """How good each network is on each data set."""
+    """Accuracy of each network on each data set."""
     columns = [Column("Model"), Column("Data", word=True), Column("Accuracy")]
     rows = [Row(n, [Cell(data), tables.number(x, 3)]) for n, data, x in result.accuracies]
     return Table("Accuracy of each model on each data set", columns, rows)

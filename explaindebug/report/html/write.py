@@ -1,4 +1,4 @@
-"""The report: one self-contained page, and its pictures and figures as files."""
+"""Write the report: one self-contained page, with its pictures and figures as files."""
 
 import base64
 import hashlib
@@ -30,12 +30,12 @@ from explaindebug.report.maps.colour import NOT_A_NUMBER
 from explaindebug.report.table import rank
 
 HERE = Path(__file__).parent
-ONE = Several()  # of one run there is nothing of the kind
+ONE = Several()  # empty, for a single run
 SPREAD = (
-    "Several runs are put together here. “sd” is the standard deviation between runs of the "
-    "effect; after it stands how many runs say by themselves what all say together."
+    "This page pools several runs. “sd” is the standard deviation of the effect between runs; "
+    "it is followed by the number of single runs that agree with the verdict of all."
 )
-LONG = 16  # characters of a word that fits into a column's heading
+LONG = 16  # longest word, in characters, that fits into a column's heading
 
 
 def write_report(
@@ -48,14 +48,14 @@ def write_report(
     several: Several = ONE,
     published: Published | None = None,
 ) -> Path:
-    """The path of `folder`/report.html, a page that needs nothing beside it.
+    """Write `folder`/report.html, a self-contained page, and return its path.
 
-    `level` is the rate of false claims that the verdicts were made with; `further` are the answers
-    to the tests' further questions (see `followup`). Where the result is that of
-    several runs, `several` has what each says by itself, and sweeps. Numbers that somebody
-    `published` of one of the tests stand beside its own. Next to the
-    page come pictures/ (PNG, a strip per test and input) and figures/ (PNG and PDF). It is written
-    last and as a whole: where it exists, it is complete.
+    `level` is the rate of false claims behind the verdicts; `further` are the answers to the tests'
+    further questions (see `evaluation.follow_up`). For a result of several runs, `several` has the
+    verdicts of single runs, and sweeps. Numbers that were `published` for one of the tests are
+    shown next to its own. The folder also gets pictures/ (PNG, a strip per test and input) and
+    figures/ (PNG and PDF). The page is written last and atomically: if it exists, the report is
+    complete.
     """
     drawn = {
         test.name: draw(test, verdicts, test.lines(result.methods), several)
@@ -79,7 +79,7 @@ def write_page(
     level: float = 0.05,
     further: Sequence[Verdict] = (),
 ) -> Path:
-    """The path of the page alone, all figures and maps in it; arguments are `write_report`'s."""
+    """Write only the page, with all figures and maps in it; arguments as in `write_report`."""
     drawn = {test.name: draw(test, verdicts, test.lines(result.methods)) for test in result.tests}
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_atomically(path, render(result, verdicts, drawn, level, further))
@@ -91,7 +91,7 @@ def draw(
     names: Mapping[str, str],
     several: Several = ONE,
 ) -> dict[str, Figure]:
-    """The figures of one test by name: "effects", "maps", and a similarity's curves over stages."""
+    """The figures of one test by name: "effects", "maps", and curves per similarity over stages."""
     own = [v for m in names for v in verdicts if (v.test, v.method) == (test.name, m)]
     drawn = {"effects": figures.effects(own, names, several.verdicts)} if own else {}
     staged = [key.similarity for key, _ in test.scores if key.condition in test.stages]
@@ -118,9 +118,9 @@ def render(
     curves: Sequence[Figure] = (),
     published: Published | None = None,
 ) -> str:
-    """The page as HTML; `drawn` has each test's figures, `curves` those of the sweeps.
+    """The page as HTML; `drawn` are each test's figures, `curves` those of the sweeps.
 
-    All text from users is escaped.
+    All user text is escaped.
     """
     cells, budget = phrases.by_cell(verdicts), share(result)
     return fill(
@@ -156,7 +156,7 @@ def render(
 
 
 def fill(template: str, **values: object) -> str:
-    """A page as HTML, its only script allowed by its hash."""
+    """A page as HTML, with its only script allowed by hash."""
     script, style = (
         Markup((HERE / name).read_text("utf-8")) for name in ("script.js", "style.css")
     )
@@ -186,7 +186,7 @@ def _environment() -> Environment:
 
 
 def _breakable(text: str) -> Markup:
-    """The text with places where a line may end in long words, as in `bug.labels.rate=0.1`."""
+    """The text with line break opportunities in long words such as `bug.labels.rate=0.1`."""
     places = [re.split(r"(?<=[=/])(?=\w)|(?<=\.)(?=[a-z])", word) for word in text.split(" ")]
     wide = [
         Markup("<wbr>").join(word) if len("".join(word)) > LONG else "".join(word)

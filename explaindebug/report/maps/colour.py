@@ -1,7 +1,7 @@
-"""Maps as pictures in colour, alone or over their images.
+"""Maps as colour pictures, alone or over their images.
 
-The scales are matplotlib's, each divided by its colour at zero: where a map is zero its picture is
-pure white, as the page and the paper around it are.
+The scales are matplotlib's, each divided by its colour at zero, so that zero is pure white like the
+surrounding page.
 """
 
 from functools import cache
@@ -12,19 +12,19 @@ import numpy.typing as npt
 
 from explaindebug.evaluation.heatmaps import Pixels
 
-STEPS = 255  # of each sign: a value v has the colour number round(v * STEPS)
-NOT_A_NUMBER = (57, 255, 20)  # a green that neither scale comes near to
+STEPS = 255  # per sign: a value v has colour number round(v * STEPS)
+NOT_A_NUMBER = (57, 255, 20)  # a green far from both scales
 
 
 @cache
 def diverging() -> Pixels:
-    """Colours (2 * STEPS + 1, 3) of -1 to 1: blue speaks against the target, red for it."""
+    """Colours (2 * STEPS + 1, 3) of -1 to 1: blue is evidence against the target, red for it."""
     return _scale("RdBu_r", 2 * STEPS + 1, zero=STEPS)
 
 
 @cache
 def sequential() -> Pixels:
-    """Colours (STEPS + 1, 3) of 0 to 1: how strong, where there is no sign."""
+    """Colours (STEPS + 1, 3) of 0 to 1: strength, for maps without a sign."""
     return _scale("magma_r", STEPS + 1, zero=0)
 
 
@@ -35,15 +35,15 @@ def _scale(name: str, count: int, zero: int) -> Pixels:
 
 
 def is_signed(maps: npt.NDArray[np.floating]) -> bool:
-    """Whether any of the maps has a negative pixel, so that it needs a colour for "against"."""
+    """Whether any of the maps has a negative pixel and so needs a colour for "against"."""
     return bool((maps < 0).any())
 
 
 def colour(maps: npt.NDArray[np.floating], *, signed: bool | None = None) -> Pixels:
-    """Pictures (..., h, w, 3) of maps (..., h, w) within [-1, 1]; NaN is a green of its own.
+    """Pictures (..., h, w, 3) of maps (..., h, w) within [-1, 1]; NaN is a distinct green.
 
-    Signed maps: white at zero, red for and blue against the target. Others: white to near black.
-    Pass `signed` where several pictures must share one scale; else the maps' values decide.
+    Signed maps: white at zero, red for and blue against the target. Others: white to nearly black.
+    Pass `signed` if several pictures must share one scale; by default it depends on the values.
     """
     signed = is_signed(maps) if signed is None else signed
     finite = np.isfinite(maps)
@@ -57,7 +57,7 @@ def colour(maps: npt.NDArray[np.floating], *, signed: bool | None = None) -> Pix
 def overlay(
     images: Pixels, maps: npt.NDArray[np.floating], *, signed: bool | None = None
 ) -> Pixels:
-    """The maps' colours (..., h, w, 3) laid over pale grey pictures, denser where stronger.
+    """The maps' colours (..., h, w, 3) over pale grey pictures, more opaque where stronger.
 
     `images` (..., h, w, 3) and `maps` (..., h, w) must have the same height and width.
     """

@@ -1,4 +1,4 @@
-"""Many small pictures as one, with their names on them: for papers, folders and loggers."""
+"""Many small pictures as one, with labels: for papers, folders and loggers."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -25,11 +25,11 @@ def strip(
     inputs: Sequence[int] | None = None,
     over_input: bool = False,
 ) -> Pixels:
-    """One picture (h, w, 3): a row per input and model, the input and a column per method.
+    """One picture (h, w, 3): a row per input and model, with the input and a column per method.
 
-    `methods` names the columns, `inputs` picks rows of the gallery (all where not given), and
-    `over_input` lays each map over its input in grey. Panels are `side` pixels high or a little
-    more: small maps grow by a whole factor, so that every pixel stays a square of its own.
+    `methods` names the columns, `inputs` selects rows of the gallery (by default all), and
+    `over_input` draws each map over its input in grey. Panels are at least `side` pixels high:
+    small maps are enlarged by an integer factor, so that every pixel stays a square.
     """
     signed = signs(gallery)
     names = [name for name in methods if name in signed]
@@ -49,7 +49,7 @@ def strip(
 
 
 def signs(gallery: Gallery) -> dict[str, bool]:
-    """Each method -> whether any of its maps in the gallery is signed: they share one scale."""
+    """For each method, whether any of its maps in the gallery is signed: they share one scale."""
     found: dict[str, bool] = {}
     for maps in gallery.maps.values():
         for name, pictures in maps.items():
@@ -58,7 +58,7 @@ def signs(gallery: Gallery) -> dict[str, bool]:
 
 
 def enlarge(picture: Pixels, side: int, *, smooth: bool = False) -> Pixels:
-    """The picture (h, w, 3) times the least whole factor that makes it `side` pixels high."""
+    """The picture (h, w, 3) enlarged by the smallest integer to at least `side` pixels high."""
     h, w = picture.shape[:2]
     factor = max(1, -(-side // h))
     if not smooth:
@@ -74,10 +74,10 @@ def grid(
     *,
     apart: Sequence[int] = (),
 ) -> Pixels:
-    """One picture of all panels on white, columns named above and rows at the left.
+    """One picture of all panels on white, with column names above and row names at the left.
 
-    A column is as wide as its widest panel or its name, so that no name is ever cut. Before the
-    rows numbered in `apart` there is more space.
+    Columns are as wide as their widest panel or their name, so that no name is truncated. The rows
+    numbered in `apart` have extra space above.
     """
     present = [p for line in panels for p in line if p is not None]
     height = max((p.shape[0] for p in present), default=1)
@@ -136,7 +136,7 @@ def _write(
 
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which matplotlib brings along: it knows Latin, Greek and Cyrillic."""
+    """DejaVu Sans, which comes with matplotlib and covers Latin, Greek and Cyrillic."""
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     return ImageFont.truetype(str(path), size)
 

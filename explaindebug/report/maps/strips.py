@@ -1,4 +1,4 @@
-"""Pictures: heat maps of a few inputs, one strip per method, and curves."""
+"""Pictures for loggers: heat maps of a few inputs, one strip per method, and curves."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from explaindebug.report.maps.contact_sheet import enlarge, grid, signs
 
 
 def model_strip(shown: Gallery, method: str, *, side: int = 96) -> Pixels:
-    """One picture (h, w, 3) of one method: the inputs, and below them a row of maps per model."""
+    """One picture (h, w, 3) for one method: the inputs, and below them a row of maps per model."""
     signed = signs(shown)[method]
     lines = [[enlarge(picture, side, smooth=True) for picture in shown.inputs]]
     for maps in shown.maps.values():
@@ -25,7 +25,7 @@ def model_strip(shown: Gallery, method: str, *, side: int = 96) -> Pixels:
 
 
 def lines(xs: Sequence[float], ys: Mapping[str, Sequence[float]], title: str, xname: str) -> Pixels:
-    """A picture (h, w, 3) of lines over the same xs, each with its name in a legend."""
+    """A line plot (h, w, 3) over shared xs, with the names in a legend."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 3.4), layout="constrained", dpi=100)
         axes = figure.subplots()

@@ -1,1 +1,1 @@
-"""Runs beside the paper that they follow: its numbers, its tables, and whether its claims hold."""
+"""Runs compared with the 2020 paper: its numbers, its tables, and whether its claims hold."""

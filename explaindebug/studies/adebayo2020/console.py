@@ -1,4 +1,4 @@
-"""The paper's table in a terminal: theirs, ours, and beside it control and matched null."""
+"""The paper's table in a terminal: its numbers, ours, control and matched null."""
 
 from collections.abc import Sequence
 
@@ -14,19 +14,19 @@ from explaindebug.studies.adebayo2020.entry import Entry, parts
 
 STYLED = {"Paper": "cyan", "Ours": "bold"}
 READING = (
-    "Paper: as printed. Control: the same without the bug. Noise, shuffled: maps that know nothing "
-    "of the network, after the same post-processing. With errors: paper.md, paper.csv."
+    "Paper: as printed. Control: the same without the bug. Noise, shuffled: maps unrelated to "
+    "the network, after the same post-processing. With errors: paper.md, paper.csv."
 )
 
 
 def print_paper(entry: Entry, console: Console | None = None) -> None:
-    """Print a table per comparison or pair of them, as wide as the terminal; means alone."""
+    """Print tables of means, one per comparison or pair of them, as wide as the terminal."""
     if entry.table is not None:
         plainly(console, lambda where: _print(entry, where))
 
 
 def print_claims(found: Sequence[Finding], console: Console | None = None) -> None:
-    """Print what each run says of each of the paper's claims."""
+    """Print the judgement of each of the paper's claims by each run."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("", "the paper's claim", "run", "as measured", "against control, null"):
         table.add_column(name, overflow="fold")

@@ -1,4 +1,4 @@
-"""A run as an entry of the paper's tables: its test, its verdicts, its table."""
+"""A run that is compared with a table of the paper: its test, verdicts and table."""
 
 import json
 from collections.abc import Mapping
@@ -19,15 +19,15 @@ TOP_DOWN = "top_down"  # the paper's order
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One run beside one table or figure of the paper."""
+    """One run, compared with one table or figure of the paper."""
 
     run: Run
     experiment: Experiment
-    called: str = ""  # where the name of its folder does not tell it from another's
+    called: str = ""  # label, if the folder's name is not unique
 
     @classmethod
     def of(cls, run: Run, name: str | None = None) -> "Entry":
-        """The run beside the experiment of that name, or of the name that it has itself.
+        """The run with the experiment of that name, by default the one that it names itself.
 
         Raises:
             ConfigError, DataError: see `experiment_of`.
@@ -36,7 +36,7 @@ class Entry:
 
     @property
     def label(self) -> str:
-        """What a page calls it."""
+        """Its label on a page."""
         return self.called or self.run.folder.resolve().name
 
     @property
@@ -51,40 +51,40 @@ class Entry:
 
     @property
     def void(self) -> bool:
-        """Whether a gate failed, so that the test says nothing."""
+        """Whether a gate failed, so that the test has no verdict."""
         return self.test.void
 
     @cached_property
     def table(self) -> ArmTable | None:
-        """The paper's table with the run's numbers; None where nothing of it was measured."""
+        """The paper's table with the run's numbers; None if nothing of it was measured."""
         return arm_table(self.test, self.names, self.experiment)
 
     @cached_property
     def verdicts(self) -> Mapping[str, Verdict]:
-        """By method, whether it shows the bug: those of the run itself, over all of its tests."""
+        """The run's verdicts on this test by method, adjusted over all tests of the run."""
         margin, level = (float(self.run.settings[name]) for name in ("margin", "level"))
         own = verdicts(self.run.result.tests, margin=margin, level=level)
         return {v.method: v for v in own if v.test == self.test.name}
 
     @property
     def order(self) -> str:
-        """In which a cascade's layers lose their weights."""
+        """The order in which a cascade's layers are re-initialised."""
         return str(self.run.settings.get("bug.reinit.order", TOP_DOWN))
 
     def told_apart(self) -> "Entry":
-        """The same under a name that has the folder above and the experiment, too."""
+        """The same with a label that includes the parent folder and the experiment."""
         above = self.run.folder.resolve().parent.name
         return replace(self, called=f"{above}-{self.label}-{self.experiment.name}")
 
     def numbers(self, condition: str, similarity: str, arm: str = OURS) -> dict[str, Number]:
-        """One arm of one comparison by the paper's names of methods; empty where not measured."""
+        """One arm of one comparison by the paper's names of methods; empty if not measured."""
         if self.table is None:
             return {}
         found = self.table.column(arm, self.comparison(condition, similarity))
         return {self.names[method]: number for method, number in found.items()}
 
     def comparison(self, condition: str, similarity: str) -> Comparison:
-        """The condition, and the similarity as the run calls it: with its options."""
+        """The condition, and the similarity by its name in the run, with options."""
         columns = self.table.columns if self.table else ()
         for column in columns:
             own, called = column.comparison
@@ -93,14 +93,14 @@ class Entry:
         return condition, similarity
 
     def accuracy(self, network: str, what: str) -> float | None:
-        """One line of the run's table of accuracies."""
+        """One entry of the run's table of accuracies."""
         found = [
             x for name, data, x in self.run.result.accuracies if (name, data) == (network, what)
         ]
         return found[0] if found else None
 
     def affected(self, name: str, split: str) -> int | None:
-        """How many pictures of a split the bug affected, by the run's records; None without one."""
+        """Number of pictures of a split that the bug affected, by the run's records; else None."""
         path = self.run.folder / "records" / f"{name}.json"
         try:
             found = {part["split"]: len(part["rows"]) for part in json.loads(path.read_text())}
@@ -110,5 +110,5 @@ class Entry:
 
 
 def parts(entry: Entry) -> list[Table]:
-    """The entry's table in parts where it is wide; verdicts stand in the first."""
+    """The entry's table, split into parts if it is wide; verdicts are in the first."""
     return entry.table.table(entry.names, entry.verdicts).parts(WIDEST) if entry.table else []

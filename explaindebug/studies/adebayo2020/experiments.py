@@ -1,33 +1,33 @@
-"""Which table or figure of the paper a run is put beside."""
+"""Which table or figure of the paper a run is compared with."""
 
 from explaindebug.core.errors import ConfigError, DataError
 from explaindebug.core.registry import nearest
 from explaindebug.evaluation.runs import Run
 from explaindebug.studies.adebayo2020.published import EXPERIMENTS, Experiment
 
-TABLE3 = "table3"  # which of its columns follows from what the network was trained on
+TABLE3 = "table3"  # its column depends on the network's training data
 NAMES = ("table2", "mislabelled", "figure7", TABLE3, *(n for n in EXPERIMENTS if TABLE3 in n))
-COLUMNS = {  # data module -> the column of Table 3 whose network learned such data
+COLUMNS = {  # data module -> column of Table 3 with a network trained on such data
     "MNIST": "mnist",
     "BirdsDogs": "birds_dogs",
     "Photos": "birds_dogs",
     "ImageNet": "vgg16",
 }
-MADE = "paper"  # where a run's own notes have the name
+MADE = "paper"  # key of the name in a run's provenance
 
 
 def resolved(name: str | None, data: str) -> str | None:
-    """The experiment's name in full, `data` being the target of the data's config.
+    """The experiment's full name; `data` is the target in the data's config.
 
     Raises:
-        ConfigError: for a name of no experiment.
+        ConfigError: for an unknown name.
     """
     if name is None:
         return None
     if name not in NAMES:
         hint = nearest(name, list(NAMES))
         raise ConfigError(
-            f"paper={name!r} names no table of the paper.{hint} Known: {', '.join(NAMES)}, or null."
+            f"paper={name!r} is not a table of the paper.{hint} Known: {', '.join(NAMES)}, or null."
         )
     if name != TABLE3:
         return name
@@ -35,16 +35,16 @@ def resolved(name: str | None, data: str) -> str | None:
 
 
 def beside(name: str | None) -> Experiment | None:
-    """The experiment of that (full) name; None for none."""
+    """The experiment of that (full) name; None for None."""
     return EXPERIMENTS.get(name or "")
 
 
 def experiment_of(run: Run, name: str | None = None) -> Experiment:
-    """The experiment of `name`, else that which the run itself names, else that of its only test.
+    """The experiment called `name`, else the one that the run names, else that of its only test.
 
     Raises:
-        ConfigError: for a name of no experiment.
-        DataError: where a run has several tests and names no experiment, or lacks the test.
+        ConfigError: for an unknown name.
+        DataError: if the run has several tests and names no experiment, or lacks the test.
     """
     tests = [test.name for test in run.result.tests]
     data = str(run.settings.get("data._target_", ""))
@@ -53,15 +53,15 @@ def experiment_of(run: Run, name: str | None = None) -> Experiment:
         of_test = {one.test: TABLE3 if TABLE3 in key else key for key, one in EXPERIMENTS.items()}
         if len(tests) != 1:
             raise DataError(
-                f"{run.name} holds {len(tests)} tests ({', '.join(tests)}) and no word of which "
-                f"table of the paper it is to be put beside: write table2={run.name}, say. Known: "
-                f"{', '.join(NAMES)}."
+                f"{run.name} has {len(tests)} tests ({', '.join(tests)}) and does not say which "
+                f"table of the paper to compare it with: write table2={run.name}, for example. "
+                f"Known: {', '.join(NAMES)}."
             )
         named = of_test[tests[0]]
     found = EXPERIMENTS[resolved(named, data) or ""]
     if found.test not in tests:
         raise DataError(
-            f"{run.name} can't be put beside {found.title}: it has no test {found.test!r}, only "
+            f"{run.name} can't be compared with {found.title}: it has no test {found.test!r}, only "
             f"{', '.join(tests)}."
         )
     return found

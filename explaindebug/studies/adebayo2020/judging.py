@@ -1,4 +1,4 @@
-"""Three-valued judging: surely so, surely not, or not known, by intervals and not by means."""
+"""Three-valued judgements, by intervals instead of means: surely so, surely not, unknown."""
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -11,11 +11,11 @@ Answer = Literal["holds", "does not", "can't tell here"]
 HOLDS: Answer = "holds"
 FAILS: Answer = "does not"
 UNKNOWN: Answer = "can't tell here"
-Rule = Callable[[Number], Answer]  # of one number
+Rule = Callable[[Number], Answer]  # judges one number
 
 
 def at_least(least: float) -> Rule:
-    """The interval lies at or above `least`: holds; below it: does not; across it: can't tell."""
+    """The interval is at or above `least`: holds; below it: does not; across it: can't tell."""
 
     def rule(x: Number) -> Answer:
         if math.isnan(x.low) or math.isnan(x.high):
@@ -33,12 +33,12 @@ def at_most(most: float) -> Rule:
 
 
 def near_zero(most: float) -> Rule:
-    """The interval lies within `most` of 0: holds; beyond it on one side: does not."""
+    """The interval is within `most` of 0: holds; entirely beyond on one side: does not."""
     return lambda x: every([at_least(-most)(x), at_most(most)(x)])
 
 
 def every(answers: Iterable[Answer]) -> Answer:
-    """Holds where all do, does not where one surely does not; can't tell of nothing at all."""
+    """Holds if all do, does not if one surely does not; can't tell if there are none."""
     found = list(answers)
     if FAILS in found:
         return FAILS
@@ -46,7 +46,7 @@ def every(answers: Iterable[Answer]) -> Answer:
 
 
 def most(answers: Collection[Answer]) -> Answer:
-    """Holds where more than half surely do, does not where half or more surely do not."""
+    """Holds if more than half surely do, does not if half or more surely do not."""
     found = list(answers)
     if 2 * found.count(HOLDS) > len(found):
         return HOLDS
@@ -54,12 +54,12 @@ def most(answers: Collection[Answer]) -> Answer:
 
 
 def judged(numbers: Mapping[str, Number], rule: Rule) -> dict[str, Answer]:
-    """The rule's answer for each method."""
+    """The rule's answer per method."""
     return {method: rule(number) for method, number in numbers.items()}
 
 
 def named(answers: Mapping[str, Answer], answer: Answer) -> list[str]:
-    """The methods that got an answer."""
+    """The methods with this answer."""
     return [method for method, one in answers.items() if one == answer]
 
 
@@ -78,7 +78,7 @@ def counted(answers: Mapping[str, Answer]) -> str:
 
 
 def spread(numbers: Mapping[str, Number]) -> str:
-    """`0.78 (Kernel SHAP) to 0.98 (VGrad)`; a dash for none."""
+    """`0.78 (Kernel SHAP) to 0.98 (VGrad)`; a dash if there are none."""
     known = {m: x.mean for m, x in numbers.items() if not math.isnan(x.mean)}
     if not known:
         return wording.NOTHING

@@ -1,4 +1,4 @@
-"""The page of results: the paper's claims and tables, and what runs make of them."""
+"""The page of results: the paper's claims and tables, compared with runs."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,22 +11,22 @@ from explaindebug.studies.adebayo2020.judging import FAILS, UNKNOWN, Answer
 from explaindebug.studies.adebayo2020.provenance import differs, facts, titled
 from explaindebug.studies.adebayo2020.published import ACCURACIES
 
-Drawn = Mapping[str, str]  # pictures' paths, as seen from the page, and their captions
+Drawn = Mapping[str, str]  # paths of pictures, relative to the page, and their captions
 
 READING = """\
-This page is written by a command, from the files of the runs that it names: {command}. Each
-number of ours is a mean over inputs ± its standard error, as the paper's are; behind *control* is
-the same without the bug, behind *null* what maps reach that know nothing of the network, after
-the same post-processing (noise, and the method's own pixels in random order). A number is worth
-what it is above these. *Shows the bug?* is the verdict of the run (see docs/statistics.md): bug
-against control, input by input, over the whole table.
+This page is generated from the files of runs: {command}. Our numbers are means over inputs ±
+their standard errors, like the paper's. *Control* is the same without the bug; *null* is what maps
+unrelated to the network reach after the same post-processing (noise, and the method's own pixels
+in random order). Only the difference from these is meaningful. *Shows the bug?* is the verdict of
+the run (see docs/statistics.md): bug against control, paired by input, adjusted over the whole
+table.
 """
 CLAIMED = """\
-Each claim is judged twice. *As measured*: do our numbers say what the paper's say? *Against
-control and null*: do they mean it? By 95 % intervals over inputs, not by means: a number counts
-as high, low or about zero where its whole interval is; across the line, and where something was
-not measured, it is *can't tell here*. The thresholds are such that the paper's own numbers bear
-its claims out.
+Each claim is judged twice. *As measured*: do our numbers agree with the claim, as the paper's do?
+*Against control and null*: does the claim still hold in comparison with these? Judgements are based
+on 95 % intervals over inputs, not on means: a number counts as high, low or about zero if its whole
+interval is. If the interval crosses the threshold, or something was not measured, the answer is
+*can't tell here*. The thresholds are chosen such that the paper's own numbers support its claims.
 """
 
 
@@ -41,7 +41,7 @@ def page(
 
 
 def claims(found: Sequence[Finding]) -> Iterator[str]:
-    """The checklist, and behind it the evidence claim by claim."""
+    """The checklist, followed by the evidence for each claim."""
     yield from ("## The paper's claims", "", CLAIMED)
     grouped = [list(group) for _, group in groupby(found, key=lambda f: f.claim.number)]
     yield from grid(
@@ -61,7 +61,7 @@ def claims(found: Sequence[Finding]) -> Iterator[str]:
 
 
 def joint(answers: Sequence[Answer]) -> str:
-    """The answer of the runs that can tell, or how many of them gave each."""
+    """The answer of the runs that can tell, with counts if they disagree."""
     counts = Counter(answer for answer in answers if answer != UNKNOWN)
     if len(counts) < 2:
         return f"**{next(iter(counts), UNKNOWN)}**"
@@ -69,7 +69,7 @@ def joint(answers: Sequence[Answer]) -> str:
 
 
 def evidence(found: Sequence[Finding]) -> Iterator[str]:
-    """What a claim means here, what each run says of it, and of a failure what could explain it."""
+    """What a claim means here, how each run judges it, and what could explain a failure."""
     claim = found[0].claim
     yield from (f"### Claim {claim.number}", "", f"> {claim.statement}", "")
     yield from (f"*As measured.* {claim.means}", "", f"*Against control and null.* {claim.against}")
@@ -81,11 +81,11 @@ def evidence(found: Sequence[Finding]) -> Iterator[str]:
         yield f"  * against control and null: **{one.beyond.answer}**. {one.beyond.evidence}"
     yield ""
     if any(FAILS in (one.measured.answer, one.beyond.answer) for one in found):
-        yield from (f"*What could explain it, and what would tell.* {claim.why}", "")
+        yield from (f"*Possible explanations, and how to check them.* {claim.why}", "")
 
 
 def section(entry: Entry, pictures: Drawn) -> Iterator[str]:
-    """One table or figure of the paper beside a run."""
+    """One table or figure of the paper, compared with a run."""
     yield from (f"## {titled(entry)} (`{entry.label}`)", "", f"*{entry.experiment.question}*", "")
     if entry.table is None:
         yield from ("Nothing of it was measured.", "")

@@ -1,4 +1,4 @@
-"""How a run was made, and what of it is otherwise than in the paper."""
+"""How a run was made, and how it differs from the paper."""
 
 import re
 import shlex
@@ -17,21 +17,21 @@ from explaindebug.studies.adebayo2020.entry import TOP_DOWN, Entry
 from explaindebug.studies.adebayo2020.published import METHODS
 
 MINE = re.compile(r"(output|store|threads|workers|logger|hydra\.\S+)=|--config-(dir|path)")
-FOLDERS = re.compile(r"(?<!\S)/(?:[^/\s]+/)+")  # of an absolute path, without its last name
-NETWORKS = {"figure7": "vgg16", "table3_vgg16": "vgg16"}  # else BVD-CNN
+FOLDERS = re.compile(r"(?<!\S)/(?:[^/\s]+/)+")  # the folders of an absolute path
+NETWORKS = {"figure7": "vgg16", "table3_vgg16": "vgg16"}  # BVD-CNN in all others
 PAPERS_INPUTS = 190
-ORDERS = {"bottom_up": "from the input on", "independent": "at one stage alone, the others kept"}
-ASKED = "attributions"  # the key of a configuration that says which methods
+ORDERS = {"bottom_up": "from the input up", "independent": "at one stage alone, the others kept"}
+ASKED = "attributions"  # the configuration's key for methods
 
 
 def titled(entry: Entry) -> str:
-    """What the run is put beside, and the network that stands in for the paper's."""
+    """What the run is compared with, and its network if it is not the paper's."""
     own = stand_in(entry)
     return f"{entry.experiment.title}{f', here {own}' if own else ''}"
 
 
 def stand_in(entry: Entry) -> str:
-    """The network's name where it is not the paper's; empty where it is."""
+    """The network's name if it is not the paper's; else empty."""
     own = str(entry.run.settings.get("model.name", "unknown"))
     return "" if own == _network(entry) else own
 
@@ -41,7 +41,7 @@ def _network(entry: Entry) -> str:
 
 
 def facts(entry: Entry) -> Iterator[tuple[str, str]]:
-    """What somebody needs to make the same again, and how good its networks are."""
+    """What is needed to reproduce the run, and the accuracies of its networks."""
     made, settings = entry.run.result.made, entry.run.settings
     yield "command", code(command(made.get("command", "unknown")))
     yield "seed", str(settings.get("seed", "unknown"))
@@ -59,7 +59,7 @@ def facts(entry: Entry) -> Iterator[tuple[str, str]]:
 
 
 def differs(entry: Entry) -> Iterator[str]:
-    """What is otherwise than in the paper: in this run, and in any of ours."""
+    """Differences from the paper: of this run, and of all our runs."""
     settings = entry.run.settings
     if own := stand_in(entry):
         yield f"The network is `{own}`, where the paper has {_network(entry)}."
@@ -67,24 +67,25 @@ def differs(entry: Entry) -> Iterator[str]:
         how = ORDERS[entry.order]
         yield f"Weights are lost {how}: the stages of the table are those of this order."
     size = settings.get("data.size", "unknown")
-    yield f"Pictures of {size} px, by `{_module(entry, 'data')}`; the paper does not say its own."
+    data = _module(entry, "data")
+    yield f"Pictures of {size} px, by `{data}`; the paper does not give their size."
     inputs = _inputs(entry)
     if inputs != PAPERS_INPUTS:
-        yield f"{inputs} inputs in place of {PAPERS_INPUTS}."
+        yield f"{inputs} inputs instead of {PAPERS_INPUTS}."
     absent = [m for m in METHODS if m not in entry.names.values()]
     if absent:
         yield f"Without {wording.listed(absent, 16)}."
     if options := list(_options(entry)):
-        yield f"Options of methods, and those of `preset=paper2020`: {'; '.join(options)}."
+        yield f"Options of methods (those of `preset=paper2020` in brackets): {'; '.join(options)}."
     post = {k: settings.get(f"postprocessing.{k}") for k in ("sign", "normalise")}
     if post != {"sign": "signed", "normalise": "minmax"}:
         said = ", ".join(f"{key} {value}" for key, value in post.items())
-        yield f"Maps are post-processed otherwise: {said}."
+        yield f"Maps are post-processed differently: {said}."
     yield from entry.experiment.differs
 
 
 def _options(entry: Entry) -> Iterator[str]:
-    """`SGrad samples 20 (50)` for each method whose options are not the preset's."""
+    """`SGrad samples 20 (50)` for each method whose options differ from the preset."""
     text = resources.files("explaindebug.configs").joinpath("preset/paper2020.yaml").read_text()
     preset = chosen(yaml.safe_load(text)[ASKED], references=True)
     for key, own in chosen(_asked(entry.run.settings), references=True).items():
@@ -96,7 +97,7 @@ def _options(entry: Entry) -> Iterator[str]:
 
 
 def _asked(settings: Mapping[str, Any]) -> Any:
-    """The methods of a run; those that were asked for as {name: options} out of dotted keys."""
+    """The methods of a run; those given as {name: options} are collected from dotted keys."""
     if ASKED in settings:
         return settings[ASKED]
     asked: dict[str, Any] = {}
@@ -111,7 +112,7 @@ def _asked(settings: Mapping[str, Any]) -> Any:
 
 
 def command(line: str) -> str:
-    """A command line, for a shell, without what belongs to one machine alone."""
+    """A command line for a shell, without machine-specific parts."""
     words, kept = shlex.split(line), []
     skip = False
     for word in words:

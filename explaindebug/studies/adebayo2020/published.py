@@ -1,13 +1,14 @@
-"""What Adebayo et al. printed: the numbers of their tables, and the ranges given in their text.
+"""Numbers published by Adebayo et al.: those of their tables, and the ranges in their text.
 
-Means and standard errors over 190 inputs, as printed but for what the print has lost:
+Means and standard errors over 190 inputs, as printed except for two errors in print:
 
-- Table 3, SSIM with the network of MNIST: two errors are printed as -0.01 (Input-Grad, DConvNet),
-  and no error is negative. They are 0.01 here.
-- Table 3, rank correlation with the network of MNIST: only 14 errors are printed for 15 methods. By
-  their size the missing one is that of EGrad, which is None here; those behind it are moved by one.
+- Table 3, SSIM with the network of MNIST: two standard errors are printed as -0.01 (Input-Grad,
+  DConvNet), but standard errors are not negative. They are 0.01 here.
+- Table 3, rank correlation with the network of MNIST: only 14 standard errors are printed for 15
+  methods. By their size the missing one is that of EGrad, which is None here; those after it are
+  shifted by one.
 
-Figure 7 is a figure: of it the paper says in words which methods stay as they are.
+For Figure 7 there are no numbers: the paper says in words which methods do not change.
 
 Source: Debugging Tests for Model Explanations, NeurIPS 2020 (arXiv 2011.05429), Tables 2 and 3,
 sections 3.1, 3.2, 4 and 5.
@@ -24,15 +25,19 @@ METHODS = (
     *("Kernel SHAP", "GBP", "DConvNet", "LRP-EPS", "PNet", "PAttribution", "LRP-SPAF"),
 )
 SSIM, RANK = "ssim", "spearman"
-SCENES_ALONE = 0.97  # share of scenes without an animal that the spurious network calls right
-ACCURACIES = {"training": 0.932, "validation": 0.917, "test": 0.88}  # with a tenth of labels wrong
-CALIBRATION = 3e-6  # mean SSIM of maps to Gaussian noise that was not normalised as maps are
+SCENES_ALONE = 0.97  # the spurious network's accuracy on scenes without an animal
+ACCURACIES = {
+    "training": 0.932,
+    "validation": 0.917,
+    "test": 0.88,
+}  # with a tenth of the labels wrong
+CALIBRATION = 3e-6  # mean SSIM of maps to Gaussian noise that was not normalised like maps
 INVARIANT = ("GBP", "DConvNet", "DeepTaylor", "PNet", "PAttribution", "LRP-SPAF")
 NOT_INVARIANT = ("Grad", "SGrad", "Input-Grad", "IntGrad", "EGrad", "LRP-EPS")
 
 
 class Printed(NamedTuple):
-    """A number of a table; None where the print has lost it."""
+    """A number of a table; the error is None if it is missing in print."""
 
     mean: float
     sem: float | None
@@ -40,17 +45,19 @@ class Printed(NamedTuple):
 
 @dataclass(frozen=True)
 class Experiment:
-    """One table or figure of the paper, and what of it was printed."""
+    """One table or figure of the paper, with its published numbers."""
 
-    name: str  # "table3_mnist": what a run is put beside
+    name: str  # "table3_mnist"
     title: str
-    test: str  # of a run, which makes the same
+    test: str  # the debugging test that reproduces it
     question: str
     numbers: Mapping[Comparison, Mapping[str, Printed]] = field(default_factory=dict)
-    ranges: Mapping[Comparison, tuple[float, float]] = field(default_factory=dict)  # of all methods
-    words: Mapping[str, str] = field(default_factory=dict)  # method -> what the text says of it
+    ranges: Mapping[Comparison, tuple[float, float]] = field(
+        default_factory=dict
+    )  # over all methods
+    words: Mapping[str, str] = field(default_factory=dict)  # method -> what the text says about it
     methods: Sequence[str] = METHODS
-    differs: Sequence[str] = ()  # what is otherwise in any run of ours, a sentence each
+    differs: Sequence[str] = ()  # differences of all our runs, a sentence each
 
 
 def _column(means: Sequence[float], sems: Sequence[float | None]) -> dict[str, Printed]:
@@ -123,12 +130,13 @@ _VGG_RANK = _column(
     ],
 )
 _HYPERPARAMETERS = (
-    "The paper gives hardly a hyper-parameter of its methods, neither the size of its pictures nor "
-    "the parameters of SSIM, nor how BVD-CNN was trained: ours are guesses (`preset=paper2020`)."
+    "The paper gives hardly any hyper-parameters of its methods, and neither the size of its "
+    "pictures, nor the parameters of SSIM, nor how BVD-CNN was trained: ours are guesses "
+    "(`preset=paper2020`)."
 )
 _TABLE3 = (
-    "Are maps of Fashion-MNIST pictures under a network that never saw any like those of a network "
-    "that was trained on them?"
+    "Are maps of Fashion-MNIST pictures under a network that never saw any similar to those of a "
+    "network that was trained on them?"
 )
 
 
@@ -149,12 +157,12 @@ TABLE2 = Experiment(
     "table2",
     "Table 2: spurious backgrounds",
     "spurious",
-    "Are maps like the background that the network learned (GT-1), and like their own maps of the "
-    "background alone (GT-2)?",
+    "Are maps similar to the background that the network learned (GT-1), and to the same method's "
+    "maps of the background alone (GT-2)?",
     numbers={("gt1", SSIM): _GT1, ("gt2", SSIM): _GT2},
     differs=(
-        "How the paper cut out and pasted is not published, nor whether its 190 inputs are of one "
-        "class: ours are of both.",
+        "It is not published how the paper cut out and pasted objects, nor whether its 190 inputs "
+        "are of one class: ours are of both.",
         _HYPERPARAMETERS,
     ),
 )
@@ -162,10 +170,10 @@ MISLABELLED = Experiment(
     "mislabelled",
     "Section 3.2: mislabelled training examples",
     "labels",
-    "Are maps of mislabelled examples like those under a network that was told the right labels?",
+    "Are maps of mislabelled examples similar to those of a network trained with the right labels?",
     ranges={("flipped", SSIM): (0.73, 0.99)},
     differs=(
-        "The paper prints no numbers by method, only their range, and has no control.",
+        "The paper gives no numbers by method, only their range, and has no control.",
         _HYPERPARAMETERS,
     ),
 )
@@ -173,12 +181,13 @@ FIGURE7 = Experiment(
     "figure7",
     "Figure 7: lost weights",
     "reinit",
-    "Are maps like those of the trained network when its layers have lost their weights, from the "
-    "logits down?",
+    "Are maps similar to those of the trained network after its layers have lost their weights, "
+    "from the logits down?",
     words=dict.fromkeys(INVARIANT, "stays") | dict.fromkeys(NOT_INVARIANT, "changes"),
     differs=(
-        "The paper's VGG-16 is that of Keras, with other weights and another normalisation than "
-        "torchvision's. Its number of pictures is not known, its curves are not given as numbers.",
+        "The paper's VGG-16 is from Keras, with other weights and a different normalisation "
+        "from torchvision's. Its number of pictures is unknown, and its curves are not "
+        "given as numbers.",
         _HYPERPARAMETERS,
     ),
 )
@@ -193,7 +202,7 @@ EXPERIMENTS = {
             "MNIST",
             _MNIST_SSIM,
             _MNIST_RANK,
-            "How the paper brought 28 px pictures to its networks' size is not known: ours are "
+            "It is unknown how the paper resized 28 px pictures for its networks: ours are "
             "enlarged.",
         ),
         _table3(
@@ -201,16 +210,16 @@ EXPERIMENTS = {
             "birds and dogs",
             _BVD_SSIM,
             _BVD_RANK,
-            "How the paper brought grey 28 px pictures before a network of colour photographs is "
-            "not known: ours are enlarged, with three equal channels.",
+            "It is unknown how the paper passed grey 28 px pictures to a network for colour "
+            "photographs: ours are enlarged, with three equal channels.",
         ),
         _table3(
             "vgg16",
             "ImageNet (VGG-16)",
             _VGG_SSIM,
             _VGG_RANK,
-            "The paper's VGG-16 is that of Keras, with other weights and another normalisation "
-            "than torchvision's.",
+            "The paper's VGG-16 is from Keras, with other weights and a different normalisation "
+            "from torchvision's.",
         ),
         _table3("other", "other data", {}, {}, "The paper has no such network."),
     )

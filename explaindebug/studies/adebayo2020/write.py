@@ -1,4 +1,4 @@
-"""What lies in a run's folder beside its report: the paper's table as CSV and Markdown."""
+"""Write the paper's table into a run's folder as CSV and Markdown, and the page of results."""
 
 import io
 import math
@@ -17,14 +17,14 @@ from explaindebug.studies.adebayo2020.entry import Entry
 from explaindebug.studies.adebayo2020.page import page, section
 
 HEADER = ("method", "condition", "similarity", "arm", "mean", "sem", "low", "high", "n", "missing")
-LARGEST = 300_000  # bytes of a picture in a page of documentation
+LARGEST = 300_000  # bytes per picture in the documentation
 COLOURS = 64
 ORDER = ("table2", "mislabelled", "figure7", "table3")
-MAPS = "figures/reinit_maps.png"  # as reports call it
+MAPS = "figures/reinit_maps.png"  # as written by reports
 
 
 def write_paper(entry: Entry, folder: Path) -> None:
-    """Write paper.csv, a line per number, and paper.md, each whole or not at all."""
+    """Write paper.csv, a line per number, and paper.md, each atomically."""
     write_csv(folder / "paper.csv", HEADER, _lines(entry))
     write_atomically(folder / "paper.md", "\n".join(section(entry, {})).rstrip() + "\n")
 
@@ -40,7 +40,7 @@ def _lines(entry: Entry) -> Iterator[tuple[object, ...]]:
 
 
 def write_results(entries: Sequence[Entry], target: Path, *, command: str, title: str) -> Path:
-    """Write the page of all runs, in the paper's order, and small pictures beside it."""
+    """Write the page of all runs, in the paper's order, and small pictures next to it."""
     counts = Counter(entry.label for entry in entries)
     unlike = [entry.told_apart() if counts[entry.label] > 1 else entry for entry in entries]
     ordered = sorted(unlike, key=place)
@@ -49,13 +49,13 @@ def write_results(entries: Sequence[Entry], target: Path, *, command: str, title
 
 
 def place(entry: Entry) -> tuple[int, str, str]:
-    """Where a run's section stands."""
+    """Sort key of a run's section."""
     name = entry.experiment.name
     return next(k for k, o in enumerate(ORDER) if name.startswith(o)), name, entry.run.name
 
 
 def drawn(entry: Entry, target: Path) -> dict[str, str]:
-    """Small figures of a run, made for the page: paths, as seen from it, and captions."""
+    """Make small figures of a run for the page: paths, relative to it, and captions."""
     folder, found = target.parent / "pictures", {}
     with TemporaryDirectory() as fresh:
         for name, caption, source in _figures(entry, Path(fresh)):
@@ -65,7 +65,7 @@ def drawn(entry: Entry, target: Path) -> dict[str, str]:
 
 
 def _figures(entry: Entry, fresh: Path) -> Iterator[tuple[str, str, Path]]:
-    """Name, caption and file of each: numbers are drawn anew, maps lie in the run's folder."""
+    """Name, caption and file of each: plots are redrawn, maps come from the run's folder."""
     test = entry.test
     if entry.verdicts:
         save(effects(list(entry.verdicts.values()), entry.names), fresh / "effects", ["png"])
@@ -78,13 +78,13 @@ def _figures(entry: Entry, fresh: Path) -> Iterator[tuple[str, str, Path]]:
 
 
 def _plain(x: Number, arm: str) -> list[object]:
-    """The cells of a line; of the paper's numbers neither interval nor inputs are known."""
+    """The cells of a line; interval and inputs of the paper's numbers are unknown."""
     values: list[object] = ["" if math.isnan(v) else repr(v) for v in x[:4]]
     return [*values, *(["", ""] if arm == PAPER else [x.n, x.missing])]
 
 
 def small_picture(source: Path, target: Path, largest: int = LARGEST) -> Path:
-    """The picture with few colours, and as small as it must be to take at most `largest` bytes."""
+    """The picture with few colours, shrunk until it takes at most `largest` bytes."""
     with Image.open(source) as image:
         whole = image.convert("RGB")
     scale = 1.0

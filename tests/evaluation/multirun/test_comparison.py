@@ -137,7 +137,7 @@ def test_runs_that_measured_otherwise_don_t_belong_together(
     tmp_path, seeds, settings, said
 ) -> None:
     other = read_run(write(tmp_path / "other", seed=9, **settings))
-    with pytest.raises(DataError, match=rf"don't belong together: {said}"):
+    with pytest.raises(DataError, match=rf"can't be compared: {said}"):
         across([*seeds, other])
 
 
@@ -151,9 +151,9 @@ def test_a_verdict_about_another_similarity(tmp_path, seeds) -> None:
 
 
 def test_the_same_run_twice_and_one_run(tmp_path, seeds) -> None:
-    with pytest.raises(DataError, match=r"are the same run, of seed 0.*Leave one out"):
+    with pytest.raises(DataError, match=r"are the same run, with seed 0.*Leave one out"):
         across([*seeds, read_run(write(tmp_path / "again", seed=0, workers=2))])
-    with pytest.raises(DataError, match="nothing to compare it with"):
+    with pytest.raises(DataError, match="nothing to compare"):
         across(seeds[:1])
 
 

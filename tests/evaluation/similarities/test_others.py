@@ -60,7 +60,7 @@ def test_hog_is_the_rank_correlation_of_scikit_images_features() -> None:
 
 
 def test_hog_needs_room() -> None:
-    with pytest.raises(ConfigError, match="3 x 3 cells of 16 pixels, the maps have 24 x 24"):
+    with pytest.raises(ConfigError, match="3 x 3 cells of 16 pixels, but maps are 24 x 24"):
         SIMILARITIES.build({"hog": {"cell": 16}})(maps(0), maps(1))
 
 

@@ -24,7 +24,10 @@ def options(folder: Path, attributions: Any) -> str:
 
 def test_options_that_are_not_the_presets_are_said_with_both_values(tmp_path: Path) -> None:
     said = options(tmp_path, ["grad", "gbp", {"sgrad": {"samples": 20, "noise": 0.15}}])
-    assert said == "Options of methods, and those of `preset=paper2020`: SGrad samples 20 (50)."
+    assert (
+        said
+        == "Options of methods (those of `preset=paper2020` in brackets): SGrad samples 20 (50)."
+    )
 
 
 @pytest.mark.parametrize("asked", ["sgradsq", ["sgradsq"], {"sgradsq": {}}, "all"])

@@ -1,4 +1,4 @@
-"""The paper's six claims, each judged by runs: holds, does not, can't tell here."""
+"""The paper's six claims, each judged from runs: holds, does not, can't tell here."""
 
 from explaindebug.studies.adebayo2020.claims import background, foreign, labels, layers
 from explaindebug.studies.adebayo2020.claims.claim import Claim, Finding, Said, finding, findings

@@ -1,4 +1,4 @@
-"""Claims of section 3.1: the spurious background, and what noise is worth."""
+"""Claims of section 3.1: the spurious background, and the Gaussian calibration."""
 
 import math
 
@@ -31,12 +31,12 @@ from explaindebug.studies.adebayo2020.judging import (
 )
 from explaindebug.studies.adebayo2020.published import CALIBRATION, SCENES_ALONE, SSIM
 
-HIGH = 0.65  # SSIM; the paper's lowest to GT-2, 0.78 ± 0.044, is surely above it
-LOW = 0.2  # SSIM; the paper's SGradSQ and VGrad have 0.06 and 0.08 to GT-1
+HIGH = 0.65  # SSIM; the paper's lowest value for GT-2, 0.78 ± 0.044, is surely above it
+LOW = 0.2  # SSIM; the paper has 0.06 and 0.08 for SGradSQ and VGrad on GT-1
 LEARNED = 0.9  # share of scenes: the test's gate
-FEW = 0.1  # share of scenes that the spurious network calls right more often than a clean one
-NOTHING = 1e-3  # SSIM that is about none
-SQUARES = ("SGradSQ", "VGrad")  # they are nowhere below 0
+FEW = 0.1  # by how much the spurious network's accuracy on scenes must exceed a clean one's
+NOTHING = 1e-3  # SSIM that counts as zero
+SQUARES = ("SGradSQ", "VGrad")  # their maps are never negative
 RAW = "gaussian_raw"
 
 
@@ -48,13 +48,13 @@ def emphasis(entry: Entry) -> Said:
     said = ", ".join(f"{m} {with_interval(gt1[m])}" for m in SQUARES if m in gt1) or "not measured"
     return Said(
         every([*high.values(), *squares.values()]),
-        f"SSIM to GT-2 is from {spread(gt2)} (paper: 0.78 to 0.98), high for {counted(high)}. SSIM "
-        f"to GT-1 of the two methods that square: {said} (paper: 0.063 and 0.075).",
+        f"SSIM to GT-2 is {spread(gt2)} (paper: 0.78 to 0.98), high for {counted(high)}. SSIM to "
+        f"GT-1 of the two methods that square: {said} (paper: 0.063 and 0.075).",
     )
 
 
 def more_than_clean(entry: Entry) -> Said:
-    """Every method puts more of its map on the background than under clean networks."""
+    """Every method has a larger share of its map on the background than under clean networks."""
     words = {
         CONTROL: "clean networks' maps of the same pictures reach",
         SHOWN["shuffled"]: "the maps' own pixels in random order",
@@ -62,15 +62,15 @@ def more_than_clean(entry: Entry) -> Said:
     return Said(
         every(of_verdicts(entry, HOLDS).values()),
         f"Does more of the map lie on the background than under clean networks? {tallied(entry)}. "
-        f"SSIM to GT-2 does not tell that: {read_beside(entry, 'gt2', words)}.",
+        f"SSIM to GT-2 can't show that: {read_beside(entry, 'gt2', words)}.",
     )
 
 
 def scenes_alone(entry: Entry) -> Said:
-    """The network calls scenes without any animal by their class."""
+    """The network assigns scenes without any animal to their class."""
     found = entry.accuracy("spurious", "scenes alone")
     if found is None:
-        return Said(UNKNOWN, "The run did not ask the network about scenes alone.")
+        return Said(UNKNOWN, "The run did not measure the network's accuracy on scenes alone.")
     n = entry.affected("spurious", "test")
     low, high = wilson_interval(found, n) if n else (found, found)
     counts = f" of {n} scenes" if n else ""
@@ -78,30 +78,30 @@ def scenes_alone(entry: Entry) -> Said:
     said = with_interval(share) if n else wording.fine(found)
     return Said(
         at_least(LEARNED)(share),
-        f"The spurious network calls {said}{counts} by their class (paper: {SCENES_ALONE}).",
+        f"The spurious network classifies {said}{counts} correctly (paper: {SCENES_ALONE}).",
     )
 
 
 def clean_does_not(entry: Entry) -> Said:
-    """A clean network calls fewer of them right."""
+    """A clean network classifies fewer of them correctly."""
     found = entry.accuracy("spurious", "scenes alone")
     clean = entry.accuracy("clean", "scenes alone")
     if found is None or clean is None:
-        return Said(UNKNOWN, "The run did not ask a clean network about scenes alone.")
+        return Said(UNKNOWN, "The run did not measure a clean network's accuracy on scenes alone.")
     return Said(
         HOLDS if found - clean > FEW else FAILS,
-        f"A network that was trained on the clean pictures calls {wording.fine(clean)} of them so.",
+        f"A network trained on clean pictures classifies {wording.fine(clean)} of them correctly.",
     )
 
 
 def calibration(entry: Entry) -> Said:
-    """SSIM to noise that nobody normalised is about none."""
+    """SSIM to unnormalised noise is about zero."""
     found = _nulls(entry, RAW)
     if not found:
         return Said(
             UNKNOWN,
-            "The run did not score noise as it is: `nulls=[gaussian,gaussian_raw]` does, with one "
-            "cheap method (`attributions=[grad]`) and the networks that are trained already.",
+            "The run did not score unnormalised noise: `nulls=[gaussian,gaussian_raw]` does, with "
+            "one cheap method (`attributions=[grad]`) and the networks that are already trained.",
         )
     answers = judged(found, near_zero(NOTHING))
     said = "; ".join(f"to {where} {x.mean:.1e} ± {x.sem:.1e}" for where, x in found.items())
@@ -112,7 +112,7 @@ def calibration(entry: Entry) -> Said:
 
 
 def matched(entry: Entry) -> Said:
-    """It is about none as well once noise goes the way that maps go."""
+    """It is still about zero if noise is normalised like maps."""
     found = {
         f"{word}, {where}": x
         for null, word in (("gaussian", "N(0, 1) noise"), ("shuffled", "shuffled maps"))
@@ -123,12 +123,12 @@ def matched(entry: Entry) -> Said:
     said = "; ".join(f"{where}: {with_interval(x)}" for where, x in found.items())
     return Said(
         every(judged(found, near_zero(NOTHING)).values()),
-        f"Normalised as the maps are, mean SSIM over all methods is of {said}.",
+        f"If noise is normalised like the maps, mean SSIM over all methods is: {said}.",
     )
 
 
 def _nulls(entry: Entry, null: str) -> dict[str, Number]:
-    """The null's mean SSIM to both ground truths, over all methods input by input."""
+    """The null's mean SSIM to both ground truths, averaged over all methods per input."""
     together, role = Scores(), null_role(null)
     for truth in ("gt1", "gt2"):
         key = Key(entry.test.name, "", truth, role, entry.comparison(truth, SSIM)[1])
@@ -151,48 +151,49 @@ BACKGROUND = Claim(
     "and SGradSQ and VGrad are low on GT-1.",
     f"*High*: the whole 95 % interval of the mean SSIM is at or above {HIGH} (the paper's lowest "
     f"is 0.78). *Low*: at or below {LOW} (the paper has 0.06 and 0.08).",
-    "Stands where every method's verdict is *shows*: more of its map lies on the background than "
+    "Holds if every method's verdict is *shows*: more of its map lies on the background than "
     "under clean networks on the same pictures.",
     "table2",
     emphasis,
     more_than_clean,
-    "A high SSIM to GT-2 needs no network that learned the background: both maps are multiplied by "
-    "the same mask, and min-max normalisation makes zero a grey that all maps share. The columns "
-    "*Control* and *Null: shuffled* of the same table separate that from the bug; the share of the "
-    "attribution on the background, which verdicts are about, depends on neither. What is left of "
-    "the similarity without that grey is told by `python train.py experiment=table2 preset=robust "
-    "...`. A method whose share does not move explains the animal's outline whatever was learned: "
-    "see its maps, and `bug=spurious bug.spurious.fraction=0.5`, where the network needs both.",
+    "A high SSIM to GT-2 does not require a network that learned the background: both maps are "
+    "multiplied by the same mask, and min-max normalisation turns zero into a grey that all maps "
+    "share. The columns *Control* and *Null: shuffled* of the same table separate that from the "
+    "bug; the share of the attribution on the background, on which verdicts are based, depends on "
+    "neither. `python train.py experiment=table2 preset=robust ...` shows what is left of the "
+    "similarity without that grey. A method whose share does not change explains the animal's "
+    "outline whatever was learned: see its maps, and `bug=spurious bug.spurious.fraction=0.5`, "
+    "where the network needs both.",
 )
 SCENES = Claim(
     2,
     "The spurious model classifies scenes alone (97 % in the paper).",
-    f"The whole 95 % interval (Wilson) of the share of test scenes, without any animal, that are "
-    f"called by their class is at or above {LEARNED}, the gate of the test.",
-    f"Stands where a clean network calls at least {FEW} fewer of them so.",
+    f"The whole 95 % interval (Wilson) of the accuracy on test scenes without any animal is at or "
+    f"above {LEARNED}, the gate of the test.",
+    f"Holds if a clean network's accuracy on them is lower by more than {FEW}.",
     "table2",
     scenes_alone,
     clean_does_not,
     "Either the network was not trained enough to rely on the scene alone "
     "(`trainer.max_epochs`), or it learned animal and scene together: `bug.spurious.feather` and "
     "`data.border` change how much of an outline is left, and the spurious score, in the run's "
-    "facts, says how often a scene flips what is said of an animal. A clean network that calls "
-    "scenes right as well means that scenes are known from the clean pictures, too: those that "
-    "were photographed before such a background.",
+    "facts, shows how often a scene flips the prediction for an animal. If a clean network "
+    "classifies scenes correctly as well, it knows such scenes from the clean pictures that were "
+    "photographed in front of them.",
     needs_gate=False,
 )
 GAUSSIAN = Claim(
     6,
     "Gaussian calibration: the SSIM of maps to noise is about 3e-6.",
-    "The whole 95 % interval of the mean SSIM of N(0, 1) noise, *not* normalised as maps are, "
-    f"lies within {NOTHING} of 0, for both ground truths.",
-    "Stands where noise and shuffled maps that *are* normalised as maps are have as little.",
+    "The whole 95 % interval of the mean SSIM of N(0, 1) noise, *not* normalised like maps, lies "
+    f"within {NOTHING} of 0, for both ground truths.",
+    "Holds if the SSIM of noise and shuffled maps that *are* normalised like maps is as low.",
     "table2",
     calibration,
     matched,
-    "Noise with a standard deviation of 1 meets maps squeezed into [0, 1]: what makes their SSIM "
-    "vanish is the difference in scale, not that they have nothing in common. The nulls of the "
-    "same run, normalised alike, separate the two.",
+    "Noise with a standard deviation of 1 is compared with maps scaled to [0, 1]: SSIM vanishes "
+    "because of the difference in scale, not because they have nothing in common. The nulls of the "
+    "same run, normalised in the same way, separate the two.",
     needs_gate=False,
 )
 ALL = (BACKGROUND, SCENES, GAUSSIAN)

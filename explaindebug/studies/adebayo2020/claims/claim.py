@@ -1,4 +1,4 @@
-"""What a claim of the paper is, and what a run says of it."""
+"""A claim of the paper, and its judgement by a run."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from explaindebug.studies.adebayo2020.published import SSIM
 
 
 class Said(NamedTuple):
-    """An answer, and what it rests on: sentences with numbers."""
+    """An answer with its evidence: sentences with numbers."""
 
     answer: Answer
     evidence: str
@@ -19,26 +19,26 @@ class Said(NamedTuple):
 
 @dataclass(frozen=True)
 class Claim:
-    """One sentence of the paper, and how it is judged here.
+    """One claim of the paper, and how it is judged here.
 
-    It is judged twice: `measured` asks for the paper's own numbers, `beyond` whether they say it
-    once they are read against the no-bug control and the matched nulls, which the paper has not.
+    It is judged twice: `measured` checks the numbers that the paper reports, `beyond` whether the
+    claim holds against the no-bug control and the matched nulls, which the paper does not have.
     """
 
     number: int
     statement: str
-    means: str  # what its words mean here: thresholds
-    against: str  # what it is read against, and when it stands
-    tables: str  # the start of the names of the experiments that can tell
+    means: str  # operational definition of its terms: thresholds
+    against: str  # when it holds against control and null
+    tables: str  # prefix of the names of the experiments that can judge it
     measured: Callable[[Entry], Said]
     beyond: Callable[[Entry], Said]
-    why: str  # what a failure could come from, and the run that would tell
-    needs_gate: bool = True  # a void test says nothing
+    why: str  # possible reasons for a failure, and runs that would show which
+    needs_gate: bool = True  # whether a void test can't judge it
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one run says of a claim; without a run, that none can tell."""
+    """Judgement of a claim by one run; without a run, unknown."""
 
     claim: Claim
     entry: Entry | None
@@ -47,7 +47,7 @@ class Finding:
 
 
 def finding(claim: Claim, entry: Entry | None) -> Finding:
-    """The claim judged by a run."""
+    """Judge the claim by a run."""
     if entry is None:
         nobody = Said(UNKNOWN, f"No run of `experiment={claim.tables}` was given.")
         return Finding(claim, None, nobody, nobody)
@@ -59,7 +59,7 @@ def finding(claim: Claim, entry: Entry | None) -> Finding:
 
 
 def findings(claims: Sequence[Claim], entries: Sequence[Entry]) -> list[Finding]:
-    """Each claim judged by each run that can tell, in order."""
+    """Each claim judged by each applicable run, in order."""
     found = []
     for claim in claims:
         own = [entry for entry in entries if entry.experiment.name.startswith(claim.tables)]
@@ -75,7 +75,7 @@ def of_verdicts(entry: Entry, shows: Answer) -> dict[str, Answer]:
 
 
 def read_beside(entry: Entry, where: str, words: Mapping[str, str]) -> str:
-    """`two networks agree by 0.4 (GBP) to 0.9 (LIME), ...`: the SSIM of other arms, by arm.
+    """`two networks agree by 0.4 (GBP) to 0.9 (LIME), ...`: SSIM of other arms, for comparison.
 
     Arms that were not scored are left out.
     """

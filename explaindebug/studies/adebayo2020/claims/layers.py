@@ -23,16 +23,16 @@ from explaindebug.studies.adebayo2020.judging import (
 )
 from explaindebug.studies.adebayo2020.published import INVARIANT, NOT_INVARIANT, RANK
 
-KEPT = 0.5  # of the way from unrelated maps to those of the trained network
-ROOM = 0.1  # between control and null; with less there is no way to keep a part of
+KEPT = 0.5  # fraction of the way from unrelated maps to those of the trained network
+ROOM = 0.1  # minimal distance between control and null; below it the fraction is meaningless
 CHANGED = 0.5  # share of inputs whose class is still the same
 
 
 def invariance(entry: Entry) -> Said:
-    """Six methods keep more than half where half of the layers are lost, six others don't."""
+    """With half of the layers lost, six methods keep more than half, and six others don't."""
     stages = entry.test.stages
     if not stages or entry.order != TOP_DOWN:
-        return Said(UNKNOWN, f"The run lost its weights in another order ({entry.order}).")
+        return Said(UNKNOWN, f"The run re-initialised its layers in another order ({entry.order}).")
     found = {entry.names[m]: kept(entry, m) for m in entry.test.scores.unique("method")}
     more = {m: _more(found[m]) for m in INVARIANT if m in found}
     less: dict[str, Answer] = {m: _less(found[m]) for m in NOT_INVARIANT if m in found}
@@ -49,25 +49,27 @@ def invariance(entry: Entry) -> Said:
 
 
 def network_is_lost(entry: Entry) -> Said:
-    """The network itself no longer says what it said, so that a map that stays tells nothing."""
+    """The network's own predictions have changed, so a map that does not change ignores that."""
     stage = entry.test.headline.condition
     share = entry.test.agreement.get(stage, np.nan)
     if np.isnan(share):
-        return Said(UNKNOWN, f"The run did not note how many predictions stay. {_frozen(entry)}")
+        return Said(
+            UNKNOWN, f"The run did not record how many predictions stay the same. {_frozen(entry)}"
+        )
     answer: Answer = HOLDS if share < CHANGED else FAILS
     return Said(
         answer,
-        f"At {stage} already, {wording.fine(share)} of the network's predictions are what they "
-        f"were. {_frozen(entry)}",
+        f"At {stage} already, {wording.fine(share)} of the network's predictions are "
+        f"unchanged. {_frozen(entry)}",
     )
 
 
 def kept(entry: Entry, method: str) -> Number:
-    """(similarity - null) / (control - null) of a method's maps where half of the layers are lost.
+    """(similarity - null) / (control - null) of a method's maps with half of the layers lost.
 
-    The interval is that of the mean of similarity - null - (control - null) / 2 over inputs, moved
-    and scaled as the ratio of the means is: it lies above a half where the method surely keeps more
-    than half. NaN where control and null are hardly apart.
+    The interval is that of the mean of similarity - null - (control - null) / 2 over inputs,
+    shifted and scaled like the ratio of the means: it lies above one half if the method surely
+    keeps more than half. NaN if control and null are too close.
     """
     columns = _columns(entry, method)
     if len(columns) < 3:
@@ -82,7 +84,7 @@ def kept(entry: Entry, method: str) -> Number:
 
 
 def _columns(entry: Entry, method: str) -> Sequence[np.ndarray[tuple[int], np.dtype[np.float64]]]:
-    """Similarities (n,) of bug, control and null, of the inputs that have all three."""
+    """Similarities (n,) of bug, control and null, for inputs that have all three."""
     own = pooled(entry.test.scores.select(method=method, condition=half(entry.test.stages)))
     ranks = sorted({k.similarity for k, _ in own if k.similarity.startswith(RANK)}, key=len)
     nulls = [
@@ -112,13 +114,13 @@ def _listed(found: dict[str, Number], which: dict[str, Answer]) -> str:
 
 
 def _frozen(entry: Entry) -> str:
-    """That patterns of the trained network may stay by construction."""
+    """Note that patterns of the trained network may stay the same by construction."""
     own = [entry.names[m] for m in ("pnet", "pattribution") if m in entry.names]
     if not own:
         return ""
     return (
-        f"{wording.listed(own)} keep the trained network's patterns in `preset=paper2020`, so that "
-        "theirs is partly by construction."
+        f"{wording.listed(own)} keep the trained network's patterns in `preset=paper2020`, so "
+        "their invariance is partly by construction."
     )
 
 
@@ -127,20 +129,21 @@ LAYERS = Claim(
     "GBP, DConvNet, DeepTaylor, PatternNet, PatternAttribution and LRP-SPAF are invariant to "
     "higher layers; gradients and LRP-EPS are not.",
     "*Higher layers*: the half that is lost first, from the logits down. *Invariant*: of the rank "
-    "correlation between null (noise) and control (the trained network's own maps under noise that "
-    f"nobody sees), surely more than {KEPT} is kept: (similarity − null) / (control − null). "
+    "correlation between null (noise) and control (the trained network's own maps under invisible "
+    f"noise), surely more than {KEPT} is kept: (similarity − null) / (control − null). "
     f"*Not*: surely less. *Gradients*: {', '.join(NOT_INVARIANT[:-1])}; SGradSQ and VGrad, which "
-    "lose the sign, are in the table only.",
-    f"Stands where the network itself is lost: less than {CHANGED} of its predictions stay.",
+    "lose the sign, are only in the table.",
+    f"Holds if the network itself is lost: less than {CHANGED} of its predictions are unchanged.",
     "figure7",
     invariance,
     network_is_lost,
-    "A method that the paper calls invariant and that changes here: of another architecture, "
-    "half of the layers is another part of the network (VGG-16's first three lost are two thirds "
-    "of its weights), which `bug.reinit.order=independent` shows layer by layer; and scale "
-    "matters, as `bug.reinit.init=permute_weights` keeps every layer's weights but for their "
-    "places. A gradient that stays: where the input multiplies it, it stays by the picture's own "
-    "structure (Kokhlikyan et al. 2021), which the null *other* tells. PatternNet and "
-    "PatternAttribution: `preset=robust` fits their patterns again at every stage.",
+    "If a method that the paper calls invariant changes here: in another architecture, half of "
+    "the layers is a different part of the network (the first three layers that VGG-16 loses are "
+    "two thirds of its weights), which `bug.reinit.order=independent` shows layer by layer; and "
+    "scale matters, which `bug.reinit.init=permute_weights` shows, as it keeps every layer's "
+    "weights and only changes their order. If a gradient does not change: multiplied by the input, "
+    "it is dominated by the picture's own structure (Kokhlikyan et al. 2021), which the null "
+    "*other* shows. PatternNet and PatternAttribution: `preset=robust` refits their patterns at "
+    "every stage.",
 )
 ALL = (LAYERS,)
