@@ -14,6 +14,7 @@ from explaindebug.evaluation.nulls import is_matched
 from explaindebug.evaluation.results import Layout, TestResult, Verdict
 from explaindebug.evaluation.roles import NULL, Role, null_role
 from explaindebug.evaluation.scores import Key, Scores
+from explaindebug.evaluation.similarities import family
 from explaindebug.evaluation.similarities.labels import registered
 from explaindebug.evaluation.summary import Summary, summarise
 from explaindebug.report import table as tables
@@ -229,8 +230,7 @@ def pooled(scores: Scores) -> Scores:
 
 def _is(name: str, similarity: str) -> bool:
     """Whether it is the similarity of that name or a variant, such as `spearman_signed`."""
-    known = registered(similarity)
-    return known == name or known.startswith(f"{name}_")
+    return name in (registered(similarity), family(similarity))
 
 
 def _similarity(similarity: str, layout: Layout) -> str:

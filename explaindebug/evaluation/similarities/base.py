@@ -29,6 +29,7 @@ class Similarity(ABC):
 
     sign: Sign | None = None  # of the maps to compare; None: as in the run's post-processing
 
+    family: ClassVar[str] = ""  # the similarity that it is a variant of; empty: none
     lowest: ClassVar[float]
     highest: ClassVar[float]
     identical: ClassVar[float] = 1.0  # the value of a map and itself

@@ -27,6 +27,7 @@ class Spearman(Similarity):
     if both focus on the object, unless the sign is kept.
     """
 
+    family: ClassVar[str] = "spearman"
     lowest: ClassVar[float] = -1.0
     highest: ClassVar[float] = 1.0
 
@@ -68,6 +69,7 @@ class ActiveSpearman(Similarity):
     """
 
     sign: Sign | None = "signed"
+    family: ClassVar[str] = "spearman"
     lowest: ClassVar[float] = -1.0
     highest: ClassVar[float] = 1.0
 

@@ -7,6 +7,8 @@ from functools import cached_property
 
 from explaindebug.evaluation.results import TestResult, Verdict
 from explaindebug.evaluation.runs import Run
+from explaindebug.evaluation.similarities import family
+from explaindebug.evaluation.similarities.labels import registered
 from explaindebug.evaluation.verdicts import verdicts
 from explaindebug.report.beside import BUG, OURS, ArmTable, Comparison, Number, arm_table
 from explaindebug.report.table import Table
@@ -88,7 +90,11 @@ class Entry:
         columns = self.table.columns if self.table else ()
         for column in columns:
             own, called = column.comparison
-            if own == condition and called.startswith(similarity) and column.arm in (OURS, BUG):
+            if (
+                own == condition
+                and similarity in (registered(called), family(called))
+                and column.arm in (OURS, BUG)
+            ):
                 return column.comparison
         return condition, similarity
 

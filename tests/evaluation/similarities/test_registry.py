@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from explaindebug.evaluation.postprocessing import PAPER, ROBUST
-from explaindebug.evaluation.similarities import SIMILARITIES, Similarity
+from explaindebug.evaluation.similarities import SIMILARITIES, Similarity, family
 
 NAMES = SIMILARITIES.names
 
@@ -108,3 +108,12 @@ def test_scale_does_not_matter(name) -> None:
 def test_shapes_must_fit(similarity) -> None:
     with pytest.raises(ValueError, match="of one shape"):
         similarity(maps(0, 2), maps(0, 3), data_range=1.0)
+
+
+def test_variants_know_their_family() -> None:
+    families = {name: family(name) for name in SIMILARITIES}
+    variants = {name for name, of in families.items() if of != name}
+    assert variants == {"spearman_signed", "spearman_abs", "spearman_active"}
+    assert {families[name] for name in variants} == {"spearman"}
+    assert family("topk(fraction=0.2)") == "topk"
+    assert family("of my own(k=1)") == "of my own"

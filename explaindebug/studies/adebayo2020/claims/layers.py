@@ -9,6 +9,7 @@ from explaindebug.evaluation.inference import bootstrap_interval
 from explaindebug.evaluation.nulls import NULLS, is_matched
 from explaindebug.evaluation.roles import BUG, CONTROL, null_role
 from explaindebug.evaluation.scores import Key
+from explaindebug.evaluation.similarities import family
 from explaindebug.report.beside import Number, half, pooled
 from explaindebug.studies.adebayo2020.claims.claim import Claim, Said
 from explaindebug.studies.adebayo2020.entry import TOP_DOWN, Entry
@@ -86,7 +87,7 @@ def kept(entry: Entry, method: str) -> Number:
 def _columns(entry: Entry, method: str) -> Sequence[np.ndarray[tuple[int], np.dtype[np.float64]]]:
     """Similarities (n,) of bug, control and null, for inputs that have all three."""
     own = pooled(entry.test.scores.select(method=method, condition=half(entry.test.stages)))
-    ranks = sorted({k.similarity for k, _ in own if k.similarity.startswith(RANK)}, key=len)
+    ranks = sorted({k.similarity for k, _ in own if family(k.similarity) == RANK}, key=len)
     nulls = [
         role for role in map(null_role, filter(is_matched, NULLS)) if role in own.unique("role")
     ]
