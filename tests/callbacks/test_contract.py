@@ -718,3 +718,27 @@ class TestWhenSomethingFails:
 def test_every_callback_is_a_lightning_callback() -> None:
     assert issubclass(AttributionCallback, pl.Callback)
     assert issubclass(ReferenceSimilarity, AttributionCallback)
+
+
+class TestAgain:
+    def test_each_validate_starts_from_all_methods(self, tmp_path: Any) -> None:
+        callback = HeatmapLogger(["grad", "gbp"], probe=4)
+        smooth = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16**2, 4), nn.GELU(), nn.Linear(4, 3))
+        run = trainer(tmp_path, [callback])
+        with pytest.warns(Warning, match="gbp is left out"):
+            run.validate(Module(smooth), loader(), verbose=False)
+        assert list(callback.plan.methods) == ["grad"]
+        run.validate(Module(), loader(), verbose=False)
+        assert list(callback.plan.methods) == ["grad", "gbp"]
+
+    def test_what_was_measured_before_an_interrupt_is_kept(self, tmp_path: Any) -> None:
+        class Interrupted(ReferenceSimilarity):
+            def measure(self, *args: Any) -> Any:
+                yield from super().measure(*args)
+                raise KeyboardInterrupt
+
+        callback = Interrupted(["grad"], reference=Network(), probe=4, pictures=0)
+        with pytest.raises(SystemExit):
+            trainer(tmp_path, [callback]).validate(Module(), loader(), verbose=False)
+        assert len(callback.scores)
+        assert callback.scores.unique("method") == ["grad"]
