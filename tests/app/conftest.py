@@ -28,6 +28,10 @@ def command(tmp_path: Path, monkeypatch: Any, capsys: Any) -> Command:
             status = stop.code
         else:
             status = 0
+        finally:
+            # A process of its own would do this at its end; here the next test would go on in it.
+            if "wandb" in sys.modules and sys.modules["wandb"].run is not None:
+                sys.modules["wandb"].finish()
         said = capsys.readouterr()
         print(said.out, said.err)  # for a person who looks at a failure
         return int(status or 0), said.out, said.err
