@@ -6,7 +6,12 @@ from math import factorial
 import numpy as np
 import pytest
 
-from explaindebug.attributions._support.coalitions import Floats, RidgeDesign, ShapleyDesign
+from explaindebug.attributions._support.coalitions import (
+    Floats,
+    RidgeDesign,
+    ShapleyDesign,
+    _coalitions,
+)
 from explaindebug.core.errors import ConfigError
 
 
@@ -140,3 +145,15 @@ def test_too_few_samples_are_refused_with_the_number_that_would_do() -> None:
         ShapleyDesign(20, seed=0)(50)
     for seed in range(10):
         ShapleyDesign(200, seed)(50)
+
+
+def test_the_weights_of_each_size_are_the_kernels_where_only_some_sizes_are_enumerated() -> None:
+    m, samples = 10, 120  # all 20 coalitions of 1 and 9, the others drawn
+    rows, weights = _coalitions(m, samples, np.random.default_rng(0))
+    sizes = np.arange(1, m)
+    mass = 1 / (sizes * (m - sizes))
+    mass /= mass.sum()
+    found = np.array([weights[rows.sum(1) == size].sum() for size in sizes])
+    assert found[[0, -1]] == pytest.approx(mass[[0, -1]])
+    assert found[1:-1].sum() == pytest.approx(mass[1:-1].sum())
+    assert (found[1:-1] > 0).all()

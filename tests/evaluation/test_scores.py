@@ -106,3 +106,11 @@ def test_select_unique_and_sum() -> None:
     assert grad + gbp == scores == gbp + grad
     assert scores.unique("method") == ["grad", "gbp"]
     assert len(scores.select(role="control")) == 0
+
+
+def test_the_part_of_some_inputs_keeps_their_rows_and_values() -> None:
+    scores, key = Scores(), Key("t", "grad", "c", "bug", "ssim")
+    scores.add(key, [4, 7, 9], [0.1, 0.2, 0.3])
+    part = scores.of([9, 4, 5])[key]
+    assert part.rows.tolist() == [4, 9]
+    assert part.values.tolist() == [0.1, 0.3]
