@@ -44,8 +44,8 @@ NAMED = (
     Named(
         "GT-1, GT-2 and share of the object instead of the background",
         "debugtests/spurious.py",
-        "return ~probe.mask",
-        "return probe.mask",
+        "return probe.signal",
+        "return ~probe.signal",
         "tests/callbacks/test_spurious.py",
     ),
     Named(
@@ -112,10 +112,24 @@ NAMED = (
         "tests/app/test_classifier.py",
     ),
     Named(
+        "the application's signal is where no signal is",
+        "data/imageset.py",
+        "torch.from_numpy(~unmarked[rows])",
+        "torch.from_numpy(unmarked[rows])",
+        SPURIOUS,
+    ),
+    Named(
+        "the signal of a lab is the object of its masks",
+        "debugtests/simple.py",
+        "else ~self.masks",
+        "else self.masks",
+        "tests/debugtests/test_lab.py",
+    ),
+    Named(
         "logged accuracy is the error",
         "app/classifier.py",
-        "(predicted(logits) == labels).float()",
-        "(predicted(logits) != labels).float()",
+        "right.update(predicted(logits), labels)",
+        "right.update(1 - predicted(logits), labels)",
         "tests/app/test_classifier.py",
     ),
     Named(

@@ -109,13 +109,16 @@ class ImageSet(Dataset[Sample]):
 
     def masked_batch(self, rows: Rows) -> MaskedSample:
         """The rows as a stacked `MaskedSample`; raises DataError without masks or signals."""
-        unmarked = self.unmarked
-        if unmarked is None:
+        signal, scene = self.context(rows)
+        if signal is None:
             raise DataError("these pictures have neither masks nor signals, which the test needs.")
-        rows = _rows(rows, len(self))
-        return MaskedSample(
-            *self.batch(rows),
-            torch.from_numpy(~unmarked[rows])[:, None],
+        return MaskedSample(*self.batch(rows), signal, scene)
+
+    def context(self, rows: Rows) -> tuple[Tensor | None, Tensor | None]:
+        """Signals (n, 1, h, w), True on them, and normalised scenes (n, c, h, w), if known."""
+        rows, unmarked = _rows(rows, len(self)), self.unmarked
+        return (
+            None if unmarked is None else torch.from_numpy(~unmarked[rows])[:, None],
             None if self.scenes is None else self.normalise(self.scenes[rows]),
         )
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from explaindebug.data.imageset import ImageSet
@@ -21,15 +20,8 @@ class Probe(NamedTuple):
     @classmethod
     def of(cls, images: ImageSet) -> "Probe":
         """Pictures in memory, with their signals, or with everything but the objects as signal."""
-        image, label, row = images.batch(slice(None))
-        unmarked, scenes = images.unmarked, images.scenes
-        return cls(
-            image,
-            label,
-            row,
-            None if unmarked is None else torch.from_numpy(~unmarked)[:, None],
-            None if scenes is None else images.normalise(scenes),
-        )
+        everything = slice(None)
+        return cls(*images.batch(everything), *images.context(everything))
 
     def select(self, keep: Tensor | slice) -> "Probe":
         """The chosen inputs."""
