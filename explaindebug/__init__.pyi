@@ -1,4 +1,5 @@
 from . import attributions as attributions
+from . import audit as audit
 from . import bugs as bugs
 from . import callbacks as callbacks
 from . import datamodules as datamodules
@@ -8,6 +9,8 @@ from . import models as models
 from .attributions import all_zero as all_zero
 from .attributions import attribute as attribute
 from .attributions import not_finite as not_finite
+from .audit import Checked as Checked
+from .audit import check as check
 from .cascade import Cascade as Cascade
 from .cascade import Cascaded as Cascaded
 from .cascade import cascade as cascade

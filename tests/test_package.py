@@ -20,6 +20,7 @@ FLOORS = (
     ("cascade", "datamodules"),
     ("report",),
     ("debugtests",),
+    ("audit",),
     ("studies", "callbacks"),
     ("app",),
     ("configs",),

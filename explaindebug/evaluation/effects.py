@@ -16,6 +16,7 @@ from explaindebug.evaluation.inference import (
 from explaindebug.evaluation.pairing import Paired
 
 PRIOR_FREEDOM = 4  # degrees of freedom of the prior guess at the spread between models
+FIXED = 10**9  # degrees of freedom where no networks are sampled
 INTERVAL = 0.95
 NAN = math.nan
 
@@ -45,12 +46,13 @@ def effect_of(
         return Effect()
     effects, sizes = totals(sign * (arms.bug - arms.control), arms.clusters)
     size, sem = (float(x) for x in mean_sem(effects, sizes))
-    between, freedom = between_models(arms, spread)
+    between, freedom = (0.0, FIXED) if arms.same_network else between_models(arms, spread)
     beyond = np.stack([effects - margin * sizes, margin * sizes - effects])
-    over_inputs = sign_flip_test(beyond, flips=flips, seed=seed)
-    error = math.hypot(between, 0.0 if math.isnan(sem) else sem)
-    over_models = stdtr(freedom, [-size / error, (size - margin) / error])
-    p, p_absent = np.maximum(over_inputs, over_models).tolist()
+    found = sign_flip_test(beyond, flips=flips, seed=seed)
+    if not arms.same_network:
+        error = math.hypot(between, 0.0 if math.isnan(sem) else sem)
+        found = np.maximum(found, stdtr(freedom, [-size / error, (size - margin) / error]))
+    p, p_absent = found.tolist()
     ends = bootstrap_interval(effects, INTERVAL, sizes=sizes, seed=seed)
     low, high = (float(end) for end in ends)
     if freedom > PRIOR_FREEDOM:

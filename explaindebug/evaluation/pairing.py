@@ -41,6 +41,7 @@ class Paired:
     repeats: Floats = field(
         default_factory=_no_floats
     )  # (r,) mean bug - control of each repetition
+    same_network: bool = False  # see `TestResult`
 
     @property
     def models(self) -> tuple[int, int]:
@@ -75,7 +76,8 @@ def pair(result: TestResult, method: str) -> Paired:
     if not known.any():
         return Paired(missing=missing, trouble=_all_nan(headline, values, len(arms[BUG])))
     means = bug.mean(0), control.mean(0), bug.mean(1), control.mean(1)
-    return Paired(*means, rows[known], _clusters(result, rows)[known], missing)
+    clusters = _clusters(result, rows)[known]
+    return Paired(*means, rows[known], clusters, missing, same_network=result.same_network)
 
 
 def repeated(parts: Sequence[Paired]) -> Paired:

@@ -35,6 +35,8 @@ def needed(effect: Effect, margin: float, models: tuple[int, int], level: float)
 def _networks(effect: Effect, models: tuple[int, int]) -> Iterator[tuple[int, float, int]]:
     """Numbers of networks per arm, with the standard error between models and its freedom."""
     yield min(models), effect.between, effect.freedom
+    if not effect.between:  # both arms have the same network, and more of them would not help
+        return
     spread = effect.between / math.sqrt(1 / models[0] + 1 / models[1])
     for k in range(min(models) + 1, MOST_NETWORKS + 1):
         yield k, spread * math.sqrt(2 / k), PRIOR_FREEDOM + 2 * (k - 1)

@@ -30,13 +30,18 @@ def trouble(result: TestResult, arms: Paired, units: int, least: int) -> str:
     return ""
 
 
-def reason_of(v: Verdict, effect: Effect, strictest: float) -> str:
-    """What the verdict rests on, as a sentence; `strictest` is the level of the smallest p."""
+def reason_of(v: Verdict, arms: tuple[str, str], effect: Effect, strictest: float) -> str:
+    """What the verdict rests on, as a sentence.
+
+    `arms` says what the two numbers are, as in `Headline`; `strictest` is the level of the smallest
+    p.
+    """
+    bug, control = arms
     clusters = f" in {v.units} clusters" if v.units < v.n else ""
     left_out = f" ({v.missing} more have no score)" if v.missing else ""
     plus = "+" if v.effect >= 0 else ""
     measured = (
-        f"{v.similarity} ({v.condition}) {num(v.bug)} with the bug, {num(v.control)} without: "
+        f"{v.similarity} ({v.condition}) {num(v.bug)} {bug}, {num(v.control)} {control}: "
         f"effect {plus}{num(v.effect)} [{num(v.low)}, {num(v.high)}], "
         f"{v.n} inputs{clusters}{left_out}"
     )

@@ -24,6 +24,11 @@ class Headline:
     moves: Literal["up", "down"]  # "down": the bug shows as maps becoming less similar
     question: str  # what "shows" means here, one sentence
     short: str = ""  # heading of the column that answers it: "K-SSD"
+    margin: float | None = None  # smallest effect that counts for this question; None: the run's
+    arms: tuple[str, str] = ("with the bug", "without")  # what the two numbers are, in words
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "arms", tuple(self.arms))  # JSON has lists
 
     @property
     def column(self) -> str:
@@ -117,6 +122,9 @@ class TestResult:
     rows: Mapping[str, str] = field(default_factory=dict)
     layout: Layout = field(default_factory=Layout)
     domains: Sequence[str] = ("data",)  # data whose networks it uses: "data", "foreign"
+    # Whether both arms have the same network, and the verdict is about this one: then only inputs
+    # are a sample, and nothing is allowed for the spread between networks.
+    same_network: bool = False
 
     def __post_init__(self) -> None:
         self.kind = self.kind or self.name

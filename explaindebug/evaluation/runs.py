@@ -122,6 +122,7 @@ def _test(test: TestResult) -> dict[str, Any]:
         "rows": dict(test.rows),
         "layout": asdict(test.layout),
         "domains": list(test.domains),
+        "same_network": test.same_network,
         "scores": test.scores.digest,  # of its part of scores.csv
         "headline": asdict(test.headline),
         "stages": list(test.stages),
@@ -172,6 +173,7 @@ def _read(entry: Mapping[str, Any], scores: Scores, results: Mapping[str, Any]) 
         rows=entry.get("rows", {}),
         layout=_layout(entry.get("layout", {})),
         domains=tuple(entry.get("domains", DOMAINS)),
+        same_network=entry.get("same_network", False),
     )
 
 

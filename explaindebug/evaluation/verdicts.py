@@ -39,6 +39,8 @@ class Cell(NamedTuple):
     """One method under one test, before adjustment over the whole table."""
 
     key: Key  # of the bug's scores
+    headline: Headline
+    margin: float  # smallest effect that counts
     arms: Paired
     effect: Effect
     trouble: str  # why no claim can be made, a sentence; empty where one can
@@ -86,7 +88,7 @@ def repeated_verdicts(
     size = sum(len(_methods(group)) for group in counted)
     least, flips = fewest_inputs(size, level), enough_flips(size, level)
     cells = [list(_cells(g, margin, spread, seed, least, flips)) for g in counted]
-    judged = _judged([cell for group in cells for cell in group], margin, level)
+    judged = _judged([cell for group in cells for cell in group], level)
     return [[next(judged) for _ in group] for group in cells]
 
 
@@ -100,17 +102,20 @@ def _cells(
 ) -> Iterator[Cell]:
     """A cell for each method; with fewer than `least` independent inputs it allows no claim."""
     first = group[0]
-    sign = 1 if first.headline.moves == "up" else -1
+    asked = first.headline
+    sign = 1 if asked.moves == "up" else -1
+    least_effect = margin if asked.margin is None else asked.margin
     nulls = [null_means(result.scores) for result in group]
     for method in _methods(group):
         arms = repeated([pair(result, method) for result in group])
-        effect = effect_of(arms, sign, margin, spread, seed, flips)
+        effect = effect_of(arms, sign, least_effect, spread, seed, flips)
         key = _key(first, method)
         null = _mean(np.array([found[key] for found in nulls if key in found]))
-        yield Cell(key, arms, effect, trouble(first, arms, effect.units, least), null)
+        why = trouble(first, arms, effect.units, least)
+        yield Cell(key, asked, least_effect, arms, effect, why, null)
 
 
-def _judged(cells: Sequence[Cell], margin: float, level: float) -> Iterator[Verdict]:
+def _judged(cells: Sequence[Cell], level: float) -> Iterator[Verdict]:
     """The verdicts, with p adjusted over all cells that allow a claim."""
     claims = [Effect() if cell.trouble else cell.effect for cell in cells]
     adjusted = benjamini_hochberg([claim.p for claim in claims]).tolist()
@@ -127,7 +132,7 @@ def _judged(cells: Sequence[Cell], margin: float, level: float) -> Iterator[Verd
             reason=cell.trouble,
             effect=cell.effect.size,
             interval=cell.effect.interval,
-            margin=margin,
+            margin=cell.margin,
             p=claim.p,
             p_adjusted=q,
             p_absent=claim.p_absent,
@@ -140,7 +145,7 @@ def _judged(cells: Sequence[Cell], margin: float, level: float) -> Iterator[Verd
             models=arms.models,
             units=cell.effect.units,
         )
-        reason = cell.trouble or reason_of(verdict, cell.effect, strictest)
+        reason = cell.trouble or reason_of(verdict, cell.headline.arms, cell.effect, strictest)
         yield replace(verdict, reason=reason)
 
 

@@ -98,9 +98,7 @@ def effects(
     if drawn is None:
         return ""
     shows = [names[m] for m, v in verdicts.items() if v.answer == "shows"]
-    title = (
-        f"Effects for {len(verdicts)} methods; the bug is shown by {', '.join(shows) or 'none'}."
-    )
+    title = f"Effects for {len(verdicts)} methods; shown by {', '.join(shows) or 'none'}."
     return plotting.svg(drawn, title=title, prefix=f"{place}-effects")
 
 

@@ -117,19 +117,25 @@ def render(
     several: Several = ONE,
     curves: Sequence[Figure] = (),
     published: Published | None = None,
+    *,
+    template: str = "report.html.jinja",
+    **more: object,
 ) -> str:
     """The page as HTML; `drawn` are each test's figures, `curves` those of the sweeps.
 
-    All user text is escaped.
+    A `template` that extends the report's takes `more` values, or others for `answer`, `remark`
+    and `reading`. All user text is escaped.
     """
     cells, budget = phrases.by_cell(verdicts), share(result)
+    said = {
+        "answer": answer(result, verdicts, several),
+        "remark": phrases.remark(result),
+        "reading": [*phrases.reading(verdicts, level), *[SPREAD] * bool(several.verdicts)],
+    }
     return fill(
-        "report.html.jinja",
+        template,
         result=result,
         methods=result.lines,
-        answer=answer(result, verdicts, several),
-        remark=phrases.remark(result),
-        reading=[*phrases.reading(verdicts, level), *[SPREAD] * bool(several.verdicts)],
         spreads={
             cell: phrases.spread(cells[cell], each) for cell, each in several.verdicts.items()
         },
@@ -152,6 +158,7 @@ def render(
         ],
         not_a_number="#" + bytes(NOT_A_NUMBER).hex(),
         **scales(),
+        **{**said, **more},
     )
 
 

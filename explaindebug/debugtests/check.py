@@ -1,0 +1,246 @@
+"""Whether a method's maps can be read, told from one network alone."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from explaindebug.attributions._engine.targets import logits_of
+from explaindebug.bugs.reinitialisation import fresh, reinitialise
+from explaindebug.cascade.states import Smoothing
+from explaindebug.core.errors import ConfigError, DataError
+from explaindebug.core.isolation import private_copy
+from explaindebug.core.validation import number
+from explaindebug.debugtests.base import Arms, DebugTest
+from explaindebug.debugtests.explain import Maps, Measured
+from explaindebug.debugtests.measure import Measure, references
+from explaindebug.debugtests.probe import Probe
+from explaindebug.evaluation.comparison import Comparison, Reference
+from explaindebug.evaluation.nulls import NULLS, Inputs
+from explaindebug.evaluation.results import Headline, Layout, TestResult
+from explaindebug.evaluation.roles import BUG, CONTROL
+from explaindebug.evaluation.scores import Scores
+from explaindebug.models.layers import Stage, layers, stages
+
+EDGES = "edges"  # row of the edge detector, which depends on the input alone
+NOISY = "with imperceptible noise"
+SIMILARITY = "spearman"
+
+CLASS = Headline(
+    "class",
+    SIMILARITY,
+    "down",
+    "Does the map change with the class that is explained?",
+    "Class",
+    arms=("for another class", NOISY),
+)
+HEAD = Headline(
+    "head",
+    SIMILARITY,
+    "down",
+    "Does the map change when the last layer loses its weights?",
+    "Weights",
+    arms=("without the last layer's weights", NOISY),
+)
+INPUT = Headline(
+    "input",
+    SIMILARITY,
+    "down",
+    "Does the map change with the input?",
+    "Input",
+    arms=("of another input", NOISY),
+)
+STABLE = Headline(
+    "noise",
+    SIMILARITY,
+    "up",
+    "Does the map stay the same under imperceptible noise?",
+    "Stable",
+    margin=0.0,
+    arms=(NOISY, "required"),
+)
+OBJECT = Headline(
+    "object",
+    "background",
+    "up",
+    "Does the map lie on the object?",
+    "Object",
+    arms=("on the object", "of a shuffled map"),
+)
+QUESTIONS = (CLASS, HEAD, INPUT, STABLE, OBJECT)
+
+
+@dataclass(frozen=True, eq=False)
+class Check(DebugTest):
+    """One network against itself, to see what its maps depend on.
+
+    Each question compares a map with the map of the same input for the predicted class:
+
+    - `class`: the map for the runner-up class, both with their signs: what is evidence for one
+      class should be less so, or evidence against, for another;
+    - `head`: the map for the same class, after the last layer was re-initialised;
+    - `input`: the map of the next input;
+    - `noise`: the map of the input with Gaussian noise of standard deviation `noise`, a fraction of
+      its range, which nobody sees; its similarity should be `stable` or higher.
+    - `object`, if inputs have masks: share of the map on the object, against that of the same map
+      with its pixels in random order.
+
+    The control of the first three is the similarity under noise. An edge detector is measured
+    beside the methods: its maps change with the input and are stable, but depend on neither class
+    nor weights.
+
+    With one output there is no other class to ask for: its maps for the two classes are negatives
+    of each other.
+
+    Raises:
+        ConfigError: for a `noise` or `stable` that is out of range.
+
+    Source: Adebayo et al. 2018 (weights, edge detector); Sixt et al. 2020 (classes).
+    """
+
+    name = "check"
+    title = "One network"
+    similarity = SIMILARITY
+    measures = (OBJECT.similarity,)
+    layout = Layout("Question by question", "Similarity to the map of the predicted class")
+
+    noise: float = 0.003  # below one grey level of 256
+    stable: float = 0.6
+    edges: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        number("noise", self.noise, above=0, most=1, hint="It is a share of each input's range.")
+        number("stable", self.stable, least=-1, most=1, hint="It is a rank correlation.")
+
+    def headline(self, stages: Sequence[str]) -> Headline:
+        return HEAD
+
+    def questions(self, scores: Scores) -> Sequence[Headline]:
+        """All but the headline, as far as they were measured."""
+        measured = set(scores.unique("condition"))
+        return [q for q in QUESTIONS if q is not HEAD and q.condition in measured]
+
+    def check(self, arms: Arms, probe: Probe) -> None:
+        """Reject a single input, and a network whose last layer can't be re-initialised.
+
+        Raises:
+            DataError, ConfigError: as said.
+        """
+        super().check(arms, probe)
+        if len(probe.image) < 2:
+            raise DataError(
+                "the check compares maps of different inputs, but there is 1 input: pass at least "
+                "a dozen."
+            )
+        stage = self._head(arms.bug[0], probe.image)
+        if not fresh(arms.bug[0], stage.layers, seed=self.seed).lost:
+            raise ConfigError(
+                f"re-initialising the last layer, {stage.name}, changes nothing: it has the values "
+                "of a newly built one. Was this network ever trained, or loaded?"
+            )
+
+    def finished(self, result: TestResult, scores: Scores) -> TestResult:
+        """The verdicts are about this network alone."""
+        return replace(result, same_network=True)
+
+    def pairs(self, arms: Arms, probe: Probe, measure: Measure) -> Iterator[Measured]:
+        """Every question's comparison and control, and a few inputs' maps of each kind."""
+        network, images = arms.bug[0], probe.image
+        targets = measure.targets(network, probe)
+        outputs, second = _runner_up(network, images, targets, measure.explain.chunk)
+        own = self._maps(network, images, targets, measure)
+        yield measure.show("as it is", probe, images, own)
+        kept = references(own)
+
+        def compare(asked: Headline, maps: Maps, how: Comparison | None = None) -> Measured:
+            return measure.compare(asked.condition, BUG, kept, maps, probe, comparison=how)
+
+        noisy = next(Smoothing(1, self.noise, self.seed)(images))
+        moved = self._maps(network, noisy, targets, measure)
+        yield measure.show(NOISY, probe, noisy, moved)
+        alike = compare(STABLE, moved)
+        yield alike
+        yield Measured(_constant(alike.scores, self.stable))
+
+        yield compare(INPUT, {method: _next(raw, probe) for method, raw in own.items()})
+        yield _control(INPUT, alike)
+        if probe.signal is not None:
+            yield from _on_object(own, probe, measure)
+
+        if outputs > 1:
+            other = self._maps(network, images, second, measure)
+            yield measure.show(CLASS.arms[0], probe, images, other)
+            how = measure.comparison
+            how = replace(how, postprocessing=how.postprocessing.with_sign("signed"))
+            yield compare(CLASS, other, how)
+            yield _control(CLASS, compare(STABLE, moved, how))
+
+        lost = private_copy(network)
+        reinitialise(lost, self._head(network, images).layers, seed=self.seed)
+        without = self._maps(lost, images, targets, measure)
+        yield measure.show(HEAD.arms[0], probe, images, without)
+        yield compare(HEAD, without)
+        yield _control(HEAD, alike)
+
+    def _head(self, network: nn.Module, images: Tensor) -> Stage:
+        """The last layer that has weights."""
+        return stages(layers(network, images[:1]))[0]
+
+    def _maps(self, network: nn.Module, images: Tensor, targets: Tensor, measure: Measure) -> Maps:
+        """Raw maps (n, c, h, w) of every method, and the edge detector's."""
+        maps = dict(measure.explain(network, images, targets))
+        if self.edges:
+            rows = np.arange(len(images))
+            maps[EDGES] = NULLS["edges"].make(Inputs(images, rows, images, self.seed))
+        return maps
+
+
+def _runner_up(
+    network: nn.Module, images: Tensor, targets: Tensor, chunk: int
+) -> tuple[int, Tensor]:
+    """The number of outputs, and of the classes other than the target the likeliest one (n,)."""
+    with torch.no_grad():
+        logits = torch.cat([logits_of(network, part) for part in torch.split(images, chunk)])
+    if logits.ndim == 1 or logits.shape[1] == 1:
+        return 1, 1 - targets
+    return logits.shape[1], logits.scatter(1, targets[:, None], -torch.inf).argmax(1)
+
+
+def _next(raw: Tensor, probe: Probe) -> Tensor:
+    """The map of the input with the next higher row, for each input."""
+    rows = probe.row.cpu().numpy().astype(np.int64)
+    return NULLS["other"].make(Inputs(raw, rows, None, 0))
+
+
+def _control(asked: Headline, alike: Measured) -> Measured:
+    """The similarities under noise, as a question's control."""
+    scores = Scores()
+    for key, column in alike.scores:
+        if key.role == BUG:
+            scores.add(key._replace(condition=asked.condition, role=CONTROL), *column)
+    return Measured(scores)
+
+
+def _constant(alike: Scores, value: float) -> Scores:
+    """What the similarity under noise is compared with."""
+    scores = Scores()
+    for key, (rows, _) in alike.select(role=BUG, similarity=SIMILARITY):
+        scores.add(key._replace(role=CONTROL), rows, np.full(len(rows), value))
+    return scores
+
+
+def _on_object(own: Maps, probe: Probe, measure: Measure) -> Iterator[Measured]:
+    """Shares of the maps on the objects, and of the same maps with their pixels shuffled."""
+    assert probe.signal is not None
+    rows = probe.row.cpu().numpy().astype(np.int64)
+    objects = Reference.of_mask(~probe.signal)
+    how = replace(measure.comparison, similarities=(OBJECT.similarity,), nulls=())
+    shuffle = NULLS["shuffled"].make
+    shuffled = {method: shuffle(Inputs(raw, rows, None, how.seed)) for method, raw in own.items()}
+    for role, maps in ((BUG, own), (CONTROL, shuffled)):
+        yield measure.compare(
+            OBJECT.condition, role, lambda _: objects, maps, probe, comparison=how
+        )
