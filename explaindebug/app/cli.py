@@ -4,25 +4,30 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from explaindebug import __version__
 from explaindebug.app.stopping import stops
 
 EXIT_ERROR = 1
+# Command -> the module whose `main` takes its arguments, and the exit status of errors.
+COMMANDS = {
+    "check": ("explaindebug.app.check", 3),
+    "compare": ("explaindebug.app.compare", EXIT_ERROR),
+}
 
 
 def main() -> None:
     """Compose the configuration from the command line and run it; ends in one sentence on errors.
 
     In a sweep the other jobs go on. With HYDRA_FULL_ERROR=1 errors come with their traceback. Where
-    the first argument is `compare`, the others are finished runs (see `explaindebug.app.compare`).
+    the first argument is one of `COMMANDS`, the rest is that command's.
 
     Ctrl-C and SIGTERM end it with status 130 and 143; it goes on when it is started again.
     """
-    if sys.argv[1:2] == ["compare"]:
-        _compare(sys.argv[2:])
-        return
+    if sys.argv[1:] and (command := COMMANDS.get(sys.argv[1])):
+        sys.exit(_command(*command, sys.argv[2:]))
     if "--version" in sys.argv[1:]:
         print(f"explaindebug {__version__}")
         return
@@ -93,15 +98,19 @@ def _errors_from_hydra() -> Iterator[None]:
             os.environ["HYDRA_FULL_ERROR"] = before
 
 
-def _compare(arguments: list[str]) -> None:
+def _command(module: str, failed: int, arguments: list[str]) -> int:
+    """Run a command; returns its exit status, `failed` for errors."""
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    try:
-        from explaindebug.app.compare import main as compare  # late, as torch takes seconds
-
-        compare(arguments)
-    except Exception as error:
-        _complain(error, full)
-        sys.exit(EXIT_ERROR)
+    with stops() as signals:
+        try:
+            status = import_module(module).main(arguments)  # late, as torch takes seconds
+            return status if isinstance(status, int) else 0
+        except KeyboardInterrupt:
+            signals.say()
+            return signals.status
+        except Exception as error:
+            _complain(error, full)
+            return failed
 
 
 def _complain(error: Exception, full: bool, *, composing: bool = False) -> None:

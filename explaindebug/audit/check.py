@@ -1,6 +1,7 @@
 """Is the model broken, or the map? One network, checked against itself."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -34,6 +35,7 @@ def check(
     labels: Tensor | None = None,
     masks: Tensor | None = None,
     classes: Sequence[str] | None = None,
+    captions: Sequence[str] | None = None,
     references: Tensor | None = None,
     noise: float = Check.noise,
     stable: float = Check.stable,
@@ -70,6 +72,7 @@ def check(
         labels: true classes (n,), for captions and the accuracy.
         masks: bool (n, 1, h, w), True on the object.
         classes: names of the classes, for captions.
+        captions: captions (n,) of the inputs; by default their classes, or numbers.
         references: images (m, c, h, w) of the training distribution, for methods that need them.
         noise: standard deviation of the noise, as a fraction of each input's range.
         stable: the least rank correlation under noise of a stable map.
@@ -117,6 +120,11 @@ def check(
         progress=progress,
     )
     found = measured(test, arms, probe, options)
+    if captions is None and labels is None:
+        captions = [f"input {k}" for k in range(len(images))]
+    if captions is not None:
+        shown = tuple(captions[:pictures])
+        found.galleries = [replace(gallery, captions=shown) for gallery in found.galleries]
     with undisturbed(device, seed=seed):
         right = predictions(arms.bug[0], probe.image, chunk) == probe.label
     made = {"seed": str(seed), "versions": f"explaindebug {__version__}, torch {torch.__version__}"}

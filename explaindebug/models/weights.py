@@ -46,6 +46,18 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     return state
 
 
+def read_arguments(path: str | Path) -> dict[str, Any]:
+    """The constructor's arguments that Lightning put into a checkpoint; none in other files.
+
+    Raises:
+        DataError: if the file is unreadable.
+    """
+    path = Path(path).expanduser()
+    content = {} if path.suffix == ".safetensors" else _read_torch(path)
+    saved = content.get("hyper_parameters") if isinstance(content, Mapping) else None
+    return {str(key): value for key, value in saved.items()} if isinstance(saved, Mapping) else {}
+
+
 @contextmanager
 def tensors_only() -> Iterator[None]:
     """Make torch load tensors only, never code, even if a library asks for more.
