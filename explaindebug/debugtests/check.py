@@ -81,7 +81,7 @@ class Check(DebugTest):
     - `class`: the map for the runner-up class, both with their signs: what is evidence for one
       class should be less so, or evidence against, for another;
     - `head`: the map for the same class, after the last layer was re-initialised;
-    - `input`: the map of the next input;
+    - `input`: the map of the next input, for the same class;
     - `noise`: the map of the input with Gaussian noise of standard deviation `noise`, a fraction of
       its range, which nobody sees; its similarity should be `stable` or higher.
     - `object`, if inputs have masks: share of the map on the object, against that of the same map
@@ -165,8 +165,10 @@ class Check(DebugTest):
         yield alike
         yield Measured(_constant(alike.scores, self.stable))
 
-        yield compare(INPUT, {method: _next(raw, probe) for method, raw in own.items()})
+        elsewhere = self._maps(network, _next(images, probe), targets, measure)
+        yield compare(INPUT, elsewhere)
         yield _control(INPUT, alike)
+        del elsewhere
         if probe.signal is not None:
             yield from _on_object(own, probe, measure)
 
@@ -209,10 +211,10 @@ def _runner_up(
     return logits.shape[1], logits.scatter(1, targets[:, None], -torch.inf).argmax(1)
 
 
-def _next(raw: Tensor, probe: Probe) -> Tensor:
-    """The map of the input with the next higher row, for each input."""
+def _next(images: Tensor, probe: Probe) -> Tensor:
+    """The input with the next higher row, for each input; the first for the last."""
     rows = probe.row.cpu().numpy().astype(np.int64)
-    return NULLS["other"].make(Inputs(raw, rows, None, 0))
+    return NULLS["other"].make(Inputs(images, rows, None, 0))
 
 
 def _control(asked: Headline, alike: Measured) -> Measured:
