@@ -105,7 +105,7 @@ def test_an_interrupted_training_of_two_processes_goes_on(tmp_path: Path) -> Non
         os.killpg(cut.pid, signal.SIGINT)  # as a terminal does, to all
         said = cut.communicate(timeout=120)[1]
     assert cut.returncode == 130
-    assert said.count("stopped.") == 1
+    assert said.count("Interrupted.") == 1
     assert "Traceback" not in said
     deadline = time.monotonic() + 30
     while running(cut.pid) and time.monotonic() < deadline:

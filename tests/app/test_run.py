@@ -341,7 +341,7 @@ class TestBadInput:
         status, error = run("output=out", "bug=reinit", "seed=1")
         assert status == 1
         assert "another run" in error
-        assert "of other settings: seed." in error
+        assert "with other settings: seed." in error
         assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")} == before
 
     def test_a_mistake_does_not_take_the_folder(self, run: Run, tmp_path: Path) -> None:

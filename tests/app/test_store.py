@@ -70,7 +70,7 @@ def test_of_two_runs_that_want_one_network_one_trains_and_the_other_waits(tmp_pa
     with started(tmp_path, "a", "enough") as a:
         until(tmp_path / "a")
         with started(tmp_path, "b", "enough") as b:
-            assert "another run trains it at the moment" in first_line(b)
+            assert "waiting for another run that is training it" in first_line(b)
             (tmp_path / "enough").touch()
             assert a.communicate()[0].split() == ["made"]
             assert b.communicate()[0].split() == ["found"]
@@ -97,7 +97,7 @@ def test_a_file_system_without_locks_is_told_of(
     monkeypatch.setattr(locks.FileLock, "acquire", none)
     with Store(tmp_path).turn(Recipe("clean", 0, {}, {}, "data")):
         pass
-    assert "let no other run use it" in capsys.readouterr().out
+    assert "make sure that no other run uses it" in capsys.readouterr().out
 
 
 def test_recipes_differ_by_all_that_decides_weights_and_by_nothing_else() -> None:
