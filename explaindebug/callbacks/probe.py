@@ -158,7 +158,7 @@ class Collector:
         self._closed = False
 
     def add(self, batch: Any, *, rank: int, world: int, length: int | None) -> None:
-        """Add the inputs of a batch that belong to the probe; `length` of the data set, if known."""
+        """Add the inputs of a batch that belong to the probe; `length`: size of the data set."""
         if self._closed:
             return
         found = self.unpack(batch)

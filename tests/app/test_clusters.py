@@ -1,4 +1,4 @@
-"""Inputs of one class as one: from the configuration to the verdict."""
+"""Inputs of one class as a cluster, from the configuration to the verdict."""
 
 import pytest
 from hydra import compose, initialize_config_module

@@ -1,4 +1,4 @@
-"""The paper's experiments by name, on whatever data there is; weights taken as they are."""
+"""The paper's experiments by name, on other data; and weights that are used as they are."""
 
 import csv
 import json
@@ -161,7 +161,7 @@ def test_weights_that_can_not_be_taken_as_they_are(
 
 
 def fashion_mnist(root: Path) -> Path:
-    """Sixty pictures and forty, each class a square of another grey."""
+    """Sixty and forty pictures; each class is a square of its own grey value."""
     root.mkdir()
     for stem, n in (("train", 60), ("t10k", 40)):
         labels = (np.arange(n) % 10).astype("u1")

@@ -1,4 +1,4 @@
-"""All experiments by one command: composed, checked together, run in turn, put on one page."""
+"""All experiments with one command: composed, checked, run in turn, summarised on one page."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Signals that end a run: as Ctrl-C does, at once, and with a status that says so."""
+"""Signals that end a run as Ctrl-C does: at once, and with the right exit status."""
 
 import os
 import signal
@@ -58,7 +58,7 @@ def test_a_training_is_interrupted_at_once(number: int) -> None:
 
 
 def test_jobs_of_a_launcher_that_handles_signals_go_on() -> None:
-    """As submitit's do: SIGTERM is bypassed, and another signal puts them into the queue again."""
+    """Like submitit's: SIGTERM is ignored, and another signal requeues the job."""
     heard: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
     try:

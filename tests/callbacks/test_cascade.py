@@ -1,4 +1,4 @@
-"""The cascade as a callback: the library's numbers, under a trainer's logger."""
+"""The cascade as a callback has the same numbers as in the library, and logs them."""
 
 import numpy as np
 import pytest
