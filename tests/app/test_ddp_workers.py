@@ -120,8 +120,8 @@ def test_an_interrupted_training_of_two_processes_goes_on(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("trainer.strategy=ddp_fork", "Take one of auto, ddp"),
-        ("+trainer.num_nodes=2", "are on one machine"),
+        ("trainer.strategy=ddp_fork", "Use one of auto, ddp"),
+        ("+trainer.num_nodes=2", "must be on one machine"),
     ],
 )
 def test_what_can_not_train_together_is_told_before(run: Run, override: str, said: str) -> None:
