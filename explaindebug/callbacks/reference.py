@@ -1,4 +1,4 @@
-"""Is the map that of a network without the bug? The test for labels and unfamiliar inputs."""
+"""Is the map that of a network without the bug? For labels and out-of-distribution inputs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
