@@ -1,9 +1,9 @@
-"""Writes docs/results.md from the folders of runs: `python docs/results.py RUN RUN ...`.
+"""Write docs/results.md from the folders of runs: `python docs/results.py RUN RUN ...`.
 
-Each run is put beside the table or figure of the paper that it names itself (`experiment=...`).
-Where a run says nothing of it, its test does; or say it: `table2=RUN`. Of several runs of one
-experiment each has its section, and claims are judged by each. Figures are made small and laid
-beside the page.
+Each run is compared with the table or figure of the paper that it names (`experiment=...`). If it
+names none, the table follows from its test; `table2=RUN` sets it. Several runs of one experiment
+have a section each, and each claim is judged by each of them. Figures are saved in small size next
+to the page.
 """
 
 import argparse
@@ -21,7 +21,7 @@ PAGE = Path(__file__).with_name("results.md")
 
 
 def main(arguments: Sequence[str] | None = None) -> Path:
-    """The page, written."""
+    """Write the page, and return its path."""
     asked = _parser().parse_args(arguments)
     entries = [entry(named) for named in asked.runs]
     command = "python docs/results.py RUN ..."
@@ -40,12 +40,12 @@ def _parser() -> argparse.ArgumentParser:
     about = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(prog="python docs/results.py", description=about[2])
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder")
-    parser.add_argument("--page", default=PAGE, metavar="FILE", help="what is written")
+    parser.add_argument("--page", default=PAGE, metavar="FILE", help="the file to write")
     return parser
 
 
 if __name__ == "__main__":
     try:
-        print(f"{main()} is written")
+        print(f"wrote {main()}")
     except ExplainDebugError as error:
         sys.exit(f"error: {error}")

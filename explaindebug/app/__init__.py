@@ -1,1 +1,1 @@
-"""The application: `python train.py`, or `explaindebug` where the wheel is installed."""
+"""The application: `python train.py`, or `explaindebug` once the package is installed."""

@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, and read only where they are what was written."""
+"""Checkpoints: written atomically, and verified when they are read."""
 
 import hashlib
 import zipfile
@@ -13,32 +13,32 @@ from explaindebug.core.io import replacing
 
 
 class WholeFiles(pl.plugins.TorchCheckpointIO):
-    """How Lightning writes and reads checkpoints here.
+    """Lightning's checkpoint IO, with atomic writes and safe reads.
 
-    Lightning's own way has them in the system's temporary folder first, which may be on another
-    disk: a move that is cut then leaves half a file.
+    By default, Lightning writes checkpoints to the system's temporary folder first. That may be on
+    another disk, where an interrupted move leaves half a file.
     """
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        """The checkpoint in the file `path`; a cut leaves the one from before."""
+        """Write the checkpoint to `path`; if that is interrupted, the previous file remains."""
         with replacing(path, binary=True) as file:
             torch.save(checkpoint, file)
 
     def load_checkpoint(self, path: str | Path, *_: Any, **__: Any) -> dict[str, Any]:
-        """What `save_checkpoint` wrote, on the CPU. No option of Lightning's lets it run code."""
+        """Read a checkpoint to the CPU; no code in it is run, whatever Lightning's options say."""
         return read_checkpoint(Path(path))
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint, on the CPU; no code of the file's is run.
+    """The content of a checkpoint, on the CPU; no code in the file is run.
 
-    Torch doesn't compare the checksums in its files, so changed bits would go unseen.
+    Its checksums are verified here, as torch doesn't verify them and would miss changed bits.
 
     Raises:
-        DataError: where the file is missing, cut off or changed, or is no checkpoint.
-        PermissionError: where it may not be read.
+        DataError: if the file is missing, truncated, changed, or not a checkpoint.
+        PermissionError: if it may not be read.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -49,8 +49,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         if not isinstance(content, dict):
             raise DataError(f"it holds a {type(content).__name__}")
     except (MemoryError, PermissionError):
-        raise  # which say nothing of the file's content
-    except Exception as error:  # of zipfile, pickle and torch, which share no narrower base
+        raise  # these say nothing about the file's content
+    except Exception as error:  # from zipfile, pickle or torch, without a narrower common base
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DataError(f"{path} can't be read as a checkpoint: {reason}.") from error
     return content

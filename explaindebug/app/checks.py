@@ -1,4 +1,4 @@
-"""What is refused before anything is trained: data, networks, methods, disks too small."""
+"""Checks before anything is trained: data, networks, methods, disk space."""
 
 from collections.abc import Sequence
 
@@ -14,23 +14,23 @@ from explaindebug.core.isolation import watch
 from explaindebug.debugtests import Experiment, NetworkSpec
 from explaindebug.debugtests.lab import Domain
 
-REMEDY = {  # where weights are taken as they are, and a test needs more networks
-    "data": "Weights are taken as they are by bug=reinit with bug.reinit.twin=false and by bug=ood "
-    "with bug.ood.twin=false.",
-    "foreign": "Choose what is trained on the foreign pictures: model@foreign_model=bvd_cnn.",
+REMEDY = {  # if weights are used as they are, and a test needs more networks
+    "data": "Tests that need no further network are bug=reinit with bug.reinit.twin=false and "
+    "bug=ood with bug.ood.twin=false.",
+    "foreign": "Choose a network to train on the foreign pictures: model@foreign_model=bvd_cnn.",
 }
 
 
 def wanted_by(tests: Sequence[Experiment]) -> list[NetworkSpec]:
-    """The networks of all tests, each once, in the order in which they are trained."""
+    """The networks of all tests, without duplicates, in the order in which they are trained."""
     return list(dict.fromkeys(want for test in tests for want in test.networks()))
 
 
 def check(session: Session, tests: Sequence[Experiment]) -> None:
-    """Everything that can be refused before training: data, networks, methods.
+    """Check everything that can be checked before training: data, networks, methods, disk space.
 
     Raises:
-        ConfigError, DataError, UnsupportedModelError: for the first that is found.
+        ConfigError, DataError, UnsupportedModelError: for the first problem found.
     """
     say(f"output: {session.folder}")
     wanted = wanted_by(tests)
@@ -46,10 +46,10 @@ def check(session: Session, tests: Sequence[Experiment]) -> None:
 
 
 def check_given(networks: Networks, wanted: Sequence[NetworkSpec]) -> None:
-    """Refuse to take weights as they are where there are none, or a network must be trained.
+    """Refuse `train=false` if there are no weights, or a test needs a trained network.
 
     Raises:
-        ConfigError: with what else would do.
+        ConfigError: with the alternatives.
     """
     given = [want for want in wanted if not networks.to_train(want)]
     for domain in dict.fromkeys(want.domain for want in given):
@@ -58,14 +58,14 @@ def check_given(networks: Networks, wanted: Sequence[NetworkSpec]) -> None:
         trained = list(dict.fromkeys(w.name for w in mine if w.bug is not None or w.twin))
         if trained:
             raise ConfigError(
-                f"{architecture.key}.train=false takes weights as they are, but "
+                f"{architecture.key}.train=false uses weights as they are, but "
                 f"{', '.join(trained)} must be trained. {REMEDY[domain]}"
             )
         architecture.check_weights(networks.modules.training(domain))
 
 
 def check_methods(session: Session, domain: Domain) -> None:
-    """Refuse methods that the network's layers don't allow, and networks that give no logits.
+    """Refuse methods that don't support the network's layers, and networks without logits.
 
     Raises:
         UnsupportedModelError: with the layers' names.
@@ -82,17 +82,17 @@ def check_methods(session: Session, domain: Domain) -> None:
 
 
 def check_disk(networks: Networks, wanted: Sequence[NetworkSpec]) -> None:
-    """Refuse a run whose trained networks the disk has no room for.
+    """Refuse a run whose trained networks don't fit on the disk.
 
-    A checkpoint holds the weights and Adam's two moments of each. Store and run's folder may be on
-    different disks, so both must have room.
+    A checkpoint holds the weights and Adam's two moments of each. The store and the run's folder
+    may be on different disks, so both must have room.
 
     Raises:
-        ConfigError: with what is needed and what is left.
+        ConfigError: with the space that is needed and left.
     """
     try:
         _check_room(networks, wanted)
-    except ConfigError:  # those in the store need no more; to look them up takes a while
+    except ConfigError:  # stored networks need no more space, but looking them up takes a while
         missing = [want for want in wanted if not networks.store.has(networks.recipe(want))]
         _check_room(networks, missing)
 
@@ -100,7 +100,7 @@ def check_disk(networks: Networks, wanted: Sequence[NetworkSpec]) -> None:
 def _check_room(networks: Networks, wanted: Sequence[NetworkSpec]) -> None:
     weights = {domain: _bytes(networks.build(domain)) for domain in {w.domain for w in wanted}}
     kept = sum(3 * weights[want.domain] for want in wanted)
-    # With patience the network under training has two: its best state and its last.
+    # With patience, the network in training has two checkpoints: its best state and its last.
     under_way = 3 * max(weights.values(), default=0) if networks.settings.patience else 0
     places = ((networks.store.folder, kept + under_way), (networks.outputs.folder, kept))
     for folder, needed in places:

@@ -1,4 +1,4 @@
-"""A classifier to train: any network that ends in logits."""
+"""Trains any network whose outputs are logits."""
 
 from typing import Any, Literal
 
@@ -17,12 +17,12 @@ Schedule = Literal["one_cycle", "constant"]
 class Classifier(pl.LightningModule):
     """Trains `network` by (binary) cross-entropy with Adam.
 
-    Its rate is `lr` throughout where the `schedule` is `constant`; under `one_cycle` it rises to
-    `lr` and falls again (Smith and Topin 2019), which makes few epochs reach a stable end.
+    With the `schedule` `constant`, the learning rate is `lr` throughout; with `one_cycle` it rises
+    to `lr` and falls again (Smith and Topin 2019), so that a few epochs are enough to converge.
 
-    Logs `<name>/train_loss`, `<name>/val_loss` and `<name>/val_accuracy`; the name keeps the models
-    of one run apart in one W&B run. What `test` finds is a callback metric only: the application
-    tests on the few inputs that it explains, and measures accuracies elsewhere.
+    Logs `<name>/train_loss`, `<name>/val_loss` and `<name>/val_accuracy`; the name distinguishes
+    the networks of a run, which share one W&B run. Metrics of `test` are not sent to loggers: the
+    application tests on the few inputs that it explains, and measures accuracies elsewhere.
     """
 
     def __init__(
@@ -48,7 +48,8 @@ class Classifier(pl.LightningModule):
         """The loss of one batch."""
         images, labels, *_ = batch
         loss = cross_entropy(self(images), labels)
-        # Equal shares, so that means of processes are the whole's (docs/scale.md says what it pads)
+        # All processes have equally many inputs, so the mean over processes is that of all inputs
+        # (docs/scale.md explains the padding).
         self.log(
             log_key(self.name, "train_loss"), loss, on_step=False, on_epoch=True, sync_dist=True
         )
@@ -56,7 +57,7 @@ class Classifier(pl.LightningModule):
         return loss
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """Loss and accuracy on the labels that the model is told."""
+        """Loss and accuracy with respect to the given labels."""
         self._evaluate(batch, "val", self.val_accuracy)
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
@@ -68,19 +69,19 @@ class Classifier(pl.LightningModule):
         logits = self(images)
         n = len(images)
         if int(labels.max()) >= max(2, logits.flatten(1).shape[1]):
-            return  # foreign inputs, of classes that the network does not have
+            return  # out-of-distribution inputs, of classes that the network does not have
         right.update(predicted(logits), labels)
-        told: Any = {
+        options: Any = {
             "batch_size": n,
             "sync_dist": True,
             "logger": False if split == "test" else None,
         }
-        self.log(log_key(self.name, f"{split}_loss"), cross_entropy(logits, labels), **told)
-        self.log(log_key(self.name, f"{split}_accuracy"), right, **told)
-        self.log("accuracy", right, prog_bar=True, **told | {"logger": False})
+        self.log(log_key(self.name, f"{split}_loss"), cross_entropy(logits, labels), **options)
+        self.log(log_key(self.name, f"{split}_accuracy"), right, **options)
+        self.log("accuracy", right, prog_bar=True, **options | {"logger": False})
 
     def configure_optimizers(self) -> Any:
-        """Adam, with what its learning rate does."""
+        """Adam, with the schedule of its learning rate."""
         optimizer = torch.optim.Adam(self.parameters(), lr=self.lr)
         if self.schedule == "constant":
             return optimizer
@@ -90,12 +91,12 @@ class Classifier(pl.LightningModule):
 
 
 def _right() -> MulticlassAccuracy:
-    """The share of predicted classes that are the labels, whatever number of classes there is."""
-    return MulticlassAccuracy(average="micro", validate_args=False)  # the classifier has looked
+    """Accuracy, for any number of classes."""
+    return MulticlassAccuracy(average="micro", validate_args=False)  # `_evaluate` checks the labels
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy; a single logit stands for class 1."""
+    """Mean cross-entropy; a single logit is that of class 1."""
     if logits.ndim == 1 or logits.shape[1] == 1:
         return F.binary_cross_entropy_with_logits(logits.reshape(-1), labels.float())
     return F.cross_entropy(logits, labels)
@@ -103,7 +104,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 @torch.no_grad()
 def predictions(network: nn.Module, images: Tensor, *, chunk: int = 128) -> Tensor:
-    """The class (n,) that the network, in eval mode, gives each image (n, c, h, w)."""
+    """The class (n,) that the network, in eval mode, predicts for each image (n, c, h, w)."""
     was_training = network.training
     network.eval()
     found = [predicted(network(x)) for x in torch.split(images, chunk)]
@@ -112,5 +113,5 @@ def predictions(network: nn.Module, images: Tensor, *, chunk: int = 128) -> Tens
 
 
 def accuracy(network: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Share of images (n, c, h, w) that the network, in eval mode, gives their label."""
+    """Fraction of images (n, c, h, w) for which the network, in eval mode, predicts the label."""
     return float((predictions(network, images) == labels).float().mean())

@@ -1,4 +1,4 @@
-"""The application: `python train.py`, or `explaindebug` where the wheel is installed."""
+"""Entry point of the application: `python train.py`, or the command `explaindebug`."""
 
 import os
 import sys
@@ -19,12 +19,12 @@ COMMANDS = {
 
 
 def main() -> None:
-    """Compose the configuration from the command line and run it; ends in one sentence on errors.
+    """Compose the configuration from the command line and run it; errors are printed as a sentence.
 
-    In a sweep the other jobs go on. With HYDRA_FULL_ERROR=1 errors come with their traceback. Where
-    the first argument is one of `COMMANDS`, the rest is that command's.
+    In a sweep, the other jobs still run. With HYDRA_FULL_ERROR=1, errors have their traceback. If
+    the first argument is one of `COMMANDS`, the others are that command's.
 
-    Ctrl-C and SIGTERM end it with status 130 and 143; it goes on when it is started again.
+    Ctrl-C and SIGTERM end the run with status 130 and 143; the same command resumes it.
     """
     if sys.argv[1:] and (command := COMMANDS.get(sys.argv[1])):
         sys.exit(_command(*command, sys.argv[2:]))
@@ -35,7 +35,7 @@ def main() -> None:
         try:
             failed = _run()
         except (KeyboardInterrupt, SystemExit) as stop:
-            # Lightning ends a training that is interrupted by `exit(1)`; other exits are not ours.
+            # Lightning calls `exit(1)` when training is interrupted; pass on any other exit.
             if signals.received is None and isinstance(stop, SystemExit) and stop.code != 1:
                 raise
             signals.say()
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def _run() -> bool:
-    """Whether something failed, which is said by then."""
+    """Run Hydra; returns whether something failed, with the error already printed."""
     import hydra
 
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -55,11 +55,11 @@ def _run() -> bool:
     def job(config: Any) -> None:
         nonlocal begun, failed
         begun = True
-        elsewhere = os.getpid() != here  # a launcher of Hydra's has put it into another process
+        elsewhere = os.getpid() != here  # a Hydra launcher runs jobs in other processes
         if elsewhere:
             sys.argv[:] = typed
             sys.path += [place for place in path if place not in sys.path]
-        # Imported late: torch takes seconds, and `--help` needs none of it.
+        # Imported late, as torch takes seconds and `--help` does not need it.
         try:
             from explaindebug.app.early import check_names
 
@@ -68,25 +68,25 @@ def _run() -> bool:
 
             start(config)
         except Exception as error:
-            _complain(error, full)
+            _print_error(error, full)
             failed = True
             if elsewhere:
-                raise  # what is set here is not seen there
+                raise  # `failed` is not shared between processes
 
     try:
         with _errors_from_hydra():
             hydra.main("pkg://explaindebug.configs", "train", version_base="1.3")(job)()
-    except BrokenPipeError:  # `| head` has read enough
+    except BrokenPipeError:  # the reader, such as `| head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
-        _complain(error, full, composing=not begun)
+        _print_error(error, full, composing=not begun)
         failed = True
     return failed
 
 
 @contextmanager
 def _errors_from_hydra() -> Iterator[None]:
-    """Inside, Hydra hands errors on instead of printing them."""
+    """Make Hydra raise errors inside the block, instead of printing them."""
     before = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
@@ -106,18 +106,17 @@ def _command(module: str, failed: int, arguments: list[str]) -> int:
             status = import_module(module).main(arguments)  # late, as torch takes seconds
             return status if isinstance(status, int) else 0
         except KeyboardInterrupt:
-            signals.say()
             return signals.status
         except Exception as error:
-            _complain(error, full)
+            _print_error(error, full)
             return failed
 
 
-def _complain(error: Exception, full: bool, *, composing: bool = False) -> None:
-    """Print what is wrong; raise it again where it is ours, or its traceback is asked for."""
+def _print_error(error: Exception, full: bool, *, composing: bool = False) -> None:
+    """Print a user error; re-raise a bug of ours, or any error if its traceback is wanted."""
     from explaindebug.app.error_messages import sentence
 
-    said = None if full else sentence(error, composing=composing)
-    if said is None:
+    message = None if full else sentence(error, composing=composing)
+    if message is None:
         raise error
-    print(f"error: {said}", file=sys.stderr)
+    print(f"error: {message}", file=sys.stderr)

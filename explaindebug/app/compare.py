@@ -19,17 +19,17 @@ from explaindebug.report.console.follow_ups import print_questions
 from explaindebug.report.console.multirun import print_across
 from explaindebug.report.html.write import write_report
 
-ABOUT = """Several runs in one table and page. Runs that differ in their seed alone are repeats of
-one test: effects come with the spread between seeds, and a verdict that needs no guess at it.
-Other settings (of a sweep, say) stand side by side. All runs must have measured alike."""
+ABOUT = """Combine several runs in one table and page. Runs that differ only in their seed are
+replicates of one test: their verdicts use the measured variation between seeds. Other settings (of
+a sweep, say) are shown side by side. All runs must have been measured in the same way."""
 
 
 def main(arguments: Sequence[str]) -> Across:
-    """Read the runs, write table and page, print the table.
+    """Read the runs, write the table and the page, and print the table.
 
     Raises:
-        DataError: for a folder without a run, and for runs that don't belong together.
-        ConfigError: where the output can't be written.
+        DataError: for a folder without a run, or runs that can't be compared.
+        ConfigError: if the output can't be written.
     """
     asked = _parser().parse_args(arguments)
     folders = [folder for name in asked.runs for folder in runs_in(Path(name))]
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> Across:
 
 
 def runs_in(folder: Path) -> list[Path]:
-    """The folder itself, or where it is that of a sweep the folders of its runs, by number."""
+    """The folder itself or, for the folder of a sweep, those of its runs in numerical order."""
     if (folder / "run.json").is_file() or not folder.is_dir():
         return [folder]
     inside = [path.parent for path in folder.glob("*/run.json")]
@@ -66,19 +66,23 @@ def runs_in(folder: Path) -> list[Path]:
 
 
 def claim(folder: Path) -> Path:
-    """The output folder, where nothing but an earlier comparison is in the way."""
+    """The output folder, created if needed; it may hold an earlier comparison, nothing else.
+
+    Raises:
+        ConfigError: if it holds something else, or can't be written.
+    """
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "comparison.csv").is_file():
         raise ConfigError(
-            f"{folder} is not empty and holds no comparison: nothing is written into it. Give an "
-            "empty or a new folder with --output."
+            f"{folder} is not empty and holds no comparison, so nothing was written into it. "
+            "Choose an empty or new folder with --output."
         )
     return writable_folder(folder)
 
 
 def write_lines(result: Across, path: Path) -> None:
-    """Write a line per test, setting, question and method as CSV, all or nothing.
+    """Write a CSV row per test, setting, question and method, atomically.
 
-    The headline's come first, then those of further questions, told apart by their condition.
+    Rows of the headlines come first, then those of further questions, which differ in condition.
     """
     write_csv(path, Line._fields, [*lines(result), *further_lines(result)])
 
@@ -86,5 +90,5 @@ def write_lines(result: Across, path: Path) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="explaindebug compare", description=ABOUT)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder, or a sweep's")
-    parser.add_argument("--output", metavar="FOLDER", help="where the table and the page go")
+    parser.add_argument("--output", metavar="FOLDER", help="folder for the table and the page")
     return parser

@@ -13,7 +13,7 @@ from explaindebug.data import ImageSet
 from explaindebug.datamodules import DebugDataModule
 from explaindebug.debugtests.lab import Domain
 
-REFERENCES = 128  # training pictures for methods that need some
+REFERENCES = 128  # training pictures for methods that need references
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class DataModules:
 
     @classmethod
     def of(cls, settings: Settings) -> "DataModules":
-        """Those of the settings, which show on the console how far reading and fetching are."""
+        """From the settings; they show the progress of reading and downloading on the console."""
         own: DebugDataModule = instantiate(settings.data, _convert_="all")
         foreign: DebugDataModule = instantiate(settings.foreign, _convert_="all")
         for module in (own, foreign):
@@ -44,27 +44,27 @@ class DataModules:
         return self(domain).clean.train
 
     def references(self, domain: Domain) -> Tensor:
-        """The first training pictures (m, c, h, w), for methods that need some."""
+        """The first training pictures (m, c, h, w), for methods that need references."""
         return self.training(domain).batch(slice(0, REFERENCES)).image
 
     def describe(self, domains: Iterable[Domain] = ("data", "foreign")) -> str:
-        """The data of these domains in a few words."""
-        said = []
+        """A short description of the data of these domains."""
+        parts = []
         for module in map(self, domains):
             train, val, test = module.clean
             _, h, w = train.size
             counts = f"{len(train)} + {len(val)} + {len(test)} pictures of {h} x {w} px"
-            said.append(f"{type(module).__name__}: {counts}, {len(train.classes)} classes")
-        return "; ".join(said)
+            parts.append(f"{type(module).__name__}: {counts}, {len(train.classes)} classes")
+        return "; ".join(parts)
 
 
 def classes_of(images: ImageSet) -> dict[int, str]:
-    """The right class of each picture by its row."""
+    """The true class of each picture, by its row."""
     pairs = zip(images.indices.tolist(), images.truth.tolist(), strict=True)
     return {row: images.classes[label] for row, label in pairs}
 
 
 def true_colours(image: Tensor, images: ImageSet) -> Tensor:
-    """A normalised image (c, h, w) as it was, in [0, 1]."""
+    """A normalised image (c, h, w) in its original values, [0, 1]."""
     mean, std = (image.new_tensor(v).view(-1, 1, 1) for v in (images.mean, images.std))
     return image * std + mean

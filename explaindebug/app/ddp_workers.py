@@ -1,8 +1,9 @@
-"""Processes of one machine that train networks together, and end when the training does.
+"""Worker processes on one machine that train networks together.
 
-Each is a fresh Python that makes its own data and networks from the settings, so nothing is shared
-but the store: neither a fork, whose threads and devices would be broken, nor a second run of the
-script, which would measure and write everything again. The process that started them goes on alone.
+Each is a new Python process that makes its own data and networks from the settings; only the store
+is shared. They are not forked, as threads and devices do not survive a fork, and don't run the
+script again, as that would repeat all measurements. They end after training; the main process
+continues alone.
 """
 
 import os
@@ -24,23 +25,23 @@ from explaindebug.core.errors import ExplainDebugError
 from explaindebug.core.parallel import cores
 
 Work = Callable[[Any], Any]
-LATER = 3.0  # s, in which others may tell a better reason than the process that failed first
-LONG = 60.0  # s, after which a process that has nothing more to do is ended
+LATER = 3.0  # s to wait for other processes' errors, which may explain the first one
+LONG = 60.0  # s to wait for a process to exit before it is killed
 
 
 @dataclass(frozen=True)
 class Failure:
     """Why a process failed."""
 
-    error: ExplainDebugError | OSError | None  # where it is one for people
+    error: ExplainDebugError | OSError | None  # if the user can fix it
     text: str
 
 
 class Team:
-    """`size` processes; calling it has all of them do one task, and gives what each returns.
+    """`size` worker processes; a call runs a task in all of them and returns their results.
 
-    `make(rank)` is called in each of them, and makes what does the tasks. It must be picklable, as
-    tasks and results must be. Lightning finds in the environment which process it is in.
+    `make(rank)` is called in each process, and returns the function that does the tasks. It must be
+    picklable, as must tasks and results. Lightning reads the rank from environment variables.
     """
 
     def __init__(self, size: int, make: Callable[[int], Work], *, threads: int | None) -> None:
@@ -54,7 +55,7 @@ class Team:
             member = (make, rank, size, port, share, theirs)
             process = context.Process(target=_member, args=member, name=f"process {rank}")
             process.start()
-            theirs.close()  # so that its end is seen here
+            theirs.close()  # otherwise the end of the process would go unnoticed
             self._pipes.append(ours)
             self._processes.append(process)
 
@@ -67,19 +68,19 @@ class Team:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        """End them: in peace where all went well, else at once."""
+        """End the processes: gracefully after success, immediately after an error."""
         if error is None:
             self._tell(None)
         for process in self._processes:
             process.join(LONG if error is None else 0)
-            process.kill()  # a process that waits for one that failed hears nothing else
+            process.kill()  # a process that waits for a failed one reacts to nothing else
             process.join()
 
     def __call__(self, task: Any) -> list[Any]:
-        """What each process returns, in their order.
+        """The results of all processes, by rank.
 
         Raises:
-            ExplainDebugError: where one fails, or ends; what the others did is lost.
+            ExplainDebugError: if one fails or ends; the results of the others are lost.
         """
         self._tell(task)
         results: dict[int, Any] = {}
@@ -94,34 +95,34 @@ class Team:
 
     def _tell(self, task: Any) -> None:
         for pipe in self._pipes:
-            with suppress(BrokenPipeError):  # it has ended, which its answer tells
+            with suppress(BrokenPipeError):  # it has ended, as `_answer` will report
                 pipe.send(task)
 
     def _answer(self, rank: int) -> tuple[Any, Failure | None]:
         try:
             answer: tuple[Any, Failure | None] = self._pipes[rank].recv()
         except (EOFError, OSError):
-            return None, Failure(ExplainDebugError(self._obituary(rank)), "")
+            return None, Failure(ExplainDebugError(self._exit_message(rank)), "")
         return answer
 
-    def _obituary(self, rank: int) -> str:
+    def _exit_message(self, rank: int) -> str:
         process = self._processes[rank]
         process.join(LATER)
         if process.exitcode == -signal.SIGTERM:
-            time.sleep(1)  # Slurm sends it to all processes of a step: ours has its own sentence
-        what = f"{process.name} of the {len(self._processes)} that train together ended"
+            time.sleep(1)  # Slurm signals all processes of a step: let our own handler report it
+        what = f"{process.name} of the {len(self._processes)} training processes ended"
         if (process.exitcode or 0) >= 0:
-            return f"{what} before it began, with status {process.exitcode}: see what it printed."
+            return f"{what} with status {process.exitcode} without a result; see its output."
         return (
-            f"{what} by signal {-(process.exitcode or 0)}. Out of memory? Take fewer "
-            "trainer.devices or a smaller data.batch_size; the same command with the same "
-            "output=... goes on."
+            f"{what} by signal {-(process.exitcode or 0)}. Out of memory? Use fewer "
+            "trainer.devices or a smaller data.batch_size. Re-run the same command with the same "
+            "output=... to resume."
         )
 
     def _reason(self, first: Failure, silent: list[Any]) -> Exception:
-        """The first error that is one for people, else all of them.
+        """The first error that the user can fix, or else all of them.
 
-        The others' may be the reason: a process often hears first that another one is gone.
+        The cause may lie in another process: often the first to fail is one that lost a peer.
         """
         failures, end = [first], time.monotonic() + LATER
         while failures[-1].error is None and silent and time.monotonic() < end:
@@ -141,9 +142,9 @@ def _member(
     threads: int,
     pipe: "connection.Connection[Any, Any]",
 ) -> None:
-    """What each process does: tasks, until there are no more."""
+    """Main function of a worker process: do tasks until there are no more."""
     for name in {"SIGINT", "SIGUSR1"} & set(dir(signal)):  # Windows has only the first
-        signal.signal(getattr(signal, name), signal.SIG_IGN)  # the one that started us hears it too
+        signal.signal(getattr(signal, name), signal.SIG_IGN)  # the main process handles it
     threading.Thread(target=_end_with_parent, daemon=True).start()
     here = {"LOCAL_RANK": rank, "NODE_RANK": 0, "WORLD_SIZE": size, "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in here.items()}, MASTER_ADDR="127.0.0.1")
@@ -154,10 +155,10 @@ def _member(
         work = make(rank)
         while (task := pipe.recv()) is not None:
             pipe.send((work(task), None))
-    except BaseException as error:  # Lightning makes a SystemExit of some
+    except BaseException as error:  # Lightning turns some errors into SystemExit
         ours = error if isinstance(error, ExplainDebugError | OSError) else None
         pipe.send((None, Failure(ours, f"process {rank}:\n{traceback.format_exc()}")))
-        os._exit(1)  # a proper end would wait for processes that wait for this one
+        os._exit(1)  # a normal exit would wait for processes that wait for this one
 
 
 def _end_with_parent() -> None:
@@ -168,7 +169,7 @@ def _end_with_parent() -> None:
 
 
 def _silence() -> None:
-    """What one process says is enough; errors go another way."""
+    """Discard this process's output: that of one process is enough, and errors go by the pipe."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(nowhere, stream)

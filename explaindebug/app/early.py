@@ -1,4 +1,4 @@
-"""A misspelt method or similarity is refused before torch is imported, which takes seconds."""
+"""Refuse misspelt methods and similarities before importing torch, which takes seconds."""
 
 import ast
 import sys
@@ -13,7 +13,7 @@ from explaindebug.core.registry import unknown
 from explaindebug.core.spellings import METHODS, SIMILARITIES
 
 OURS = "explaindebug."
-# key -> package, its registry there, what it holds, and how these are called elsewhere
+# key -> package, name of its registry, what the registry holds, and names used by other libraries
 NAMED = {
     "attributions": ("explaindebug.attributions", "ATTRIBUTIONS", "attribution method", METHODS),
     "similarities": (
@@ -26,12 +26,13 @@ NAMED = {
 
 
 def check_names(config: Any) -> None:
-    """Refuse names that no registry of this package can have.
+    """Refuse names that are in no registry of this package.
 
-    Where other code is loaded or named, it may register more: then the registries say it later.
+    If the configuration builds classes of other packages, these may register more names; then the
+    names are checked later, by the registries.
 
     Raises:
-        ConfigError: with the nearest known name.
+        ConfigError: for an unknown name, with the nearest known one.
     """
     plain = OmegaConf.to_container(config, resolve=False)
     if not all(target.startswith(OURS) for target in _targets(plain)):
@@ -46,9 +47,9 @@ def check_names(config: Any) -> None:
 
 
 def registered(package: str, registry: str) -> Iterator[str]:
-    """The names that the decorators `@registry.register("name")` of a package's modules give.
+    """The names that a package's modules register with the decorator `@registry.register("name")`.
 
-    The modules are read and not imported.
+    The modules are parsed, not imported.
     """
     spec = find_spec(package)
     assert spec is not None
@@ -65,7 +66,7 @@ def registered(package: str, registry: str) -> Iterator[str]:
 
 
 def _names(specs: Any) -> Iterator[str]:
-    """The names in a list of names and {name: options}; what is neither is left to later checks."""
+    """The names in a list of names and {name: options}; other values are left to later checks."""
     if isinstance(specs, str):
         yield specs
     elif isinstance(specs, Mapping):

@@ -15,9 +15,9 @@ CONFIG_ROOT = "pkg://explaindebug.configs"
 
 
 def sentence(error: BaseException, *, composing: bool = False) -> str | None:
-    """What to tell a person of an error that is his to mend; None for one that is ours.
+    """The message for an error that the user can fix; None for a bug of ours.
 
-    `composing` says that nothing but Hydra's composition of the command line has run.
+    `composing`: nothing has run so far but Hydra's composition of the command line.
     """
     from hydra.errors import HydraException, InstantiationException
     from omegaconf.errors import OmegaConfBaseException
@@ -38,36 +38,37 @@ def sentence(error: BaseException, *, composing: bool = False) -> str | None:
         return _omegaconf(error)
     if composing and isinstance(error, ValueError | TypeError):
         return (
-            f"the command line can't be composed ({error}). A group takes the name of a choice "
-            "(bug=labels) or a list of names, never null or a number; ~logger leaves one out."
+            f"invalid command line ({error}). A group takes the name of a choice (bug=labels) or "
+            "a list of names, not null or a number; ~logger omits the group."
         )
     return None
 
 
 def _full_disk(error: OSError) -> str:
-    """Where the system doesn't name the file: what is left in the places that a run writes into."""
+    """For a full disk without a file name: the space left in the places that a run writes to."""
     places = dict.fromkeys(map(Path, (".", tempfile.gettempdir())))
     left = ", ".join(
         f"{place.resolve()} has {size_in_words(shutil.disk_usage(place).free)} left"
         for place in places
     )
     return (
-        f"a disk is full ({error.strerror}): {left}. Free some, or name folders on another disk "
-        "with output=..., store=... and, for temporary files, the variable TMPDIR. The same "
-        "command goes on."
+        f"a disk is full ({error.strerror}): {left}. Free some space, or choose folders on another "
+        "disk with output=..., store=... and, for temporary files, the environment variable "
+        "TMPDIR. Re-run the same command to resume."
     )
 
 
 def _file(error: OSError) -> str:
-    where = "output=... (or store=..., where it is in the store)"
+    where = "output=... (or store=..., if it is in the store)"
     if error.errno in FULL:
         return (
-            f"{error.filename} can't be written: the disk is full ({error.strerror}). Free some of "
-            f"it, or name a folder on another disk with {where}; the same command goes on."
+            f"{error.filename} can't be written: the disk is full ({error.strerror}). Free some "
+            f"space, or choose a folder on another disk with {where}. Re-run the same command to "
+            "resume."
         )
     return (
-        f"{error.filename} can't be used ({error.strerror}). Where it is the output folder or in "
-        f"it, name another one with {where}."
+        f"{error.filename} can't be used ({error.strerror}). If it is the output folder or in it, "
+        f"choose another one with {where}."
     )
 
 
@@ -113,7 +114,7 @@ def _omegaconf(error: Any) -> str:
     key = getattr(error, "full_key", None)
     message = str(getattr(error, "msg", None) or error).splitlines()[0]
     if "Missing mandatory value" in message and key:
-        return f"{key} is needed and not given: add {key}=... to the command."
+        return f"{key} is required: add {key}=... to the command."
     return f"{key}: {message}." if key and key not in message else f"{message}."
 
 

@@ -1,4 +1,4 @@
-"""Several experiments by one command (`experiment=paper`): checked together, then run in turn."""
+"""Several experiments with one command (`experiment=paper`): all are checked, then run in turn."""
 
 import json
 import shlex
@@ -30,15 +30,15 @@ from explaindebug.studies.adebayo2020.entry import Entry
 from explaindebug.studies.adebayo2020.provenance import command as shown
 from explaindebug.studies.adebayo2020.write import write_results
 
-PARTS = "parts"  # the key that says which experiments there are
-OWN = ("data", "model", "bug")  # groups of which each experiment has its own choice
-CONSUMED = (PARTS, "experiment", "output", "hydra")  # keys that are not handed on
+PARTS = "parts"  # the key that lists the experiments
+OWN = ("data", "model", "bug")  # groups in which each experiment makes its own choice
+CONSUMED = (PARTS, "experiment", "output", "hydra")  # keys that are not passed on
 PROBLEMS = (ExplainDebugError, OSError)
 
 
 @dataclass(frozen=True)
 class Part:
-    """One experiment: what is typed to run it alone, and where it goes."""
+    """One experiment: the overrides that run it alone, its folder and configuration."""
 
     name: str
     overrides: tuple[str, ...]
@@ -53,7 +53,7 @@ class Part:
 
     @property
     def finished(self) -> bool:
-        """Whether it lies complete in its folder; its report is written last."""
+        """Whether its folder is complete; the report is written last."""
         return (self.folder / "report.html").is_file()
 
 
@@ -61,7 +61,7 @@ def start(config: DictConfig) -> None:
     """Run the configuration: one experiment, or all that it lists.
 
     Raises:
-        ConfigError, DataError, ...: for whatever is wrong, before anything is trained.
+        ConfigError, DataError, ...: for anything that is wrong, before anything is trained.
     """
     if PARTS not in config:
         run(config)
@@ -74,19 +74,19 @@ def start(config: DictConfig) -> None:
         failed = run_all(parts)
         conclude(parts, folder)
     if failed:
-        raise ConfigError(f"not all could be run. {listed(failed)}")
+        raise ConfigError(f"some experiments failed. {listed(failed)}")
 
 
 def composed(config: DictConfig, overrides: Sequence[str], folder: Path) -> list[Part]:
-    """Every experiment composed from what was typed, each override where it has a meaning.
+    """Compose every experiment from the command line, with the overrides that apply to it.
 
     Raises:
-        ConfigError: for a choice that can't be that of all, and for an override that fits none.
+        ConfigError: for a choice that can't apply to all, or an override that applies to none.
     """
     if (folder / "run.json").is_file():
         raise ConfigError(
-            f"{folder} holds a single run, and several experiments need a folder to be put below. "
-            "Give an empty or a new one with output=..."
+            f"{folder} holds a single run, but several experiments need a folder of their own. "
+            "Choose an empty or new one with output=..."
         )
     general = [one for one in parsed(overrides) if handed_on(one)]
     lists: Mapping[str, Any] = OmegaConf.to_container(config[PARTS], resolve=True)  # type: ignore[assignment]
@@ -104,8 +104,8 @@ def composed(config: DictConfig, overrides: Sequence[str], folder: Path) -> list
         parts.append(Part(name, words, folder / name, compose(_root(), overrides=list(words))))
     for typed, names in unfit.items():
         if len(names) == len(parts):
-            raise ConfigError(f"{typed} fits none of the experiments: {', '.join(names)}.")
-        say(f"{typed}: not for {', '.join(names)}")
+            raise ConfigError(f"{typed} applies to none of the experiments: {', '.join(names)}.")
+        say(f"{typed}: does not apply to {', '.join(names)}")
     return parts
 
 
@@ -115,22 +115,22 @@ def parsed(typed: Sequence[str]) -> list[Override]:
 
 
 def handed_on(override: Override) -> bool:
-    """Whether an override is for the experiments at all.
+    """Whether an override is passed on to the experiments.
 
     Raises:
-        ConfigError: for one that would give all of them the data, network or bug of one.
+        ConfigError: for one that would give all of them the same data, network or bug.
     """
     key = str(override.key_or_group)
     if key in OWN or key.startswith("model."):
         raise ConfigError(
-            f"{override.input_line} would be that of all experiments, and each has its own. Give "
-            f"it to one of them: +{PARTS}.table2.{str(override.input_line).lstrip('+')}"
+            f"{override.input_line} would apply to all experiments, but each has its own. Set it "
+            f"for one of them: +{PARTS}.table2.{str(override.input_line).lstrip('+')}"
         )
     return key.partition(".")[0] not in CONSUMED
 
 
 def refuse_unknown(lists: Mapping[str, Any]) -> None:
-    """Raises ConfigError for a part that is no experiment, and for one without keys."""
+    """Raises ConfigError for a part that is not an experiment, or has no keys."""
     known = _experiments()
     for name, own in lists.items():
         if name not in known:
@@ -143,12 +143,12 @@ def refuse_unknown(lists: Mapping[str, Any]) -> None:
 
 
 def line(key: str, value: Any) -> str:
-    """A part's key as an override: a choice of a group, or a value that may be new."""
+    """A part's key as an override: the choice of a group, or a value of a key that may be new."""
     return f"{'++' if '.' in key else ''}{key}={written(value)}"
 
 
 def written(value: Any) -> str:
-    """A value as Hydra reads it."""
+    """A value in the syntax of Hydra's overrides."""
     if isinstance(value, str):
         return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
     if isinstance(value, Mapping):
@@ -159,12 +159,12 @@ def written(value: Any) -> str:
 
 
 def choices(own: Sequence[str]) -> list[str]:
-    """Those of a part's overrides that choose other data, networks, ...: they decide on keys."""
+    """A part's overrides that choose data, a network, ...; they determine which keys there are."""
     return [typed for typed in own if not typed.startswith("++")]
 
 
 def composes(overrides: Sequence[str]) -> bool:
-    """Whether there is a configuration with these overrides."""
+    """Whether Hydra can compose a configuration from these overrides."""
     try:
         compose(_root(), overrides=list(overrides))
     except HydraException:
@@ -173,27 +173,27 @@ def composes(overrides: Sequence[str]) -> bool:
 
 
 def check(parts: Sequence[Part]) -> None:
-    """Refuse what can't be run, all of it together, before anything is trained.
+    """Check all experiments before anything is trained.
 
     Raises:
-        ConfigError: with a sentence for each of the experiments that lack something.
+        ConfigError: with a sentence for each experiment that can't be run.
     """
     problems = {}
     for part in parts:
-        say(f"\n{part.name}: {'done' if part.finished else 'is checked'}", style="bold")
+        say(f"\n{part.name}: {'done' if part.finished else 'checking'}", style="bold")
         try:
             if part.finished:
                 claim(part.folder, settings(part.config))
             else:
                 prepared(part.config, part.folder)
         except Exception as error:
-            problems[part.name] = told(error)
+            problems[part.name] = message(error)
     if problems:
         raise ConfigError(f"nothing was trained yet. {listed(problems)}")
 
 
 def run_all(parts: Sequence[Part]) -> dict[str, str]:
-    """Run what is not finished; what went wrong, by experiment, ends only that one."""
+    """Run what is not finished, and return the errors by experiment; an error ends only its own."""
     failed = {}
     for k, part in enumerate(parts):
         if part.finished:
@@ -204,13 +204,13 @@ def run_all(parts: Sequence[Part]) -> dict[str, str]:
                 session, tests = prepared(part.config, part.folder)
                 carried_out(session, tests, part.config, typed=part.typed)
         except PROBLEMS as error:
-            failed[part.name] = told(error)
-            say(f"{part.name} ended: {failed[part.name]}")
+            failed[part.name] = message(error)
+            say(f"{part.name} failed: {failed[part.name]}")
     return failed
 
 
 def conclude(parts: Sequence[Part], folder: Path) -> None:
-    """The page of all experiments that are complete, and the paper's claims on the console."""
+    """Write a page of all complete experiments, and print the paper's claims."""
     entries = [Entry.of(read_run(part.folder)) for part in parts if part.finished]
     print_claims(findings(CLAIMS, entries), console)
     page = write_results(
@@ -219,17 +219,17 @@ def conclude(parts: Sequence[Part], folder: Path) -> None:
     say(f"\neverything is in {folder}; read {page}")
 
 
-def told(error: Exception) -> str:
-    """The error as a sentence; one that is ours is raised again."""
-    said = sentence(error)
-    if said is None:
+def message(error: Exception) -> str:
+    """The error as a sentence; a bug of ours is re-raised."""
+    text = sentence(error)
+    if text is None:
         raise error
-    return said
+    return text
 
 
 def listed(problems: Mapping[str, str]) -> str:
-    """Each experiment with what is wrong with it."""
-    return " ".join(f"{name}: {said}" for name, said in problems.items())
+    """Each experiment with its problem."""
+    return " ".join(f"{name}: {problem}" for name, problem in problems.items())
 
 
 def _root() -> str:

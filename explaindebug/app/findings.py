@@ -1,4 +1,4 @@
-"""What a run found, judged, written into its folder and said on the console."""
+"""A run's results and verdicts: written into its folder, and printed on the console."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -30,7 +30,7 @@ from explaindebug.studies.adebayo2020.experiments import MADE, beside
 
 @dataclass(frozen=True)
 class Findings:
-    """The results of all tests, and what follows from them."""
+    """The results of all tests, with their verdicts."""
 
     result: RunResult
     verdicts: Sequence[Verdict]  # one per method and test
@@ -38,7 +38,7 @@ class Findings:
 
     @property
     def detectors(self) -> list[Detector]:
-        """Those of all tests."""
+        """The detectors of all tests."""
         return [detector for test in self.result.tests for detector in test.detectors]
 
 
@@ -55,7 +55,10 @@ def judged(result: RunResult, settings: Settings) -> Findings:
 
 
 def write(found: Findings, outputs: Outputs) -> Path:
-    """The report's path; it, results and tables are in the run's folder, tables in its loggers."""
+    """Write results, tables and report into the run's folder, and log the tables.
+
+    Returns the path of the report.
+    """
     result, folder, settings = found.result, outputs.folder, outputs.settings
     scores = sum((test.scores for test in result.tests), Scores())
     summaries = write_summary(scores, folder / "summary.csv")
@@ -75,9 +78,9 @@ def write(found: Findings, outputs: Outputs) -> Path:
 
 
 def show(found: Findings, outputs: Outputs, report: Path) -> None:
-    """The answers on the console, and where all else is; the paper's table too where one is named.
+    """Print the verdicts, and where the files are.
 
-    What is put beside the paper's table is written as well.
+    If the run names a table of the paper, the comparison with it is printed and written, too.
     """
     result, folder = found.result, outputs.folder
     print_table(result, found.verdicts, console)
@@ -90,10 +93,10 @@ def show(found: Findings, outputs: Outputs, report: Path) -> None:
 
 
 def refuse_broken_maps(result: RunResult) -> None:
-    """A run whose maps hold NaN ends as an error, though all that it found is written.
+    """Make a run whose maps hold NaN end with an error; its results are already written.
 
     Raises:
-        AttributionError: with methods and inputs.
+        AttributionError: with the methods and inputs.
     """
     broken = [
         said

@@ -1,4 +1,4 @@
-"""Locks between runs: they go with the process that holds them, however that ends."""
+"""Locks between runs, released when the process that holds them ends, even if it is killed."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,10 +15,10 @@ RUNNING = ".running"  # the lock of a run's folder
 
 @contextmanager
 def locked(path: Path, busy: Callable[[], None]) -> Iterator[None]:
-    """Inside, no other process holds the lock file `path`.
+    """Hold the lock file `path` inside the block.
 
-    Where one does, `busy` is called, which says that we wait, or raises. Where the file system has
-    no locks, that is said, and the block is entered all the same.
+    If another process holds it, `busy` is called first; it may print that we wait, or raise. If the
+    file system does not support locks, a line says so, and the block is entered without a lock.
     """
     lock = FileLock(path)
     try:
@@ -27,7 +27,10 @@ def locked(path: Path, busy: Callable[[], None]) -> Iterator[None]:
         busy()
         lock.acquire()
     except (NotImplementedError, OSError) as error:
-        say(f"  {path.parent} has no locks ({error}): let no other run use it at the same time")
+        say(
+            f"  no file locks in {path.parent} ({error}): make sure that no other run uses it at "
+            "the same time"
+        )
     try:
         yield
     finally:
@@ -36,16 +39,16 @@ def locked(path: Path, busy: Callable[[], None]) -> Iterator[None]:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Inside, no other run writes into the folder.
+    """Keep other runs out of the folder inside the block.
 
     Raises:
-        ConfigError: where one does at the moment, or the folder can't be written.
+        ConfigError: if another run is writing into it, or the folder can't be written.
     """
 
     def refuse() -> None:
         raise ConfigError(
-            f"another run is writing into {folder} at the moment. Give this one a folder of its "
-            "own with output=..., or start it again when that one has ended."
+            f"another run is writing into {folder} at the moment. Choose another folder with "
+            "output=..., or wait until that run has ended."
         )
 
     path = writable_folder(folder) / RUNNING

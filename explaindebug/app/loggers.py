@@ -18,7 +18,7 @@ from explaindebug.app.settings import Settings
 from explaindebug.core.errors import ConfigError
 
 USERS_DATA_DIR = os.environ.get("WANDB_DATA_DIR")
-TAG = 64  # characters that a tag of W&B has at most
+TAG = 64  # maximum length of a W&B tag
 Mode = Literal["online", "offline", "disabled"]
 
 
@@ -30,10 +30,13 @@ def started(
     settings: Mapping[str, Any] | None = None,
     tags: Sequence[str] = (),
 ) -> list[Any]:
-    """The loggers, for a run called `name`; one that can't be started is reported and left out.
+    """Start the loggers of a run called `name`; one that fails to start is reported and omitted.
 
-    Each gets the run's `settings` as its hyperparameters, and the `tags` where it has some, so that
+    Each gets the run's `settings` as hyperparameters, and the `tags` if it supports tags, so that
     runs can be filtered by them.
+
+    Raises:
+        ConfigError: for invalid options of a logger.
     """
     made: list[Any] = []
     for key, node in nodes.items():
@@ -45,12 +48,12 @@ def started(
             cause = error.__cause__ or error
             if isinstance(cause, ConfigError):
                 raise
-            say(f"the logger {key} can't be started, and the run goes on without it: {cause}")
+            say(f"could not start logger {key}; continuing without it: {cause}")
     return made
 
 
 def _describe(logger: Any, settings: Mapping[str, Any], tags: Sequence[str]) -> None:
-    """What was run, where the logger has a place for it."""
+    """Log the run's settings and, where supported, its tags."""
     logger.log_hyperparams(dict(settings))
     run: Any = getattr(logger, "experiment", None)
     if tags and hasattr(run, "tags"):
@@ -58,7 +61,7 @@ def _describe(logger: Any, settings: Mapping[str, Any], tags: Sequence[str]) -> 
 
 
 def tags_of(settings: Settings) -> list[str]:
-    """What a run is found by: its tests, the network, the data, and the paper's table if any."""
+    """Tags of a run: its tests, the network, the data, and the paper's table if any."""
     data = str(settings.data.get("_target_", "")).rpartition(".")[2]
     found = [*settings.bug, str(settings.model.get("name") or ""), data, settings.paper or ""]
     return [tag[:TAG] for tag in dict.fromkeys(found) if tag]
@@ -72,20 +75,20 @@ def wandb_logger(
     group: str | None = None,
     tags: Sequence[str] | None = None,
 ) -> Any:
-    """A W&B logger into `folder`; online only where the user is logged in or says so.
+    """A W&B logger that writes into `folder`; online only if the user is logged in or asks for it.
 
-    Runs are grouped by the folder that theirs lies in, so that a sweep's are together, where no
-    `group` is given.
+    Without a `group`, runs are grouped by the parent of their folder, so that the runs of a sweep
+    are together.
 
     Raises:
         ConfigError: for an unknown mode, or an empty project or group.
     """
     for key, text in {"project": project, "group": group}.items():
         if text is not None and not str(text).strip():
-            raise ConfigError(f"logger.wandb.{key} is empty. Give a name, or leave it out.")
+            raise ConfigError(f"logger.wandb.{key} is empty. Give a name, or omit it.")
     if mode is not None and mode not in get_args(Mode):
-        raise ConfigError(f"logger.wandb.mode is {mode!r}, not one of online, offline, disabled.")
-    # Pictures inside tables would else lie outside the run's folder, and be lost when it is moved.
+        raise ConfigError(f"logger.wandb.mode must be online, offline or disabled, got {mode!r}.")
+    # Otherwise pictures in tables are stored outside the run's folder, and lost when it is moved.
     os.environ["WANDB_DATA_DIR"] = USERS_DATA_DIR or str(Path(folder).resolve() / "wandb")
     os.environ.setdefault("WANDB_SILENT", "true")
     chosen = mode or os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
@@ -102,8 +105,8 @@ def wandb_logger(
         if chosen != "online":
             raise
         warnings.warn(
-            f"W&B can't be reached ({type(error).__name__}: {error}); this run is logged offline. "
-            "Upload it later with the line at the end.",
+            f"W&B can't be reached ({type(error).__name__}: {error}); logging this run offline. "
+            "Upload it later with the command printed at the end.",
             stacklevel=2,
         )
         return _started("offline", options)
@@ -115,17 +118,17 @@ def _started(mode: str, options: Mapping[str, Any]) -> Any:
     run = wandb.init(
         **options,
         mode=mode,  # type: ignore[arg-type]
-        reinit="finish_previous",  # the jobs of a sweep share a process, but no run
+        reinit="finish_previous",  # jobs of a sweep share a process, but not a W&B run
         settings=wandb.Settings(console="off", init_timeout=30),
     )
     return pl.loggers.WandbLogger(experiment=run)
 
 
 def tensorboard_logger(folder: str, name: str) -> Any:
-    """A TensorBoard logger into `folder`.
+    """A TensorBoard logger that writes into `folder`.
 
     Raises:
-        ConfigError: where tensorboard is not installed.
+        ConfigError: if tensorboard is not installed.
     """
     try:
         return pl.loggers.TensorBoardLogger(folder, name="tensorboard", version="")
@@ -136,7 +139,7 @@ def tensorboard_logger(folder: str, name: str) -> Any:
 
 
 def logged_in() -> bool:
-    """Whether W&B has a key of this user, in the environment or in ~/.netrc; nothing is asked."""
+    """Whether the environment or ~/.netrc has a W&B key; the user is not prompted."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
@@ -147,8 +150,8 @@ def logged_in() -> bool:
 
 
 def guarded(logger: Any) -> Any:
-    """The same logger, whose failures are told once and never cost the run."""
-    told: list[str] = []
+    """The same logger, whose first failure is printed and whose failures never end the run."""
+    reported: list[str] = []
 
     def guard(call: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(call)
@@ -156,12 +159,10 @@ def guarded(logger: Any) -> Any:
             try:
                 return call(*args, **kwargs)
             except Exception as error:
-                if not told:
-                    told.append(str(error))
+                if not reported:
+                    reported.append(str(error))
                     name = type(logger).__name__
-                    print(
-                        f"{name} failed, and the run goes on without it: {error}", file=sys.stderr
-                    )
+                    print(f"{name} failed; continuing without it: {error}", file=sys.stderr)
                 return None
 
         return quietly

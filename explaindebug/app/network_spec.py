@@ -1,4 +1,4 @@
-"""Which network each domain has, and whether it is trained or taken as it is."""
+"""Which network each domain has, and whether it is trained or used with its given weights."""
 
 import hashlib
 from collections.abc import Mapping
@@ -19,26 +19,26 @@ from explaindebug.models.heads import head_outputs
 
 @dataclass(frozen=True)
 class Architecture:
-    """The networks of one domain: of which kind, and what becomes of their weights."""
+    """The kind of network of one domain, and whether it is trained."""
 
-    options: Mapping[str, Any]  # what builds them
-    train: bool  # False: their weights are taken as they are
-    key: str  # the configuration's: "model" or "foreign_model"
+    options: Mapping[str, Any]  # the configuration's node that builds it
+    train: bool  # False: its weights are used as they are
+    key: str  # in the configuration: "model" or "foreign_model"
 
     @classmethod
     def of(cls, settings: Settings, domain: Domain) -> "Architecture":
-        """That of `foreign_model` for the foreign domain, where there is one; else of `model`."""
+        """From `foreign_model` for the foreign domain, if it is set; otherwise from `model`."""
         own = domain == "foreign" and settings.foreign_model is not None
         key = "foreign_model" if own else "model"
         options = dict(getattr(settings, key))
         train = bool(options.pop("train", True))
         if domain == "foreign" and not own and options.get("name") == "bvd_cnn":
-            options["weights"] = None  # a file of the other domain's classes
+            options["weights"] = None  # a file would be for the other domain's classes
         return cls(options, train, key)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What of it decides trained weights: with the content of a file, not its name alone."""
+        """Hash of the file with the initial weights, if any, as its name alone may not change."""
         weights = self.options.get("weights")
         if weights is None or not Path(weights).is_file():
             return {}
@@ -46,14 +46,14 @@ class Architecture:
 
     @property
     def words(self) -> str:
-        """For people: "squeezenet1_0 with the weights of IMAGENET1K_V1, as they are"."""
+        """For display: "squeezenet1_0 with the weights of IMAGENET1K_V1, as they are"."""
         name = self.options.get("name") or str(self.options.get("_target_")).rpartition(".")[2]
         weights = self.options.get("weights")
         start = f" with the weights of {weights}" if weights is not None else ""
         return f"{name}{start}, {'trained' if self.train else 'as they are'}"
 
     def build(self, images: ImageSet) -> nn.Module:
-        """A fresh network for these classes: one logit for two of them, else one for each."""
+        """A new network for these classes: one logit for two classes, otherwise one per class."""
         return self._build(images, outputs=_logits(images))
 
     def _build(self, images: ImageSet, **more: Any) -> nn.Module:
@@ -65,24 +65,24 @@ class Architecture:
         return network
 
     def check_weights(self, images: ImageSet) -> None:
-        """Refuse weights that are to be taken as they are and can't be.
+        """Refuse weights that can't be used as they are.
 
         Raises:
-            ConfigError: where there are none, or those of another number of classes.
+            ConfigError: if there are none, or they are for another number of classes.
         """
         if self.options.get("weights") is None:
             raise ConfigError(
-                f"{self.key}.train=false takes the network's weights as they are, but there are "
-                f"none: give {self.key}.weights, a file or IMAGENET1K_V1, or train it."
+                f"{self.key}.train=false uses the network's weights as they are, but there are "
+                f"none: set {self.key}.weights to a file or IMAGENET1K_V1, or train the network."
             )
         if not str(self.options.get("_target_")).startswith("explaindebug."):
-            return  # a class of the user's own may not be built without being told its outputs
+            return  # a user's class may need the number of outputs
         own = head_outputs(self._build(images))
         if own != _logits(images):
             raise ConfigError(
-                f"{self.key}.train=false takes the network's weights as they are, which have {own} "
-                f"outputs, but the data has {len(images.classes)} classes. Take the data that they "
-                f"were made for (data=imagenet), or set {self.key}.train=true."
+                f"{self.key}.train=false uses the network's weights as they are. They have {own} "
+                f"outputs, but the data has {len(images.classes)} classes. Use the data that they "
+                f"were trained on (data=imagenet), or set {self.key}.train=true."
             )
 
 

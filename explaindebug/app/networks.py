@@ -1,4 +1,4 @@
-"""The networks of a run: built, trained or taken from the store, each once."""
+"""The networks of a run: each is built, and trained or loaded from the store, once."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,25 +21,25 @@ from explaindebug.callbacks import AttributionCallback
 from explaindebug.debugtests import NetworkSpec
 from explaindebug.debugtests.lab import Domain
 
-# A recipe says of these only what is not as usual.
+# A recipe contains these only where they differ from these defaults.
 USUAL = {"schedule": "one_cycle", "patience": None}
-# Options of the trainer that decide nothing about the weights.
+# Options of the trainer that don't affect the weights.
 IRRELEVANT = ("_target_", "enable_progress_bar", "enable_model_summary", "log_every_n_steps")
 
 
 @dataclass
 class Networks:
-    """Makes the networks of a run, and has those that are made."""
+    """Makes the networks of a run, and holds those made so far."""
 
     settings: Settings
     modules: DataModules
     outputs: Outputs
-    warnings: list[str] = field(default_factory=list)  # what callbacks said while networks trained
+    warnings: list[str] = field(default_factory=list)  # of callbacks during training
     made: dict[NetworkSpec, Trained] = field(default_factory=dict)
 
     @cached_property
     def trainers(self) -> Trainers:
-        """What makes Lightning's trainers."""
+        """Makes Lightning's trainers."""
         return Trainers(self.settings, self.outputs)
 
     @cached_property
@@ -49,24 +49,24 @@ class Networks:
 
     @cached_property
     def architectures(self) -> dict[Domain, Architecture]:
-        """Of which kind each domain's networks are, and whether they are trained."""
+        """The kind of network of each domain, and whether it is trained."""
         return {domain: Architecture.of(self.settings, domain) for domain in get_args(Domain)}
 
     def build(self, domain: Domain) -> nn.Module:
-        """A fresh network for a domain's classes."""
+        """A new network for a domain's classes."""
         return self.architectures[domain].build(self.modules.training(domain))
 
     def to_train(self, wanted: NetworkSpec) -> bool:
-        """Whether the network is trained, and its weights are not taken as they are."""
+        """Whether the network is trained; if not, its weights are used as they are."""
         return self.architectures[wanted.domain].train
 
     def recipe(self, wanted: NetworkSpec) -> Recipe:
-        """What decides the network's weights."""
+        """Everything that determines the network's weights."""
         module = self.modules(wanted.domain, wanted.bug)
         architecture = self.architectures[wanted.domain]
         own = {k: v for k, v in self.settings.trainer.items() if k not in IRRELEVANT}
         if (processes := self.trainers.processes) > 1:
-            own |= {"devices": None, "processes": processes}  # which ones are no matter
+            own |= {"devices": None, "processes": processes}  # it does not matter which devices
         course = {name: getattr(self.settings, name) for name in USUAL}
         training = {
             **own,
@@ -82,10 +82,10 @@ class Networks:
 
     @contextmanager
     def training(self) -> Iterator[Callable[[NetworkSpec], None]]:
-        """Inside, a function that makes a network, and trains it where the store has none.
+        """Yield a function that makes a network, and trains it if it is not in the store.
 
-        The processes that train together, where there are several, start with the first network
-        that is trained, and end with the block.
+        If several processes train together, they are started for the first network that is trained,
+        and end with the block.
         """
         with ExitStack() as stack:
             team = cache(lambda: stack.enter_context(self._team()))
@@ -99,7 +99,7 @@ class Networks:
             yield make
 
     def how(self, wanted: NetworkSpec) -> str:
-        """How a network came about, for people."""
+        """How a network was obtained, for display."""
         done = self.made[wanted]
         if done.checkpoint is None:
             return "with its weights as they are"
@@ -123,7 +123,7 @@ class Networks:
         return done
 
     def fit(self, wanted: NetworkSpec) -> list[str]:
-        """Train a network into the store, or do this process's part of it; what callbacks said."""
+        """Train a network into the store, or do this process's part; returns new warnings."""
         recipe = self.recipe(wanted)
         extra = self.trainers.callbacks(wanted.name)
         self.store.fit(
@@ -136,20 +136,20 @@ class Networks:
 
     def _team(self) -> Team:
         size = self.trainers.processes
-        say(f"  {size} processes start, each with data and networks of its own")
+        say(f"  starting {size} processes, each with its own data and networks")
         make = Member(self.settings, self.outputs.folder)
         return Team(size, make, threads=self.settings.threads)
 
 
 @dataclass(frozen=True)
 class Member:
-    """What makes, in each of the processes that train together, the function that trains."""
+    """Makes, in each worker process, the function that trains a network."""
 
     settings: Settings
     folder: Path
 
     def __call__(self, rank: int) -> Callable[[NetworkSpec], list[str]]:
         outputs = Outputs(self.settings, self.folder)
-        if rank == 0:  # beside the run's own, which belong to the process that started us
+        if rank == 0:  # the run's own loggers belong to the main process
             outputs.start(f"{self.folder.name}, training")
         return Networks(self.settings, DataModules.of(self.settings), outputs).fit

@@ -1,4 +1,4 @@
-"""Where a run puts what it makes on its way: loggers, and files in its folder."""
+"""Outputs of a run while it is in progress: loggers, and files in its folder."""
 
 import shlex
 from collections.abc import Sequence
@@ -16,39 +16,39 @@ from explaindebug.evaluation.results import TestResult
 
 @dataclass
 class Outputs:
-    """The loggers of a run, none before they are started, and its folder."""
+    """The loggers of a run (none until they are started) and its folder."""
 
     settings: Settings
     folder: Path
     loggers: Sequence[Any] = ()
-    _failed: set[str] = field(default_factory=set)  # loggers that failed, each said once
+    _failed: set[str] = field(default_factory=set)  # loggers that failed; each is reported once
 
     def start(self, name: str) -> None:
-        """Start the loggers of a run that is called `name`; they are told its settings."""
+        """Start the loggers of a run called `name`, and log its settings."""
         s = self.settings
         tags = tags_of(s)
         self.loggers = started(s.logger, self.folder, name, settings=asdict(s), tags=tags)
 
     def maps(self, result: TestResult, methods: Sequence[str]) -> None:
-        """Maps to the loggers, or as files where none takes pictures."""
+        """Log maps as pictures, or write them as files if no logger takes pictures."""
         sinks = Sinks(self.loggers, self.folder, self._failed)
         for gallery in result.galleries:
             sinks.maps(result.name, gallery, methods)
-        for logger in self.loggers:  # what is logged by now is not lost
+        for logger in self.loggers:  # keeps what is logged so far if the run fails later
             logger.save()
             logger.finalize("success")
 
     def record(self, network: str, record: Sequence[dict[str, Any]]) -> None:
-        """Write down what a network's bug changed: which rows, and their right labels."""
+        """Write what a network's bug changed: which rows, and their correct labels."""
         write_json(self.folder / "records" / f"{network}.json", record)
 
     def checkpoint(self, network: str, done: Trained) -> None:
-        """A trained network into the run's folder, so that everything of a run is there."""
+        """Link or copy a trained network into the run's folder, so that the folder is complete."""
         assert done.checkpoint is not None
         name = f"{network.replace(' ', '-')}.ckpt"
         link_or_copy(done.checkpoint, self.folder / "checkpoints" / name)
 
     def upload_lines(self) -> list[str]:
-        """How to upload what was logged offline."""
+        """Commands that upload what was logged offline."""
         runs = sorted((self.folder / "wandb").glob("offline-run-*"))
         return [shlex.join(["wandb", "sync", str(run)]) for run in runs]

@@ -1,4 +1,4 @@
-"""What the console shows while a run goes on."""
+"""Console output while a run is in progress."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -23,13 +23,13 @@ console = Console(highlight=False)
 
 
 def say(text: str, *, style: str = "") -> None:
-    """One line on the console, as it is: what stands in brackets is no markup."""
-    # Paths and commands must stay in one piece, to be copied.
+    """Print one line as it is; brackets are not read as markup."""
+    # Paths and commands must not be wrapped, so that they can be copied.
     console.print(Text(text, style=style), soft_wrap=True)
 
 
 def counting(what: str) -> Callable[[int, int], None]:
-    """A function of (done, in all) that shows the share on one line of a terminal, else nothing."""
+    """A function of (done, total) that shows the percentage if the console is a terminal."""
     shown = -1
 
     def show(done: int, total: int) -> None:
@@ -45,17 +45,17 @@ def counting(what: str) -> Callable[[int, int], None]:
 
 @contextmanager
 def noting(notes: list[str]) -> Iterator[None]:
-    """What data modules warn of in the block is shown on the console and added to the notes."""
+    """Print warnings of data modules that occur in the block, and append them to `notes`."""
     caught: list[warnings.WarningMessage] = []
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DataWarning)
             yield
     finally:
-        _tell(caught, notes)  # outside, where what it passes on is recorded no more
+        _show(caught, notes)  # after the block, so that other warnings are not recorded again
 
 
-def _tell(caught: Sequence[warnings.WarningMessage], notes: list[str]) -> None:
+def _show(caught: Sequence[warnings.WarningMessage], notes: list[str]) -> None:
     for note in dict.fromkeys(str(w.message) for w in caught if w.category is DataWarning):
         say(f"data: {note}")
         notes.append(note)
@@ -67,8 +67,8 @@ def _tell(caught: Sequence[warnings.WarningMessage], notes: list[str]) -> None:
 class Bar:
     """One progress bar for all attributions of a run, with method names and the time left.
 
-    Called by callbacks with (method names, passes done, passes in all) of one call to explain;
-    `calls` is how many such calls there will be.
+    Called with (method names, passes done, passes in total) of one call to explain; `calls` is the
+    number of such calls in the run.
     """
 
     def __init__(self, calls: int) -> None:
@@ -101,11 +101,11 @@ class Bar:
         self._bar.stop()
 
     def test(self, title: str) -> None:
-        """Name the test that is measured now."""
+        """Show the title of the current test."""
         self._bar.update(self._task, test=title)
 
     def __call__(self, methods: Sequence[str], done: float, total: float) -> None:
-        """Progress of one call to explain."""
+        """Show the progress of one call to explain."""
         self._bar.update(
             self._task, completed=self._before + done / total, methods=", ".join(methods)
         )

@@ -1,4 +1,4 @@
-"""A run of the application beside the table of the paper that it is to be compared with."""
+"""Comparison of a run with the table of the paper that its settings name."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -14,13 +14,13 @@ from explaindebug.studies.adebayo2020.write import write_paper
 
 
 def named(checked: Settings) -> dict[str, str]:
-    """What the run notes of the paper's table; nothing where it names none."""
+    """The entry of `RunResult.made` for the paper's table; empty if the settings name none."""
     name = resolved(checked.paper, str(checked.data.get("_target_", "")))
     return {} if name is None else {MADE: name}
 
 
 def put_beside(result: RunResult, folder: Path, checked: Settings) -> None:
-    """The paper's table on the console and as files, where the run names one and has its test."""
+    """Print and write the comparison, if the run names a table and has the table's test."""
     experiment = beside(result.made.get(MADE))
     if experiment is None or experiment.test not in [test.name for test in result.tests]:
         return

@@ -32,7 +32,7 @@ from explaindebug.evaluation.scores import Scores
 def run(config: DictConfig) -> RunResult:
     """Train what is needed, run the debugging tests, and write everything into the output folder.
 
-    All that can be wrong with the configuration and the data is found before anything is trained.
+    The configuration and the data are checked before anything is trained.
     """
     folder = Path(HydraConfig.get().runtime.output_dir)
     with alone_in(folder):
@@ -41,22 +41,22 @@ def run(config: DictConfig) -> RunResult:
 
 
 def prepared(config: DictConfig, folder: Path) -> tuple[Session, list[Experiment]]:
-    """The run checked and ready to start in its folder; nothing is written but the folder."""
+    """Check a run and make it ready to start; only its folder is created, nothing is written."""
     session, tests = checked_run(config, folder)
     claim(folder, session.settings)
     if session.settings.threads is not None:
         torch.set_num_threads(session.settings.threads)
     with noting(session.warnings):
-        check(session, tests)  # makes the data
+        check(session, tests)  # also makes the data
     return session, tests
 
 
 def carried_out(
     session: Session, tests: Sequence[Experiment], config: DictConfig, typed: str | None = None
 ) -> RunResult:
-    """What a prepared run found, all of it written into its folder.
+    """Run what is prepared, and write the results into its folder.
 
-    `typed` is the command that makes this run, where it is not the one that was given.
+    `typed`: the command that repeats this run, if it is not the one that started this process.
     """
     typed, start = typed or command(), time.perf_counter()
     write_settings(session, config, typed)
@@ -76,10 +76,10 @@ def carried_out(
 
 
 def checked_run(config: DictConfig, folder: Path) -> tuple[Session, list[Experiment]]:
-    """The run as far as its settings alone say whether it can be; writes and reads nothing.
+    """Check a run as far as its settings alone allow; reads and writes no files.
 
     Raises:
-        ConfigError: for whatever can't work.
+        ConfigError: for anything that can't work.
     """
     checked = settings(config)
     tests = experiments(checked)
@@ -93,30 +93,30 @@ def checked_run(config: DictConfig, folder: Path) -> tuple[Session, list[Experim
 
 
 def experiments(checked: Settings) -> list[Experiment]:
-    """The debugging tests that are asked for.
+    """The debugging tests of the settings.
 
     Raises:
-        ConfigError: for an entry of `bug` that builds something else.
+        ConfigError: for an entry of `bug` that does not build one.
     """
     tests = {key: instantiate(node, _convert_="all") for key, node in checked.bug.items()}
     for key, test in tests.items():
         if not isinstance(test, Experiment):
             raise ConfigError(
-                f"bug.{key} builds a {type(test).__name__}, which is no debugging test. "
-                f"Leave it out with ~bug.{key}."
+                f"bug.{key} builds a {type(test).__name__}, which is not a debugging test. "
+                f"Omit it with ~bug.{key}."
             )
     return list(tests.values())
 
 
 def write_settings(session: Session, config: DictConfig, typed: str) -> None:
-    """What is run, into its folder, which is the run's from now on."""
+    """Write the settings into the folder, which from now on belongs to this run."""
     write_json(session.folder / NOTE, note(session.settings, typed))
     text = OmegaConf.to_yaml(config, resolve=True)
     write_atomically(session.folder / "config.yaml", text)
 
 
 def measured(session: Session, tests: Sequence[Experiment]) -> list[TestResult]:
-    """The tests one after another; scores are on the disk after each."""
+    """Run the tests one after another; scores are written after each."""
     results: list[TestResult] = []
     with Bar(sum(test.calls(session) for test in tests)) as bar:
         session.progress = bar
@@ -132,7 +132,7 @@ def measured(session: Session, tests: Sequence[Experiment]) -> list[TestResult]:
 
 
 def how_made(checked: Settings, typed: str, seconds: float) -> dict[str, str]:
-    """What somebody needs to make the same again."""
+    """What is needed to reproduce the run."""
     return {
         "command": typed,
         "seed": str(checked.seed),
@@ -145,5 +145,5 @@ def how_made(checked: Settings, typed: str, seconds: float) -> dict[str, str]:
 
 
 def command() -> str:
-    """The command line that started this process, as it could be typed again."""
+    """The command line that started this process, quoted for a shell."""
     return shlex.join(["python", *sys.argv] if sys.argv[0].endswith(".py") else sys.argv)

@@ -1,4 +1,4 @@
-"""Whose an output folder is: a new run's, or that of the same run, cut before."""
+"""Claim an output folder for a new run, or for the same run to resume."""
 
 import json
 from collections.abc import Mapping
@@ -14,50 +14,50 @@ from explaindebug.core.io import WRITING, as_json, remove_abandoned, remove_part
 from explaindebug.core.wording import listed
 from explaindebug.evaluation.runs import flat
 
-NOTE = "run.json"  # what makes a folder a run's
+NOTE = "run.json"  # identifies the run that a folder belongs to
 
 
 def claim(folder: Path, checked: Settings) -> Path:
-    """The output folder, where it may be ours: new, or that of the same run, cut before.
+    """The output folder, if it is new or holds the same run, interrupted before.
 
-    What that one left half-written is removed.
+    Partially written files of that run are removed.
 
     Raises:
-        ConfigError: where it can't be written, or holds something else.
+        ConfigError: if it can't be written, or holds something else.
     """
     found = folder / NOTE
     if found.is_file():
         before = read_note(found)
-        if others := _others(before.get("settings") or {}, note(checked, "")["settings"]):
+        if changed := _changed(before.get("settings") or {}, note(checked, "")["settings"]):
             raise ConfigError(
-                f"{folder} holds another run ({before.get('command', 'command unknown')}), of "
-                f"other settings: {listed(others, 6)}. Give this one a folder of its own with "
-                "output=..., or remove that one."
+                f"{folder} holds another run ({before.get('command', 'command unknown')}) with "
+                f"other settings: {listed(changed, 6)}. Choose another folder with output=..., or "
+                "remove that run."
             )
     elif folder.is_dir() and not _fresh(folder):
         raise ConfigError(
-            f"{folder} is not empty and holds no run of explaindebug, so nothing is written into "
-            "it. Give an empty or a new folder with output=..."
+            f"{folder} is not empty and holds no run of explaindebug, so nothing was written into "
+            "it. Choose an empty or new folder with output=..."
         )
     remove_parts(writable_folder(folder))
     return folder
 
 
 def _fresh(folder: Path) -> bool:
-    """Whether there is nothing in the folder but what a run has before its note is written."""
+    """Whether the folder holds at most what a run leaves there before it writes its note."""
     remove_abandoned(folder, prefix=f".{NOTE}.", suffix=WRITING)
     return all(path.name == RUNNING for path in folder.iterdir())
 
 
-def _others(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Names of the settings in which two runs are not the same."""
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Names of the settings in which two runs differ."""
     old, new = dict(flat(before)), dict(flat(as_json(now)))
     absent = object()
     return [key for key in {**new, **old} if old.get(key, absent) != new.get(key, absent)]
 
 
 def read_note(path: Path) -> dict[str, Any]:
-    """What a run wrote of itself; nothing where the file is no such note."""
+    """The note that a run wrote about itself; empty if the file is not one."""
     try:
         found = json.loads(path.read_text())
     except ValueError:
@@ -66,7 +66,7 @@ def read_note(path: Path) -> dict[str, Any]:
 
 
 def note(checked: Settings, typed: str) -> dict[str, Any]:
-    """What makes the folder this run's; written when all is checked, so that typos leave none."""
+    """The note that identifies a run; written after all checks, so that a typo leaves none."""
     identity = asdict(checked) | {"output": None, "store": None, "logger": None, "workers": None}
-    paper = identity.pop("paper")  # what a run is put beside changes nothing of it
+    paper = identity.pop("paper")  # the comparison with the paper does not affect the run
     return {"version": __version__, "command": typed, "paper": paper, "settings": identity}

@@ -1,4 +1,4 @@
-"""Tables of what a whole run found, for its loggers."""
+"""Tables of a run's results, for its loggers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,9 +30,9 @@ def log_tables(
     found: Sequence[Detector],
     scores: Sequence[Summary] = (),
 ) -> None:
-    """What a run found as `debug/verdicts`, `debug/questions`, `debug/detectors`, `debug/scores`.
+    """Log results as `debug/verdicts`, `debug/questions`, `debug/detectors`, `debug/scores`.
 
-    Tables of all loggers that take some, and CSV files in `folder`; none where there is no line.
+    They go to all loggers that take tables, and into CSV files in `folder`; empty ones are skipped.
     """
     sinks = Sinks(loggers, folder)
     tables: dict[str, Sequence[Any]] = {

@@ -1,4 +1,4 @@
-"""The application's lab: what all debugging tests of a run share, and a place to measure."""
+"""The application's lab: data, networks and outputs that all debugging tests of a run share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -32,9 +32,9 @@ from explaindebug.evaluation.results import TestResult
 
 @dataclass
 class Session:
-    """Data, networks and outputs of one run, for its debugging tests: a `Lab`.
+    """Data, networks and outputs of one run: the `Lab` of its debugging tests.
 
-    Networks are made in the order in which they are asked for; each is trained once.
+    Networks are made in the order in which they are requested; each is trained once.
     """
 
     settings: Settings
@@ -42,7 +42,7 @@ class Session:
     accuracies: list[tuple[str, str, float]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)  # of data, and of callbacks in training
     probed: dict[str, dict[int, str]] = field(default_factory=dict)  # test -> input -> its class
-    progress: Progress | None = None  # told of every call to explain
+    progress: Progress | None = None  # called during every call to explain
 
     @cached_property
     def modules(self) -> DataModules:
@@ -56,7 +56,7 @@ class Session:
 
     @cached_property
     def networks(self) -> Networks:
-        """What builds and trains networks, and has those that are made."""
+        """Builds and trains networks, and holds those made so far."""
         return Networks(self.settings, self.modules, self.outputs, self.warnings)
 
     @cached_property
@@ -66,7 +66,7 @@ class Session:
         return Comparison(s.similarities, PostProcessing(**s.postprocessing), s.nulls, s.seed)
 
     def train(self, wanted: Sequence[NetworkSpec]) -> None:
-        """Train what is not yet trained, and measure its accuracy on held-out data."""
+        """Train networks that are not in the store, and measure all accuracies on held-out data."""
         with self.networks.training() as train:
             for i, want in enumerate(wanted):
                 say(f"network {i + 1} of {len(wanted)}: {want.name}")
@@ -76,12 +76,12 @@ class Session:
 
     @property
     def seed(self) -> int:
-        """Of all that is random in a run."""
+        """Seed of everything random in the run."""
         return self.settings.seed
 
     @property
     def inputs(self) -> int:
-        """How many inputs are explained."""
+        """Number of inputs to explain."""
         return self.settings.probe
 
     def data(self, domain: Domain = "data", bug: DataBug | None = None) -> DebugDataModule:
@@ -89,11 +89,11 @@ class Session:
         return self.modules(domain, bug)
 
     def build(self, domain: Domain) -> nn.Module:
-        """A fresh network for a domain's classes."""
+        """A new network for a domain's classes."""
         return self.networks.build(domain)
 
     def words(self, domain: Domain) -> str:
-        """Of which kind a domain's networks are, for people."""
+        """Description of a domain's networks, for display."""
         return self.networks.architectures[domain].words
 
     def network(self, spec: NetworkSpec) -> nn.Module:
@@ -103,7 +103,7 @@ class Session:
     def accuracy(
         self, spec: NetworkSpec, what: str, images: ImageSet, *, scenes: bool = False
     ) -> float:
-        """Share of pictures (or of their scenes alone) that the network gives their label."""
+        """Accuracy on pictures, or on their scenes alone; recorded as `what`."""
         pixels = images.scenes if scenes else images.pixels
         if pixels is None:
             raise DataError(f"{what}: these pictures have no scenes.")
@@ -113,12 +113,12 @@ class Session:
         return found
 
     def predictions(self, spec: NetworkSpec, images: ImageSet) -> Labels:
-        """The class (n,) that the network gives each picture."""
+        """The predicted class (n,) of each picture."""
         batch = images.batch(slice(None)).image
         return predictions(self.network(spec), batch).numpy()
 
     def record(self, spec: NetworkSpec) -> None:
-        """Write down what the bug changed: which rows, and their right labels."""
+        """Write what the bug changed: which rows, and their correct labels."""
         self.outputs.record(spec.name, self.data(spec.domain, spec.bug).record)
 
     def options(self, domain: Domain) -> Options:
@@ -147,10 +147,10 @@ class Session:
         *,
         pictures: int | None = None,
     ) -> TestResult:
-        """What the test finds on these pictures, measured as `run_test` does; its maps are logged.
+        """The test's result on these pictures, measured as in `run_test`; its maps are logged.
 
         Raises:
-            AttributionError: where a method or a similarity fails.
+            AttributionError: if a method or a similarity fails.
         """
         self.probed.setdefault(test.name, {}).update(classes_of(images))
         options, device = self.options(domain), self.networks.trainers.device
@@ -167,7 +167,7 @@ class Session:
             raise
         except (ExplainDebugError, OSError):
             raise
-        except Exception as error:  # of a method or a similarity of the user's own
+        except Exception as error:  # of a user's own method or similarity
             raise AttributionError(f"{test.name}: {type(error).__name__}: {error}") from error
         self.outputs.maps(result, list(result.rows or options.plan.methods))
         return result

@@ -1,4 +1,4 @@
-"""The composed configuration, checked before anything is trained."""
+"""The composed configuration, validated before anything is trained."""
 
 import inspect
 import types
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.utils import _locate  # as get_object, which also logs what is wrong
+from hydra._internal.utils import _locate  # like get_object, which also logs errors
 from omegaconf import DictConfig, OmegaConf
 
 from explaindebug.app.classifier import Schedule
@@ -45,16 +45,16 @@ class Settings:
     postprocessing: dict[str, Any]
     nulls: Any
     margin: float  # effects up to this size don't count as showing the bug
-    level: float  # the promised rate of false alarms
-    clusters: str | None  # which inputs count as one: those of a "class", or none
+    level: float  # the rate of false claims
+    clusters: str | None  # which inputs are one cluster: those of a "class"; None: no clusters
     probe: int  # inputs per test
     pictures: int  # inputs whose maps are drawn
     chunk: int
-    workers: Any  # int or None: chosen by the network's size
+    workers: Any  # int; None: chosen by the network's size
     threads: int | None
     lr: float
     schedule: str  # of the learning rate
-    patience: int | None  # epochs without a lower validation loss that end a training
+    patience: int | None  # epochs without a lower validation loss after which training stops
     output: str
     store: str
     data: dict[str, Any] = field(default_factory=dict)
@@ -64,25 +64,25 @@ class Settings:
     trainer: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)
-    foreign_model: Any = None  # a group like `model`; None: the foreign domain's is the same
-    paper: str | None = None  # the table of the paper that the run is put beside
+    foreign_model: Any = None  # a group like `model`; None: the same as `model`
+    paper: str | None = None  # the table of the paper to compare the run with
 
     def __post_init__(self) -> None:
-        # Networks are seeded by 1000 * seed + twin, and Lightning takes seeds below 2 ** 32.
+        # Networks are seeded with 1000 * seed + twin, and Lightning accepts seeds below 2 ** 32.
         whole("seed", self.seed, least=0, most=LARGEST_SEED)
         whole("probe", self.probe, least=2)
         for name, least in (("pictures", 0), ("chunk", 1)):
             whole(name, getattr(self, name), least=least)
         for name in ("workers", "threads"):
             if getattr(self, name) is not None:
-                whole(name, getattr(self, name), least=1, most=1024, hint="null chooses.")
+                whole(name, getattr(self, name), least=1, most=1024, hint="null means automatic.")
         if self.patience is not None:
             whole("patience", self.patience, least=1, hint="null trains all epochs.")
         if self.clusters not in (None, "class"):
-            raise ConfigError(f"clusters is null or class, got {self.clusters!r}.")
+            raise ConfigError(f"clusters must be null or class, got {self.clusters!r}.")
         for name in ("margin", "level"):
             if not 0 < getattr(self, name) < 1:
-                raise ConfigError(f"{name} must lie between 0 and 1, got {getattr(self, name)}.")
+                raise ConfigError(f"{name} must be between 0 and 1, got {getattr(self, name)}.")
         number("lr", self.lr, above=0, most=10)
         if self.schedule not in typing.get_args(Schedule):
             known = ", ".join(typing.get_args(Schedule))
@@ -94,7 +94,7 @@ class Settings:
         for name in ("attributions", "similarities"):
             _check_specs(getattr(self, name), name)
         if not isinstance(self.nulls, list) or not all(isinstance(x, str) for x in self.nulls):
-            raise ConfigError(f"nulls is {self.nulls!r}: a list of names is needed, [] for none.")
+            raise ConfigError(f"nulls must be a list of names, [] for none, got {self.nulls!r}.")
         resolved(self.paper, str(self.data.get("_target_", "")))
 
 
@@ -113,7 +113,7 @@ def settings(config: DictConfig) -> Settings:
     _check_numbers(plain)
     for key in GROUPS:
         if not isinstance(plain.get(key, {}), Mapping):
-            raise ConfigError(f"{key} is {plain[key]!r}: it is a group of keys. {_choose(key)}")
+            raise ConfigError(f"{key} must be a group of keys, got {plain[key]!r}. {_choose(key)}")
     checked = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Settings), plain))
     assert isinstance(checked, Settings)
     for key in ("data", "foreign", "model", "trainer"):
@@ -132,19 +132,19 @@ def settings(config: DictConfig) -> Settings:
 
 
 def _check_built(node: Any, where: str, remedy: str) -> None:
-    """Raises ConfigError for a node that doesn't say what it builds."""
+    """Raises ConfigError for a node without a `_target_`."""
     if not isinstance(node, Mapping):
-        raise ConfigError(f"{where} is {node!r}: it is a group of keys. {remedy}")
+        raise ConfigError(f"{where} must be a group of keys, got {node!r}. {remedy}")
     if not isinstance(node.get("_target_"), str) or not node["_target_"]:
-        raise ConfigError(f"{where} has no _target_ that says what it builds. {remedy}")
+        raise ConfigError(f"{where} has no _target_, the class that it builds. {remedy}")
 
 
 def _choose(group: str) -> str:
-    return f"Choose one of the group with {CHOICES[group]}."
+    return f"Choose one of the group, for example {CHOICES[group]}."
 
 
 def _check_numbers(node: Any, where: str = "") -> None:
-    """Raises ConfigError for numbers that no key takes, wherever they are."""
+    """Raises ConfigError for numbers that no key accepts: not finite, or too large."""
     if isinstance(node, Mapping):
         for key, value in node.items():
             _check_numbers(value, f"{where}.{key}" if where else str(key))
@@ -154,31 +154,31 @@ def _check_numbers(node: Any, where: str = "") -> None:
     elif isinstance(node, float):
         number(where, node)
     elif isinstance(node, int) and abs(node) > LARGEST:
-        raise ConfigError(f"{where} is {node}: no number beyond {LARGEST} is taken.")
+        raise ConfigError(f"{where} must be between -{LARGEST} and {LARGEST}, got {node}.")
 
 
 def _check_specs(specs: Any, where: str) -> None:
-    """Raises ConfigError for what asks for nothing, or is no name nor a list of these."""
+    """Raises ConfigError for specs that are empty, or not names or a list of names."""
     if not isinstance(specs, str | list | Mapping):
         raise ConfigError(
-            f"{where} is {specs!r}: a list of names is needed, like {where}=[{USUAL[where]}]."
+            f"{where} must be a list of names, like {where}=[{USUAL[where]}], got {specs!r}."
         )
     if not specs:
         raise ConfigError(
-            f"{where} is empty, so nothing would be measured: {where}=[{USUAL[where]}]."
+            f"{where} is empty, so nothing would be measured. Use {where}=[{USUAL[where]}], say."
         )
     for spec in specs if isinstance(specs, list) else ():
         if not isinstance(spec, str | Mapping) or not spec:
             raise ConfigError(
-                f"{where} holds {spec!r}: each is a name, or {{name: {{option: value}}}}."
+                f"{where} must hold names or {{name: {{option: value}}}}, got {spec!r}."
             )
 
 
 def check_network(node: Any, where: str) -> None:
-    """Check what builds a network; `train`, which says what becomes of it, is not for its builder.
+    """Check a node that builds a network; its key `train` is not an option of the network's class.
 
     Raises:
-        ConfigError: for an option that the builder has not, or a value of a wrong type.
+        ConfigError: for an option that the class does not have, or a value of a wrong type.
     """
     if node is None:
         return
@@ -189,10 +189,10 @@ def check_network(node: Any, where: str) -> None:
 
 
 def check_node(node: Any, where: str) -> None:
-    """Check every `_target_` below `node` against the signature of what it builds.
+    """Check the options of every `_target_` in `node` against the signature of what it builds.
 
     Raises:
-        ConfigError: for an option that the target has not, or a value of a wrong type.
+        ConfigError: for an option that the target does not have, or a value of a wrong type.
     """
     if not isinstance(node, Mapping):
         return
@@ -222,7 +222,10 @@ def _check_options(target: Any, options: Mapping[str, Any], where: str) -> None:
 
 
 def _parameters(target: Any) -> tuple[dict[str, Any], bool]:
-    """Options of a callable with their types, its base classes' too where it passes them on."""
+    """Options of a callable with their types, and whether it accepts any others.
+
+    If it passes `**options` on, those of its base classes are included.
+    """
     known: dict[str, Any] = {}
     classes = inspect.getmro(target) if inspect.isclass(target) else (target,)
     for one in classes:
@@ -232,7 +235,7 @@ def _parameters(target: Any) -> tuple[dict[str, Any], bool]:
         parameters = inspect.signature(function).parameters.values()
         try:
             hints = typing.get_type_hints(function)
-        except Exception:  # a third party's annotation that can't be resolved is no reason to stop
+        except Exception:  # third-party annotations that can't be resolved are not checked
             hints = {}
         for p in parameters:
             if p.name != "self" and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
@@ -254,7 +257,7 @@ def _check_type(value: Any, hint: Any, where: str) -> None:
 
 
 def _accepts(value: Any, hint: Any) -> bool:
-    """Whether a plain value fits an annotation; what can't be judged passes."""
+    """Whether a plain value fits an annotation; annotations that can't be checked accept all."""
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         return any(_accepts(value, one) for one in typing.get_args(hint))
@@ -278,12 +281,12 @@ def _accepts(value: Any, hint: Any) -> bool:
             return len(value) == len(inner) and all(map(_accepts, value, inner))
         return not inner or all(_accepts(one, inner[0]) for one in value)
     if origin is Callable:
-        return callable(value) or isinstance(value, Mapping)  # with a _target_ of its own
+        return callable(value) or isinstance(value, Mapping)  # with its own _target_
     if origin in (dict, Mapping) or hint is dict or typing.is_typeddict(hint):
         inner = list(typing.get_args(hint))
         fits = isinstance(value, Mapping)
         return fits and (not inner or all(_accepts(one, inner[1]) for one in value.values()))
-    judged = inspect.isclass(hint) and hint not in (object, Any)  # Any is a class, too
-    if judged and not getattr(hint, "_is_protocol", False) and not isinstance(value, Mapping):
-        return isinstance(value, hint)  # a mapping may say by its _target_ what it builds
+    checkable = inspect.isclass(hint) and hint not in (object, Any)  # Any is a class, too
+    if checkable and not getattr(hint, "_is_protocol", False) and not isinstance(value, Mapping):
+        return isinstance(value, hint)  # a mapping may build it by its _target_
     return True

@@ -1,4 +1,4 @@
-"""Signals that end a run as Ctrl-C does: with the checkpoints and scores so far."""
+"""Signals that end a run as Ctrl-C does: checkpoints and scores so far are kept."""
 
 import os
 import signal
@@ -11,13 +11,13 @@ from types import FrameType
 from typing import Any
 
 INTERRUPTED = 130
-GRACE = 15.0  # s, after which a run that a signal was to end is ended in any case
-HOW = "The same command with the same output=... goes on here."
-INTERACTIVE = ("bash", "interactive")  # Slurm's jobs of these names are a person's, at a terminal
+GRACE = 15.0  # s from a signal until the run is ended in any case
+HOW = "Re-run the same command with the same output=... to resume."
+INTERACTIVE = ("bash", "interactive")  # names of Slurm jobs that someone runs at a terminal
 
 
 class Stops:
-    """The signal that was received, if any, and what becomes of it."""
+    """Handlers of signals, and the signal that was received, if any."""
 
     def __init__(self) -> None:
         self.received: int | None = None
@@ -28,21 +28,21 @@ class Stops:
 
     @property
     def status(self) -> int:
-        """The exit status of a run that was stopped: 143 for SIGTERM, as a shell has it."""
+        """The exit status of a stopped run, by the shell's convention: 143 for SIGTERM."""
         return INTERRUPTED if self.received is None else 128 + self.received
 
     def say(self) -> None:
-        """Tell, once, how to go on."""
+        """Print, once, how to resume."""
         if not self.said:
             self.said = True
-            print(f"stopped. {HOW}", file=sys.stderr, flush=True)
+            print(f"Interrupted. {HOW}", file=sys.stderr, flush=True)
 
     def interrupt(self, number: int, frame: FrameType | None) -> None:
-        """The handler: an interrupt, whose way up is known to all; later signals don't disturb it.
+        """Handler: raise KeyboardInterrupt for the first signal, and ignore later ones.
 
-        Threads that compute end at their own time, so there is a limit to the wait for them.
+        Computing threads can't be interrupted, so the wait for them is limited.
         """
-        if os.getpid() != self._process:  # a fork, such as a loader's worker, has its own end
+        if os.getpid() != self._process:  # a fork, such as a loader's worker: default handling
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         if self.received is None:
@@ -51,13 +51,13 @@ class Stops:
             raise KeyboardInterrupt
 
     def requeue(self, number: int, frame: FrameType | None) -> None:
-        """The handler of the signal that a Slurm job's time is nearly over."""
+        """Handler of the signal that a Slurm job is near its time limit."""
         if os.getpid() == self._process and self.received is None:
             print(_requeued(os.environ), file=sys.stderr, flush=True)
         self.interrupt(number, frame)
 
     def close(self) -> None:
-        """The run has ended."""
+        """Cancel the time limit, as the run has ended."""
         self._limit.cancel()
 
     def _end(self) -> None:
@@ -67,17 +67,17 @@ class Stops:
 
 @contextmanager
 def stops() -> Iterator[Stops]:
-    """Inside, SIGTERM interrupts as Ctrl-C does.
+    """Make SIGTERM interrupt the block as Ctrl-C does.
 
-    In a batch job of Slurm's, SIGUSR1 also puts the job into the queue again; that is the signal
-    for which Lightning's users ask by `#SBATCH --signal=SIGUSR1@90`.
+    In a Slurm batch job, SIGUSR1 does so too and requeues the job; it is the signal that users of
+    Lightning request with `#SBATCH --signal=SIGUSR1@90`.
     """
     found = Stops()
     handlers: dict[int, Any] = {signal.SIGTERM: found.interrupt}
     if _is_batch_job(os.environ):
         handlers[signal.SIGUSR1] = found.requeue
     if threading.current_thread() is not threading.main_thread():
-        handlers = {}  # Python lets no other thread have any
+        handlers = {}  # Python allows handlers in the main thread only
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield found
@@ -96,7 +96,7 @@ def _is_batch_job(variables: Mapping[str, str]) -> bool:
 
 
 def _requeued(variables: Mapping[str, str]) -> str:
-    """Puts the job into Slurm's queue again; what came of that, as a sentence."""
+    """Requeue the Slurm job; returns the outcome as a sentence."""
     job = variables["SLURM_JOB_ID"]
     if "SLURM_ARRAY_JOB_ID" in variables:
         job = f"{variables['SLURM_ARRAY_JOB_ID']}_{variables['SLURM_ARRAY_TASK_ID']}"
@@ -107,5 +107,5 @@ def _requeued(variables: Mapping[str, str]) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         problem = str(error)
     if problem is None:
-        return f"the time of Slurm job {job} is nearly over: it is in the queue again."
-    return f"Slurm job {job} could not be put into the queue again ({problem})."
+        return f"Slurm job {job} is near its time limit and was requeued."
+    return f"Slurm job {job} could not be requeued ({problem})."

@@ -1,4 +1,7 @@
-"""Trained networks by what they were trained from: trained once, reused when nothing changed."""
+"""A store of trained networks: each is trained once, and reused while nothing that matters changes.
+
+Networks are found by a hash of everything that determines their weights.
+"""
 
 import hashlib
 import json
@@ -21,69 +24,68 @@ from explaindebug.callbacks.keys import log_key
 from explaindebug.core.errors import ConfigError, DataError
 from explaindebug.core.io import remove_parts, set_aside, writable_folder, write_json
 
-COURSE = 2  # the way in which networks are trained; those of another are not found in the store
+COURSE = 2  # version of the training procedure; networks of other versions are not reused
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides a trained network's weights; equal recipes share one training."""
+    """Everything that determines a network's weights; equal recipes share one training."""
 
-    name: str  # "clean", "clean twin", "spurious", ...: for people, not part of the identity
+    name: str  # "clean", "clean twin", "spurious", ...: for display, not part of the identity
     seed: int
     model: Mapping[str, Any]  # the composed model config
     training: Mapping[str, Any]  # epochs, learning rate, batch size, ...
-    data: str  # fingerprint of what it is trained on
+    data: str  # fingerprint of the training data
 
     @property
     def key(self) -> str:
-        """A short name of the identity."""
+        """A hash that identifies the recipe, and names its folder."""
         identity = [COURSE, self.seed, dict(self.model), dict(self.training), self.data]
         text = json.dumps(identity, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def kept(self) -> str:
-        """Which weights are: with patience those of the lowest validation loss, else the last."""
+        """File name of the weights: with patience, of the lowest validation loss, else the last."""
         return "best.ckpt" if self.training.get("patience") else "last.ckpt"
 
 
 @dataclass
 class Trained:
-    """A trained network in eval mode, and how it came about."""
+    """A trained network in eval mode, and how it was obtained."""
 
     network: nn.Module
-    checkpoint: Path | None  # none where its weights were taken as they are
+    checkpoint: Path | None  # None if its weights are used as they are
     seconds: float = 0.0
     epochs: int | None = None
     reused: bool = True
 
 
 class Store:
-    """A folder of trainings by key: each has its checkpoints and, when done, `done.json`."""
+    """A folder of trainings by key; each has its checkpoints and, when finished, `done.json`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = writable_folder(folder)
 
     def has(self, recipe: Recipe) -> bool:
-        """Whether the recipe's training is finished, and its weights are those that it ended with.
+        """Whether the recipe's training is finished, and its weights are unchanged since.
 
         Raises:
-            PermissionError: where they may not be read.
+            PermissionError: if they may not be read.
         """
         done, kept = self._done(recipe), self.folder / recipe.key / recipe.kept
         return done is not None and kept.is_file() and digest(kept) == done["sha256"]
 
     @contextmanager
     def turn(self, recipe: Recipe) -> Iterator[None]:
-        """Inside, no other run on this store trains the same network; waits until it is our turn.
+        """Keep other runs from training the same network; waits until none does.
 
-        The lock goes with the process that holds it, however that ends. Where the file system has
-        none, that is said, and the block is entered all the same.
+        Locks as `locked` does.
         """
         folder = writable_folder(self.folder / recipe.key)
 
         def wait() -> None:
-            say(f"  another run trains it at the moment, in {folder}: waiting")
+            say(f"  waiting for another run that is training it in {folder}")
 
         with locked(folder / "lock", wait):
             yield
@@ -95,16 +97,16 @@ class Store:
         data: pl.LightningDataModule,
         trainer: Callable[..., pl.Trainer],
     ) -> None:
-        """Train the network, or go on where that was cut; `recipe.kept` says what is kept.
+        """Train the network, or resume an interrupted training; the file `recipe.kept` is kept.
 
-        Going on ends with the weights that an uncut training has. What can't be gone on from is
-        set aside, which is said, and the training starts from its beginning.
+        A resumed training ends with the same weights as an uninterrupted one. Files that can't be
+        resumed from are set aside, with a message, and the training starts from the beginning.
 
-        `trainer` makes a Trainer from the extra callbacks that it is given. Several processes may
-        do this together.
+        `trainer` makes a Trainer with the given extra callbacks. Several processes may call this
+        together.
 
         Raises:
-            ConfigError: where the trainer leaves no weights to keep.
+            ConfigError: if the training leaves no weights to keep.
         """
         folder = writable_folder(self.folder / recipe.key)
         pl.seed_everything(recipe.seed, workers=True, verbose=False)
@@ -114,7 +116,7 @@ class Store:
         last = folder / "last.ckpt"
         module.train()
         runner = trainer(callbacks=_callbacks(recipe, folder))
-        # Each process finds out by itself; what the first one clears away, the others don't use.
+        # Each process checks for itself; none uses what the first one clears away.
         damaged = self._damaged(recipe)
         whole = last.is_file() and not damaged
         if runner.is_global_zero:
@@ -123,9 +125,9 @@ class Store:
         seconds = time.perf_counter() - start
         if not (folder / recipe.kept).is_file():
             raise ConfigError(
-                f"training {recipe.name!r} left no {recipe.kept} in {folder}. Take options like "
-                "fast_dev_run, or limits of few batches and steps, out of trainer; where there "
-                "are none, remove that folder."
+                f"training {recipe.name!r} left no {recipe.kept} in {folder}. Remove options like "
+                "fast_dev_run, or limits of few batches and steps, from trainer; if there are "
+                "none, remove that folder."
             )
         if runner.is_global_zero:
             write_json(folder / "recipe.json", {**recipe.__dict__, "key": recipe.key})
@@ -139,7 +141,7 @@ class Store:
                 last.unlink(missing_ok=True)
 
     def _done(self, recipe: Recipe) -> dict[str, Any] | None:
-        """What `done.json` says; None where there is none, or it can't be used."""
+        """The content of `done.json`; None if there is none, or it can't be used."""
         try:
             found = json.loads((self.folder / recipe.key / "done.json").read_text("utf-8"))
             return {"epochs": None, "sha256": None, **found, "seconds": float(found["seconds"])}
@@ -163,26 +165,26 @@ class Store:
                 found[path] = str(error)
         done = self._done(recipe)
         if done is None and note.exists():
-            found[note] = f"{note} can't be read as the note of a finished training."
+            found[note] = f"{note} is not a valid record of a finished training."
         if done is not None and kept in states and digest(kept) != done["sha256"]:
-            found[kept] = f"{kept} is not what the training ended with."
+            found[kept] = f"{kept} has changed since the training ended."
         if last in states and kept not in states and _has_best(states[last]):
-            found.setdefault(last, f"{last} can't be gone on from: {kept.name} can't be used.")
+            found.setdefault(last, f"{last} can't be resumed from: {kept.name} can't be used.")
         return found
 
     def _clear(self, recipe: Recipe, damaged: Mapping[Path, str]) -> None:
-        """Leaves only what a training can go on from."""
+        """Leave only files that a training can resume from."""
         folder = self.folder / recipe.key
         for path, why in damaged.items():
-            say(f"  {why} It is set aside as {set_aside(path).name}, and trained again.")
+            say(f"  {why} Set aside as {set_aside(path).name}; the network is trained again.")
         remove_parts(folder)
         (folder / "done.json").unlink(missing_ok=True)
 
     def load(self, recipe: Recipe, network: nn.Module, *, reused: bool) -> Trained:
-        """The network, freshly built, with the weights of its finished training.
+        """The given new network, with the weights of its finished training.
 
         Raises:
-            DataError: where it is not finished, or its files are damaged.
+            DataError: if the training is not finished, or its files are damaged.
         """
         module = Classifier(network, name=recipe.name)
         checkpoint = self.folder / recipe.key / recipe.kept
@@ -197,54 +199,54 @@ def _own_state(path: Path, recipe: Recipe) -> dict[str, Any]:
     """A checkpoint of this training.
 
     Raises:
-        FileNotFoundError: where there is none.
-        DataError: where it can't be read, or is that of another training.
+        FileNotFoundError: if there is none.
+        DataError: if it can't be read, or belongs to another training.
     """
     if not path.exists() and not path.is_symlink():
         raise FileNotFoundError(path)
     state = read_checkpoint(path)
     if state.get("recipe") != recipe.key:
-        raise DataError(f"{path} is not of this training.")
+        raise DataError(f"{path} belongs to another training.")
     return state
 
 
 def _has_best(state: Mapping[str, Any]) -> bool:
-    """Whether, when this state was kept, there was a best one already."""
+    """Whether there was a best checkpoint already when this state was saved."""
     callbacks = state.get("callbacks", {}).values()
     return any(one.get("monitor") and one.get("best_k_models") for one in callbacks)
 
 
 class _Course(pl.Callback):
-    """What makes a training that was cut end like one that was not.
+    """Makes a resumed training end like an uninterrupted one.
 
-    All that is random in an epoch follows from the recipe's seed and the epoch's number, whatever
-    was drawn before; and a checkpoint says of which training it is.
+    Everything random in an epoch follows from the recipe's seed and the epoch's number, whatever
+    was drawn before. Each checkpoint records which training it belongs to.
     """
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Processes that train together draw different numbers."""
+        """Seed the epoch; processes that train together get different seeds."""
         which = [self.recipe.seed, trainer.current_epoch, trainer.global_rank]
         seed = int(np.random.SeedSequence(which).generate_state(1)[0])
         pl.seed_everything(seed, workers=True, verbose=False)
         generator = getattr(trainer.train_dataloader, "generator", None)
-        if generator is not None:  # of the seeds of a loader's workers
+        if generator is not None:  # draws the seeds of the loader's workers
             generator.manual_seed(seed)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """The recipe's key goes into it."""
+        """Add the recipe's key."""
         checkpoint["recipe"] = self.recipe.key
 
 
 class _Kept(pl.callbacks.ModelCheckpoint):
-    """One checkpoint of a name, the last or that of the lowest loss; the folder may be moved.
+    """One checkpoint with a fixed name: the last or that of the lowest loss.
 
-    The last is that of an epoch's end, whenever validations are: nothing else can be gone on from
-    without seeing some pictures twice.
+    The last is saved at the end of an epoch, whenever validation runs: resuming from elsewhere
+    would show some pictures twice. The folder may be moved between saving and resuming.
     """
 
     def __init__(self, folder: Path, name: str, loss: str | None = None) -> None:
@@ -259,7 +261,7 @@ class _Kept(pl.callbacks.ModelCheckpoint):
         self.path = str(folder / f"{name}.ckpt")
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The score of before, as that of the file in the present folder."""
+        """Restore the score, as that of the file in the current folder."""
         here = dict.fromkeys(("best_model_path", "kth_best_model_path"), self.path)
         score = dict(zip([self.path], state_dict["best_k_models"].values(), strict=False))
         moved = {"dirpath": self.dirpath, "best_k_models": score}
@@ -267,17 +269,17 @@ class _Kept(pl.callbacks.ModelCheckpoint):
 
 
 class _Patience(pl.callbacks.EarlyStopping):
-    """Ends a training also where it was cut after it should have ended."""
+    """Early stopping that also ends a training resumed after its patience ran out."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Nothing more is trained where enough was."""
+        """Stop at once if patience has run out before."""
         trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
 
 
 def _callbacks(recipe: Recipe, folder: Path) -> list[pl.Callback]:
-    """What keeps the last state and, with patience, the best, and ends the training.
+    """Callbacks that save the last state and, with patience, the best, and stop early.
 
-    The last comes last: so it knows of the others when the training is gone on with from it.
+    The one that saves the last state comes last, so that it includes the states of the others.
     """
     course, patience = _Course(recipe), recipe.training.get("patience")
     if not patience:

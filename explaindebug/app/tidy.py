@@ -1,4 +1,4 @@
-"""Leaves no empty folder behind: Hydra makes a run's folder before the command is checked."""
+"""Remove empty folders, as Hydra makes a run's folder before the command is checked."""
 
 import os
 from pathlib import Path
@@ -7,30 +7,30 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import OmegaConf
 
-SWEEP = "multirun.yaml"  # Hydra's own note, which says nothing where no job left anything
+SWEEP = "multirun.yaml"  # written by Hydra; useless if no job left anything
 
 
 class Tidy(Callback):
-    """A callback of Hydra that removes the empty folders that were not there before."""
+    """A Hydra callback that removes empty folders which did not exist before."""
 
     def __init__(self) -> None:
-        self._new: list[Path] = []  # tops of what this command makes
-        self._before: set[Path] = set()  # folders below them that it found
+        self._new: list[Path] = []  # topmost folders that this command makes
+        self._before: set[Path] = set()  # existing folders below them
 
     def on_run_start(self, config: Any, **kwargs: Any) -> None:
-        """Look at what is there before a single run."""
+        """Note which folders exist before a single run."""
         self._look(config, "hydra.run.dir")
 
     def on_multirun_start(self, config: Any, **kwargs: Any) -> None:
-        """Look at what is there before a sweep."""
+        """Note which folders exist before a sweep."""
         self._look(config, "hydra.sweep.dir")
 
     def on_run_end(self, config: Any, **kwargs: Any) -> None:
-        """Remove what stayed empty."""
+        """Remove new folders that are still empty."""
         self._remove()
 
     def on_multirun_end(self, config: Any, **kwargs: Any) -> None:
-        """Remove what stayed empty, and the sweep's folder where no job left anything."""
+        """Remove new folders that are still empty, and the sweep's if no job left anything."""
         self._remove()
 
     def _look(self, config: Any, key: str) -> None:

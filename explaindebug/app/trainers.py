@@ -1,4 +1,4 @@
-"""The Lightning trainers of a run, as its settings want them."""
+"""The Lightning trainers of a run, made from its settings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ STRATEGIES = (
 
 @dataclass
 class Trainers:
-    """Makes trainers that log where the run does; knows on which devices they work."""
+    """Makes trainers that log to the run's loggers, and knows which devices they use."""
 
     settings: Settings
     outputs: Outputs
@@ -42,16 +42,16 @@ class Trainers:
 
     @cached_property
     def processes(self) -> int:
-        """How many train a network together."""
+        """Number of processes that train a network together."""
         return self().world_size
 
     @cached_property
     def device(self) -> torch.device:
-        """Where the networks are put that are explained."""
+        """The device of networks that are explained."""
         return trainer(**self._alone()).strategy.root_device
 
     def _alone(self) -> dict[str, Any]:
-        """The trainer's options with one device, the first of those that train."""
+        """The trainer's options with only the first of the devices that train."""
         options = {
             k: v for k, v in self.settings.trainer.items() if k not in ("_target_", "strategy")
         }
@@ -61,7 +61,7 @@ class Trainers:
         return options | {"devices": devices[:1] if isinstance(devices, list) else 1}
 
     def callbacks(self, network: str) -> list[pl.Callback]:
-        """Those that watch the training of the network of that name."""
+        """Callbacks for the training of the network of that name."""
         found = []
         for node in self.settings.callbacks.values():
             callback = instantiate(node, _convert_="all")
@@ -72,10 +72,10 @@ class Trainers:
         return found
 
     def check(self) -> None:
-        """Refuse a trainer that can't be made here, or that would train nothing.
+        """Refuse a trainer that can't be made on this machine, or that would train nothing.
 
         Raises:
-            ConfigError: with what Lightning says.
+            ConfigError: with Lightning's message, or ours.
         """
         try:
             made = self()
@@ -86,23 +86,23 @@ class Trainers:
 
 
 def check_length(made: pl.Trainer, settings: Settings) -> None:
-    """Raises ConfigError for a trainer that takes no step, or no useful one."""
+    """Raises ConfigError for a trainer that would train nothing, and for invalid limits."""
     if (made.max_epochs == -1 and made.max_steps == -1) or 0 in (made.max_epochs, made.max_steps):
         raise ConfigError(
             f"trainer.max_epochs must be at least 1, got {made.max_epochs} (max_steps: "
-            f"{made.max_steps}). Weights are taken as they are by model.train=false."
+            f"{made.max_steps}). To use weights as they are, set model.train=false."
         )
     if settings.patience and made.limit_val_batches == 0:
         raise ConfigError(
-            f"patience={settings.patience} waits for the validation loss, but "
-            "trainer.limit_val_batches=0 leaves none. Leave one of them out."
+            f"patience={settings.patience} needs a validation loss, but "
+            "trainer.limit_val_batches=0 disables validation. Remove one of them."
         )
     if not settings.trainer.get("fast_dev_run"):
         for key in ("limit_train_batches", "accumulate_grad_batches", "log_every_n_steps"):
             if not getattr(made, key, 1) > 0:
                 raise ConfigError(
-                    f"trainer.{key} must be above 0, got {getattr(made, key)}. Leave it out "
-                    f"with ~trainer.{key}."
+                    f"trainer.{key} must be above 0, got {getattr(made, key)}. Omit it with "
+                    f"~trainer.{key}."
                 )
     clip = made.gradient_clip_val
     if clip is not None and clip < 0:
@@ -110,14 +110,14 @@ def check_length(made: pl.Trainer, settings: Settings) -> None:
 
 
 def check_processes(made: pl.Trainer, strategy: Any) -> None:
-    """Raises ConfigError for several machines, and for processes that share a network."""
+    """Raises ConfigError for several machines, and for strategies that shard a network."""
     if made.num_nodes > 1:
         raise ConfigError(
-            f"trainer.num_nodes={made.num_nodes}: the processes of a run are on one machine. "
-            "Many machines take a sweep, a run each: docs/scale.md."
+            f"trainer.num_nodes={made.num_nodes}, but all processes of a run must be on one "
+            "machine. To use several machines, start a sweep: docs/scale.md."
         )
     if made.world_size > 1 and strategy not in STRATEGIES:
         raise ConfigError(
-            f"trainer.strategy={strategy} on {made.world_size} devices: a run's processes "
-            f"each have a whole network. Take one of {', '.join(STRATEGIES)}."
+            f"trainer.strategy={strategy} on {made.world_size} devices, but each process needs "
+            f"the whole network. Use one of {', '.join(STRATEGIES)}."
         )

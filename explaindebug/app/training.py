@@ -1,4 +1,4 @@
-"""Lightning trainers, as quiet as the console needs them."""
+"""Lightning trainers with little console output."""
 
 import logging
 import signal
@@ -23,7 +23,7 @@ CHATTER = (
     ".*LeafSpec.*",
     ".*anonymous setting has no effect.*",
     ".*in the `DataLoader` will.*",
-    ".*It is recommended to use .self.log.*sync_dist=True.*",  # callbacks log one number everywhere
+    ".*It is recommended to use .self.log.*sync_dist=True.*",  # equal on all ranks
     ".*You defined a `validation_step` but have no `val_dataloader`.*",
 )
 
@@ -32,22 +32,22 @@ class Bar(pl.callbacks.RichProgressBar):
     """Lightning's progress bar without the logger's version number."""
 
     def get_metrics(self, *args: Any) -> dict[str, Any]:
-        """What stands behind the bar."""
+        """The metrics shown next to the bar."""
         return {name: x for name, x in super().get_metrics(*args).items() if name != "v_num"}
 
 
 class OwnSignals(pl.Callback):
-    """The process's own handler of SIGTERM stays while Lightning is at work.
+    """Keeps the process's own SIGTERM handler while Lightning is running.
 
-    Lightning's would end a training as if it were complete, and wait for the end of a test; and it
-    would end jobs of submitit's, which are to go on until they are put into the queue again.
+    Lightning's handler would end training as if it were complete, and wait for the end of a test.
+    It would also end submitit's jobs, which must keep running until they are requeued.
     """
 
     def __init__(self) -> None:
         self.handler = signal.getsignal(signal.SIGTERM)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """By now Lightning has set its own."""
+        """Restore the handler, as Lightning has set its own by now."""
         if threading.current_thread() is threading.main_thread() and self.handler is not None:
             signal.signal(signal.SIGTERM, self.handler)
 
@@ -63,9 +63,10 @@ def trainer(
     enable_progress_bar: bool = True,
     **options: Any,
 ) -> pl.Trainer:
-    """A Lightning Trainer with a rich progress bar; `options` are the others of `Trainer`.
+    """A Lightning Trainer with a rich progress bar; `options` are further options of `Trainer`.
 
-    A scheduler's variables don't decide how many processes train: a job may be one of them.
+    The number of processes does not depend on a scheduler's environment variables, as the job may
+    itself be one of several.
     """
     options["plugins"] = [*(options.get("plugins") or [LightningEnvironment()]), WholeFiles()]
     options.setdefault("enable_model_summary", False)
@@ -86,10 +87,10 @@ def trainer(
 
 
 def quiet() -> None:
-    """Keep Lightning's notes off the console; its warnings stay, except well-known chatter."""
+    """Hide Lightning's info messages; its warnings stay, except those in `CHATTER`."""
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for pattern in CHATTER:
         warnings.filterwarnings("ignore", pattern)
-    warnings.filterwarnings("ignore", category=MeasurementWarning)  # the table and report say it
-    warnings.filterwarnings("ignore", category=DataWarning)  # said before, see `noting`
+    warnings.filterwarnings("ignore", category=MeasurementWarning)  # in the table and the report
+    warnings.filterwarnings("ignore", category=DataWarning)  # already printed, see `noting`

@@ -1,4 +1,4 @@
-"""Lightning callbacks: explain while a model is validated or tested, and disturb nothing."""
+"""Lightning callbacks that explain a model during validation or testing, without side effects."""
 
 from explaindebug.callbacks.base import AttributionCallback
 from explaindebug.callbacks.cascade import ReinitCascade

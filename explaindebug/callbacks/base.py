@@ -1,4 +1,4 @@
-"""The contract that every callback of this package keeps; a test only writes its comparisons."""
+"""Base class of all callbacks: collects inputs, measures, logs. A test only adds `measure`."""
 
 import inspect
 from abc import abstractmethod
@@ -49,46 +49,47 @@ class AttributionCallback(EpochHooks):
     """Explains the same few inputs at every validation (and test).
 
     Works in `fit`, `validate` and `test` of any LightningModule, on any number of processes, and
-    changes nothing: training with it is bit for bit what it is without it. Without a validation,
-    `after="training"` measures in `fit`.
+    has no side effects: training is bit for bit the same with it and without it. Without a
+    validation, `after="training"` measures in `fit`.
 
     Logs `debug/<test>/<method>/<similarity>/<condition>` (means over the probe), those of the
     no-bug control under `.../control/<condition>`, and `debug/<test>/seconds`, to the callback
-    metrics and so to every logger; one strip of heat maps per method, and a table of scores, to
-    loggers that take them. With no logger they go to files. Each input's scores stay in `scores`.
+    metrics and thus to every logger; one strip of heat maps per method, and a table of scores, to
+    loggers that support them. Without a logger they are written to files. The scores of each input
+    are in `scores`.
 
-    In `fit` it prints once what a measurement will take, from timing a few inputs, and once what it
-    took and which output was explained (`explains`). `plan` holds the methods that are computed:
-    those asked for, less those that the network refused, each with a warning; every `fit`,
-    `validate` and `test` starts from all of them again.
+    In `fit` it prints once how long a measurement will take, estimated from a few inputs, and once
+    how long it took and which output was explained (`explains`). `plan` holds the methods that are
+    computed: all that were requested, except those that don't support the network, each with a
+    warning. Every `fit`, `validate` and `test` starts from all of them again.
 
     Args:
         attributions: methods by name, as `{name: {option: value}}` or as objects; "all" for all.
-        probe: how many inputs are explained: the first ones of the (unshuffled) data set.
+        probe: number of inputs to explain: the first ones of the (unshuffled) data set.
         every_n_epochs: in `fit`, measure in every n-th epoch only.
         after: in `fit`, measure after each `validation`, or after the `training` epoch, on the
             first inputs of the training data.
-        budget: seconds that a measurement may take; where the whole probe takes longer, only as
-            many of its inputs are explained as fit, and that is said.
-        target: the class explained: the one `predicted`, or the `label`.
-        references: images (m, c, h, w) of the training distribution for methods that need some
-            (EGrad, patterns); the probe itself where not given.
-        unpack: batch -> (images, labels), where these are not found by themselves.
-        forward: the submodule to explain ("backbone"); where not given, the whole module, or of one
-            without a `forward` its only child that has parameters.
-        output: key or index of the logits, where the network returns a mapping or a tuple.
+        budget: seconds that a measurement may take; if the whole probe takes longer, only as many
+            of its inputs are explained as fit, with a warning.
+        target: the class to explain: the `predicted` one or the `label`.
+        references: images (m, c, h, w) of the training distribution for methods that need them
+            (EGrad, patterns); by default the probe itself.
+        unpack: batch -> (images, labels), if these are not found automatically.
+        forward: the submodule to explain ("backbone"); by default the whole module or, if it has
+            no `forward`, its only child with parameters.
+        output: key or index of the logits, if the network returns a mapping or a tuple.
         chunk: inputs per pass.
-        workers: chunks explained side by side; chosen by the network's size where not given.
-        pictures: of how many inputs heat maps are drawn.
+        workers: chunks explained in parallel; by default chosen by the network's size.
+        pictures: number of inputs whose heat maps are drawn.
         classes: names of the classes, for captions.
         picture: normalised image (c, h, w) -> (c, h, w) in [0, 1], to draw inputs in true colours.
-        folder: where files go; the logger's folder, else the trainer's root, where not given.
-        seed: of everything random here.
-        strict: raise where otherwise a warning is given (unsupported layer, NaN, failing pass).
-        progress: called with (method names, passes done, passes in all).
-        log_scores: whether means, seconds and what is made of scores (table, curves) go to the
-            loggers. Where not, means are callback metrics, and scores are in `scores`: for who logs
-            those of several callbacks in one table.
+        folder: folder for files; by default the logger's, or else the trainer's root.
+        seed: seed of everything random here.
+        strict: raise instead of giving a warning (unsupported layer, NaN, failing pass).
+        progress: called with (method names, passes done, passes in total).
+        log_scores: whether means, seconds and what is derived from scores (table, curves) go to
+            the loggers. If not, means are callback metrics only, and scores are in `scores`: for
+            logging the scores of several callbacks in one table.
 
     Raises:
         ConfigError: for an option that can't work, and for strategies that shard parameters.
@@ -96,7 +97,7 @@ class AttributionCallback(EpochHooks):
     """
 
     test: str  # name of the test in keys and tables
-    better: ClassVar[str] = "min"  # which mean speaks for network and method: "min" or "max"
+    better: ClassVar[str] = "min"  # the better mean for network and method: "min" or "max"
     __signature__: ClassVar[inspect.Signature]  # all options by name, also those of base classes
 
     def __init_subclass__(cls, **more: Any) -> None:
@@ -144,12 +145,12 @@ class AttributionCallback(EpochHooks):
         self.classes, self.budget = classes, budget
         self.seed, self.strict, self.progress = seed, strict, progress
         self.log_scores = log_scores
-        self.network = ""  # its name, where several networks of one kind share the loggers
+        self.network = ""  # its name, if several networks share the loggers
         self.scores = Scores()  # of the last measurement
         self.galleries: list[Gallery] = []
         self.unscored: list[Unscored] = []  # maps without a score, of the last measurement
-        self.warnings: list[str] = []  # what stays as trained, which maps have no score
-        self.seconds = 0.0  # that the last measurement took
+        self.warnings: list[str] = []  # tensors left as trained, maps without a score
+        self.seconds = 0.0  # duration of the last measurement
         self.history: list[list[Any]] = []  # epoch, key, mean
         self._intake = Intake(probe, unpack)
         self._forecast = Forecast(budget)
@@ -163,22 +164,22 @@ class AttributionCallback(EpochHooks):
 
     @property
     def explains(self) -> str:
-        """Which output of what is explained, once that is known."""
+        """Which output of which network is explained; empty until that is known."""
         return self._methods.explains
 
     @property
     def reported(self) -> tuple[str, ...]:
-        """All sentences that were said instead of raising."""
+        """All warnings that were given instead of raising."""
         return tuple(self._reports.said)
 
     @property
     def neighbours(self) -> bool:
-        """Whether an input's scores depend on the input of the next row, too."""
+        """Whether an input's scores also depend on the input of the next row."""
         return False
 
     @abstractmethod
     def measure(self, network: nn.Module, probe: Probe, explain: Explain) -> Iterator[Measured]:
-        """The test itself, on a private copy of the network and a share of the probe."""
+        """Run the test on a private copy of the network and this process's share of the probe."""
 
     def targets(self, network: nn.Module, probe: Probe) -> Tensor:
         """The class (n,) to explain: the one that the network predicts, or the label."""
@@ -187,11 +188,11 @@ class AttributionCallback(EpochHooks):
         return predicted(logits(network, probe.image, chunk=self.chunk))
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Refuse what can't work before anything is computed."""
+        """Refuse unsupported strategies and invalid options before anything is computed."""
         strategy = type(trainer.strategy).__name__
         if any(name in strategy.lower() for name in REFUSED_STRATEGIES):
             raise ConfigError(
-                f"{type(self).__name__} needs whole parameters on every process, but {strategy} "
+                f"{type(self).__name__} needs all parameters on every process, but {strategy} "
                 "shards them. Use strategy='ddp', or run the callback on a checkpoint with "
                 "trainer.test."
             )
@@ -201,18 +202,18 @@ class AttributionCallback(EpochHooks):
 
     @property
     def state_key(self) -> str:
-        """Tells callbacks of one type apart in a checkpoint."""
+        """Distinguishes callbacks of the same type in a checkpoint."""
         methods = "+".join(self._methods.asked.methods)
         count = self._intake.collector.count
-        said = [type(self).__name__, self.test, self.forward, methods, count]
-        return "/".join(map(str, [*said, self.target, self.seed, self.after]))
+        parts = [type(self).__name__, self.test, self.forward, methods, count]
+        return "/".join(map(str, [*parts, self.target, self.seed, self.after]))
 
     def state_dict(self) -> dict[str, Any]:
-        """The history of means and the probe's size, as plain values: loaded weights-only."""
+        """The history of means and the probe's size, as plain values that load weights-only."""
         return {"version": 2, "history": self.history, **self._intake.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the history of the run that is resumed, and on as many inputs."""
+        """Resume with the history and the number of inputs of the interrupted run."""
         self.history = [list(row) for row in state_dict["history"]]
         self._intake.resume(state_dict)
 
@@ -255,7 +256,7 @@ class AttributionCallback(EpochHooks):
         try:
             parts.extend(self.measure(network, probe, explain))
         except KeyboardInterrupt:
-            self.scores = merged(parts).scores  # what is known so far is not lost
+            self.scores = merged(parts).scores  # keep the results so far
             raise
         return merged(parts)
 
@@ -273,7 +274,7 @@ class AttributionCallback(EpochHooks):
             self._reports.fail(f"could not draw: {error}", error, strict=self.strict)
 
     def _show(self, name: str, probe: Probe, images: Tensor, maps: Any, arm: str = "") -> Measured:
-        """The heat maps of a network, to be drawn as the row `name`; of an `arm`, where of one."""
+        """The heat maps of a network, to be drawn as the row `name`; `arm` is its arm, if any."""
         return shown(name, panels(probe, images, maps, self.drawn_rows, self.picture), arm)
 
     @property
@@ -283,11 +284,11 @@ class AttributionCallback(EpochHooks):
         return rows
 
     def key(self, test: str, *parts: str) -> str:
-        """`debug/<test>/...`; the name of one network of several is part of the test's."""
+        """`debug/<test>/...`; with several networks, the network's name is part of the test's."""
         return log_key("debug", f"{test}-{self.network}" if self.network else test, *parts)
 
     def log_more(self, trainer: pl.Trainer, sinks: Sinks) -> None:
-        """What a test sends to the loggers beside means and maps, on the first process alone."""
+        """Send more than means and maps to the loggers; called on the first process only."""
 
 
 AttributionCallback.__signature__ = signature(AttributionCallback)

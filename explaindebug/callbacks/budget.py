@@ -1,4 +1,4 @@
-"""Saying what a measurement takes, and keeping to the seconds that it may take."""
+"""Announce how long a measurement takes, and keep it within a budget of seconds."""
 
 import math
 from collections.abc import Callable
@@ -12,14 +12,14 @@ from explaindebug.callbacks.reports import Reports
 
 @dataclass(frozen=True)
 class Budget:
-    """Cuts the probe to its first inputs where all of them take too long.
+    """Restricts the probe to its first inputs if all of them take too long.
 
     Args:
-        seconds: that a measurement may take; None where that does not matter.
-        forecast: what has been said already.
-        intake: has the probe.
-        reports: say that it was cut.
-        after: what is measured, "validation" or "training" epochs.
+        seconds: time that a measurement may take; None for any time.
+        forecast: makes the announcements.
+        intake: holds the probe.
+        reports: warns when the probe is restricted.
+        after: what is measured: "validation" or "training" epochs.
         fitting: whether this is in `fit`.
     """
 
@@ -31,18 +31,18 @@ class Budget:
     fitting: bool
 
     def what(self, methods: int) -> str:
-        """`HeatmapLogger, 3 methods × 64 inputs`."""
+        """For example `HeatmapLogger, 3 methods × 64 inputs`."""
         return f"{self.reports.who}, {methods} methods × {self.intake.size} inputs"
 
     def foresee(
         self, part: Callable[[int], object], methods: int, say: Callable[[str], None]
     ) -> None:
-        """Before the first measurement, say what it will take, and keep to the budget.
+        """Before the first measurement, announce how long it will take, and keep to the budget.
 
         Args:
-            part: measures that many inputs of this process; every process times its own.
-            methods: how many are computed.
-            say: takes the sentence.
+            part: measures a number of this process's inputs; every process times its own.
+            methods: number of methods that are computed.
+            say: prints a sentence.
         """
         share = -(-self.intake.size // processes())
         if not self.forecast.wanted(share, fitting=self.fitting):
@@ -53,15 +53,15 @@ class Budget:
 
         cost = estimate()
         if self.seconds is not None and cost.seconds(share) > self.seconds:
-            cost = Cost(*map(min, cost, estimate()))  # the machine may have been busy for a moment
+            cost = Cost(*map(min, cost, estimate()))  # the machine may have been busy
         each = "epoch" if self.after == "training" else "validation"
         say(self.forecast.before(self.what(methods), cost.seconds(share), each))
-        if not self.intake.resumed:  # a resumed run goes on with as many inputs as it had
+        if not self.intake.resumed:  # a resumed run keeps its number of inputs
             inputs = processes() * cost.inputs(self.seconds or math.inf)
             self._shrink(cost.seconds(share), inputs, methods)
 
     def look_back(self, took: float, methods: int) -> None:
-        """Explain fewer inputs from now on if they took far more than the budget."""
+        """Explain fewer inputs from now on if the measurement far exceeded the budget."""
         if self.seconds is not None and took > 2 * self.seconds:
             self._shrink(took, int(self.intake.size * self.seconds / took), methods)
 
@@ -69,8 +69,8 @@ class Budget:
         inputs = max(1, inputs)
         if inputs < self.intake.size:
             self.reports.warn(
-                f"{self.what(methods)} take {duration(seconds)}, and budget={self.seconds:g} "
-                f"seconds are enough for {inputs}: from now on only the first {inputs} are "
+                f"{self.what(methods)} take {duration(seconds)}, but budget={self.seconds:g} "
+                f"seconds are enough for {inputs}: from now on, only the first {inputs} are "
                 "explained."
             )
             self.intake.shrink(inputs)

@@ -22,32 +22,32 @@ from explaindebug.evaluation.scores import Scores
 
 
 class ReinitCascade(ComparingCallback):
-    """Similarity of maps to the trained network's while its layers are re-initialised.
+    """Similarity of maps to those of the trained network while its layers are re-initialised.
 
-    Logs `debug/reinit/<method>/<similarity>/<stage>` for every stage: by default a layer, and all
-    above it, are re-initialised at each. A layer's new weights are drawn from a generator of its
-    own, by (seed, draw, layer), so that later stages keep those of earlier ones. The class
-    explained is the one that the trained network predicts. Beside it stand, under the same names,
+    Logs `debug/reinit/<method>/<similarity>/<stage>` for every stage; by default, each stage
+    re-initialises a layer and all above it. A layer's new weights depend only on (seed, draw,
+    layer), so that later stages keep those of earlier ones. The class explained is the one that the
+    trained network predicts. It also logs, by stage,
 
-    - `debug/reinit_complexity/<method>/entropy/<stage>`: how much more complex maps have become; at
-      the last stage it is the score of Efficient MPRT;
-    - `debug/reinit_drift/logits/<measure>/<stage>`: how far the network's outputs have moved
+    - `debug/reinit_complexity/<method>/entropy/<stage>`: the increase in the maps' complexity; at
+      the last stage, it is the score of Efficient MPRT;
+    - `debug/reinit_drift/logits/<measure>/<stage>`: the drift of the network's outputs
       (`agreement` of predictions, `probability` moved, `l2` and `cosine` of logits).
 
-    The control is the trained network itself under other noise: its maps of the inputs with a
-    little Gaussian noise added. `twin`, a network trained with another seed, is shown beside it.
+    The control is the trained network itself, with a little Gaussian noise added to its inputs.
+    `twin`, a network trained with another seed, is shown for comparison.
 
     Args:
         attributions, options: see `ComparingCallback`.
         order, depth, groups, init, draws, retake, most: see `explaindebug.cascade.Cascade`. Further
-            draws have the roles `bug: 2`, `bug: 3`, ... With `most=0` nothing is lost: the
-            condition `none` compares the trained network under two draws of noise, as a false
-            alarm.
-        smooth: so many noisy copies of each input whose maps are averaged (Smooth MPRT); 0: none.
+            draws have the roles `bug: 2`, `bug: 3`, ... With `most=0` nothing is re-initialised:
+            the condition `none` compares the trained network under two draws of noise, to measure
+            false alarms.
+        smooth: number of noisy copies of each input whose maps are averaged (Smooth MPRT); 0: none.
         smooth_noise: standard deviation of their noise, as a fraction of each input's range.
-        noise: that of the control's noise.
-        bins: of the histogram whose entropy is a map's complexity.
-        twin: the same network trained with another seed.
+        noise: standard deviation of the control's noise, as a fraction of each input's range.
+        bins: number of bins of the histogram whose entropy is a map's complexity.
+        twin: one or more networks trained like the model with another seed.
 
     Raises:
         ConfigError: for an option that can't work.
@@ -79,8 +79,8 @@ class ReinitCascade(ComparingCallback):
         super().__init__(attributions, **options)
         if retake and self.target == "label":
             raise ConfigError(
-                "retake explains what the network predicts at each stage, target='label' always "
-                "the label: leave one of them out."
+                "retake explains the class that the network predicts at each stage, but "
+                "target='label' always the label. Remove one of them."
             )
         smoother = smoothing(smooth, smooth_noise, self.seed)
         self.how = Cascade(order, depth, groups, init, draws, retake, smoother, most, self.seed)
@@ -89,7 +89,7 @@ class ReinitCascade(ComparingCallback):
         self.stages: list[str] = []
 
     def measure(self, network: nn.Module, probe: Probe, explain: Explain) -> Iterator[Measured]:
-        """Every stage against the trained network; the control and the twin against it, too."""
+        """Compare every stage, the control and the twin with the trained network."""
         arms = Arms([network], copies(self.twin, probe.image.device))
         self.stages = []
         for part in self._test.pairs(arms, probe, self.instrument(explain)):
@@ -98,13 +98,13 @@ class ReinitCascade(ComparingCallback):
 
     @property
     def cascaded(self) -> Cascaded:
-        """The last measurement: similarities, complexity, drift, a few inputs' maps."""
+        """Results of the last measurement: similarities, complexity, drift, some inputs' maps."""
         gallery = next(iter(self.galleries), None)
         more: dict[str, Any] = {"gallery": gallery, "warnings": tuple(self.warnings)}
         return Cascaded.of(self.stages, self.scores, test=self.test, **more)
 
     def log_more(self, trainer: Any, sinks: Sinks) -> None:
-        """The table, and one chart of all curves per similarity, of complexity and of drift."""
+        """Log the table, and a chart for each similarity, for complexity and for drift."""
         super().log_more(trainer, sinks)
         if not (self.stages and self.log_scores):
             return
@@ -121,7 +121,7 @@ class ReinitCascade(ComparingCallback):
             )
 
     def _curves(self, scores: Scores) -> dict[str, list[float]]:
-        """Method -> mean over inputs and draws at each stage; NaN where there is no number."""
+        """Method -> mean over inputs and draws at each stage; NaN without any score."""
         values: dict[tuple[str, str], list[float]] = {}
         for key, column in scores:
             if key.arm == BUG:

@@ -1,4 +1,4 @@
-"""Callbacks that compare maps: each test says which, all that comes after is here."""
+"""Base class of callbacks that compare maps; each test only chooses which ones."""
 
 from collections.abc import Sequence
 from typing import Any, Unpack
@@ -24,14 +24,14 @@ from explaindebug.evaluation.scores import Key
 class ComparingCallback(AttributionCallback):
     """An `AttributionCallback` whose maps are compared with references, method by method.
 
-    Beside the scores of the network itself (role "bug") stand those of the matched nulls, and,
-    where a network without the bug is given, those of the no-bug control.
+    Besides the scores of the network itself (role "bug") there are those of the matched nulls and,
+    if a network without the bug is given, those of the no-bug control.
 
     Args:
         attributions, options: see `AttributionCallback`.
-        similarities: how alike maps are: names, `{name: options}` or objects.
-        postprocessing: from raw maps to those that are compared.
-        nulls: unrelated maps that go the same way: what a similarity is worth without any relation.
+        similarities: similarities of maps: names, `{name: options}` or objects.
+        postprocessing: how raw maps become the maps that are compared.
+        nulls: unrelated maps with the same post-processing, as a baseline for each similarity.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class ComparingCallback(AttributionCallback):
     ) -> None:
         super().__init__(attributions, **options)
         if not similarities:
-            raise ConfigError("similarities is empty: name one, such as ssim.")
+            raise ConfigError("similarities is empty: name at least one, such as ssim.")
         self.comparison = Comparison(similarities, postprocessing, nulls, self.seed)
 
     @property
@@ -66,7 +66,7 @@ class ComparingCallback(AttributionCallback):
         return compared(self.comparison, key, references, candidates, probe)
 
     def instrument(self, explain: Explain) -> Measure:
-        """What a `DebugTest` measures with, as this callback's options say."""
+        """Measures for a `DebugTest`, with this callback's options."""
         return Measure(
             self.test, explain, self.comparison, self.target, self.drawn_rows, self.picture
         )
@@ -82,18 +82,18 @@ class ComparingCallback(AttributionCallback):
             n = len(valid)
             mean = float(valid.mean()) if n else float("nan")
             sem = float(valid.std(ddof=1) / n**0.5) if n > 1 else float("nan")
-            condition_and_so_on = [key.test, key.method, key.condition, key.role, key.similarity]
-            rows.append([*condition_and_so_on, n, mean, sem])
+            columns_of_key = [key.test, key.method, key.condition, key.role, key.similarity]
+            rows.append([*columns_of_key, n, mean, sem])
         sinks.table(self.key(self.test, "scores"), columns, rows)
 
 
-Others = nn.Module | Sequence[nn.Module] | None  # one or more networks beside the explained one
+Others = nn.Module | Sequence[nn.Module] | None  # one or more networks besides the explained one
 
 
 def copies(others: Others, device: torch.device) -> list[nn.Module]:
     """Private copies of other networks, see `watch`.
 
-    Several networks in one arm tell how much networks differ that differ in their seeds alone.
+    Several networks in one arm show how much networks that differ only in their seed vary.
     """
     found = [others] if isinstance(others, nn.Module) else list(others or ())
     return [private_copy(network).to(device) for network in found]

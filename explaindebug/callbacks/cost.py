@@ -1,4 +1,4 @@
-"""What a measurement costs, told before the first whole one, and a probe that fits a budget."""
+"""Time and memory of a measurement: estimated in advance, measured, and put in words."""
 
 import ctypes
 import math
@@ -14,65 +14,65 @@ from typing import NamedTuple, Self
 import torch
 from torch import nn
 
-FEW = 8  # inputs that are timed at most
+FEW = 8  # most inputs that are timed for an estimate
 MB = 2**20  # bytes
 
 
 class Cost(NamedTuple):
-    """Seconds of a measurement: those of its first input, and of each one more."""
+    """Seconds of a measurement: for the first input, and for each further one."""
 
     first: float
     more: float
 
     def seconds(self, inputs: int) -> float:
-        """Seconds for so many inputs."""
+        """Seconds for this number of inputs."""
         return self.first + self.more * max(0, inputs - 1)
 
     def inputs(self, budget: float) -> int:
-        """How many inputs `budget` seconds are enough for; at least 1, whatever that takes."""
+        """Number of inputs that fit into `budget` seconds, but at least 1."""
         left = budget - self.first
         return 1 if left <= 0 else 1 + math.floor(min(left / max(self.more, 1e-9), 1e9))
 
     @classmethod
     def worst(cls, costs: Sequence[Self]) -> Self:
-        """That of the slowest process, for which all others wait."""
+        """The cost of the slowest process, for which all others wait."""
         return cls(*map(max, zip(*costs, strict=True)))
 
 
 class Forecast:
-    """Says once what a measurement will take, and once what it took."""
+    """Announces once how long a measurement will take, and once how long it took."""
 
     def __init__(self, budget: float | None) -> None:
         self._budget = budget
-        self._before = self._after = False  # what has been said
+        self._before = self._after = False  # what has been announced
 
     def wanted(self, inputs: int, *, fitting: bool) -> bool:
-        """Whether to time a few inputs first: once, and where all of them are many more."""
+        """Whether to time a few inputs first: once, with a budget or, in `fit`, for many inputs."""
         asked = self._budget is not None or (fitting and inputs >= FEW)
         return asked and not self._before
 
     def before(self, what: str, seconds: float, each: str) -> str:
-        """The sentence beforehand; `each` is what is measured, a validation or an epoch."""
+        """The sentence before a measurement; `each` is what is measured: validation or epoch."""
         self._before = True
         return f"explaindebug: {what}: about {duration(seconds)} per {each}."
 
     def still_to_say(self, *, fitting: bool) -> bool:
-        """Whether there is to be a sentence afterwards."""
+        """Whether a sentence is due after the measurement."""
         return (fitting or self._budget is not None) and not self._after
 
     def after(self, what: str, seconds: float, memory: str) -> str:
-        """The sentence afterwards; `memory` as `Memory.said` has it."""
+        """The sentence after a measurement; `memory` is `Memory.said`."""
         self._after = True
         return f"explaindebug: {what} took {duration(seconds)}{memory}."
 
 
 class Memory:
-    """While entered, watches how much memory this process holds on a device.
+    """Context manager that measures this process's peak memory on a device.
 
-    On a CPU a thread looks every few milliseconds, in Linux alone; what the C library keeps of
-    freed memory goes back to the system first, as use of it would be seen as none. On a GPU it is
-    torch's own record; where that is of something earlier, only a bound is known. No record is
-    reset, which might be somebody else's.
+    On a CPU, a thread samples it every few milliseconds, on Linux only. Freed memory that the C
+    library keeps is returned to the system first, as reusing it would go unnoticed. On a GPU, it is
+    torch's peak; if an earlier peak was higher, only an upper bound is known. The peak is not
+    reset, as other code may rely on it.
     """
 
     EVERY = 0.005  # seconds
@@ -104,7 +104,7 @@ class Memory:
 
     @property
     def said(self) -> str:
-        """`, and up to 255 MB of memory`: the network's copy and all above it; empty if unknown."""
+        """`, and up to 255 MB of memory`, with the network's copy; empty if unknown."""
         if self._before is None:
             return ""
         bound = "up to " if self._exact else "at most "
@@ -112,7 +112,7 @@ class Memory:
 
     @property
     def bytes(self) -> int:
-        """The most that was held at a time above what was held at the start, with the copy."""
+        """Peak memory beyond that at the start, plus the network's copy."""
         return self._copy + max(0, self._most - (self._before or 0))
 
     def _look(self) -> None:
@@ -121,8 +121,8 @@ class Memory:
 
 
 def timed(measure: Callable[[int], object], inputs: int) -> Cost:
-    """The cost of `measure(k)`, from a few calls whose k is small against `inputs`."""
-    measure(1)  # what is slow only the first time
+    """The cost of `measure(k)`, estimated from a few calls with k much smaller than `inputs`."""
+    measure(1)  # warm-up
     one = _seconds(measure, 1)
     few = min(FEW, inputs // 4)
     if few < 2:
@@ -131,7 +131,7 @@ def timed(measure: Callable[[int], object], inputs: int) -> Cost:
 
 
 def resident(device: torch.device) -> int | None:
-    """The memory in bytes that this process holds now on the device; None if unknown."""
+    """Bytes of memory that this process currently holds on the device; None if unknown."""
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
     if device.type != "cpu" or sys.platform != "linux":
@@ -140,13 +140,13 @@ def resident(device: torch.device) -> int | None:
 
 
 def give_back() -> None:
-    """Returns freed memory to the system, where the C library is glibc; else does nothing."""
+    """Return freed memory to the system if the C library is glibc; otherwise do nothing."""
     with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def peak(device: torch.device) -> int:
-    """The most memory in bytes that this process has held so far on the device; 0 if unknown."""
+    """Peak memory in bytes of this process on the device so far; 0 if unknown."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     try:
@@ -158,14 +158,14 @@ def peak(device: torch.device) -> int:
 
 
 def duration(seconds: float) -> str:
-    """As `0.04 s`, `0.4 s`, `3 s`, `2 min`: no more digits than an estimate has."""
+    """For example `0.04 s`, `0.4 s`, `3 s`, `2 min`: no more digits than an estimate deserves."""
     if seconds >= 90:
         return f"{seconds / 60:.0f} min"
     return f"{seconds:.0f} s" if seconds >= 2 else f"{seconds:.1g} s"
 
 
 def size(count: int) -> str:
-    """As `3 MB`, `1.2 GB`, `less than 1 MB`."""
+    """For example `3 MB`, `1.2 GB`, `less than 1 MB`."""
     if count < MB:
         return "less than 1 MB"
     return f"{count / 2**30:.1f} GB" if count >= 2**30 else f"{count / MB:.0f} MB"

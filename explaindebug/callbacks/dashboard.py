@@ -1,11 +1,11 @@
-"""A W&B dashboard of the debugging tests, by one command.
+"""Create a W&B dashboard of the debugging tests with one command.
 
     pip install "explaindebug[dashboard]"
     python -m explaindebug.callbacks.dashboard entity/project
 
-It saves a view to the project: the tables of whole runs of the application, and for each test the
-curves of all methods, its controls, the newest heat maps with a slider over epochs, and the table
-of scores. `--dry-run` prints the view as JSON instead, for which no account is needed.
+It saves a view to the project: the result tables of the application's runs and, for each test, the
+curves of all methods, their controls, the heat maps with a slider over epochs, and the table of
+scores. `--dry-run` prints the view as JSON instead, and needs no account.
 """
 
 import argparse
@@ -31,10 +31,10 @@ def workspace(
     tests: Sequence[str] = TESTS,
     similarities: Sequence[str] = SIMILARITIES,
 ) -> Any:
-    """The view, not yet saved; panels of what a run has not logged stay empty.
+    """The view, not yet saved; panels for data that a run has not logged stay empty.
 
     Raises:
-        ConfigError: where the library for views is not installed.
+        ConfigError: if wandb-workspaces is not installed.
     """
     try:
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
@@ -50,9 +50,9 @@ def workspace(
 
 
 def curves(test: str, similarity: str, *, control: bool = False) -> str:
-    """A regular expression for the keys of all methods and conditions under a test's similarity.
+    """A regular expression for a test's keys of a similarity, for all methods and conditions.
 
-    Where several networks share a run, their names are behind the test's: all are meant.
+    If several networks share a run, their names follow the test's; it matches all of them.
     """
     first, second = (re.escape(log_key(name)) for name in (test, similarity))
     arm = "control/" if control else ""
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m explaindebug.callbacks.dashboard",
         description=(__doc__ or "").split("\n")[0],
     )
-    parser.add_argument("project", help="entity/project, as in the address of its page")
+    parser.add_argument("project", help="entity/project, as in the project's URL")
     parser.add_argument("--tests", nargs="+", default=TESTS, help="names in keys: debug/<test>/...")
     parser.add_argument("--similarities", nargs="+", default=SIMILARITIES)
     parser.add_argument("--dry-run", action="store_true", help="print the view as JSON")

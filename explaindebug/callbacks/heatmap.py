@@ -12,10 +12,10 @@ from explaindebug.debugtests.probe import Probe
 
 
 class HeatmapLogger(AttributionCallback):
-    """Heat maps of a few inputs, one strip per method and epoch; nothing is compared.
+    """Heat maps of a few inputs, one strip per method and epoch, without comparisons.
 
-    Logs `debug/heatmaps/maps` to loggers that take pictures (W&B, TensorBoard, MLflow), else PNG
-    files. As many inputs are drawn as `probe` says.
+    Logs `debug/heatmaps/maps` to loggers that support pictures (W&B, TensorBoard, MLflow), or
+    writes PNG files. All inputs of the `probe` are drawn.
 
     Args:
         attributions, probe, options: see `AttributionCallback`.
@@ -30,11 +30,11 @@ class HeatmapLogger(AttributionCallback):
         probe: int = 4,
         **options: Unpack[SharedOptions],
     ) -> None:
-        if "pictures" in options:  # as many as the probe has
+        if "pictures" in options:  # all inputs of the probe are drawn
             raise unknown_option(type(self), "pictures")
         super().__init__(attributions, probe=probe, pictures=probe, **options)
 
     def measure(self, network: nn.Module, probe: Probe, explain: Explain) -> Iterator[Measured]:
-        """Maps of the class that the network predicts, or of the label."""
+        """Explain the class that the network predicts, or the label."""
         maps = explain(network, probe.image, self.targets(network, probe))
         yield self._show("this model", probe, probe.image, maps)

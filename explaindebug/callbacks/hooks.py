@@ -1,4 +1,4 @@
-"""Lightning's hooks: what passes by in an epoch is taken, measured at its end, drawn after it."""
+"""Lightning's hooks: inputs are collected during an epoch, measured at its end, then drawn."""
 
 from abc import abstractmethod
 from typing import Any
@@ -11,7 +11,7 @@ from explaindebug.debugtests.explain import Measured
 
 
 class EpochHooks(Callback):
-    """Calls `_run` at the end of every epoch that is due, and `_draw` once its means are logged.
+    """Calls `_run` at the end of every epoch that is due, and `_draw` after its means are logged.
 
     Attributes:
         after, every_n_epochs: which epochs are due, see `AttributionCallback`.
@@ -24,23 +24,23 @@ class EpochHooks(Callback):
     output: str | int | None
     _intake: Intake
     _reports: Reports
-    _whole: Measured | None = None  # what is still to be drawn
+    _whole: Measured | None = None  # measured, but not drawn yet
 
     @abstractmethod
     def _run(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> Measured | None:
-        """Measure and log what was taken in, and let go of it; gives what is to be drawn."""
+        """Measure and log, and discard the network's copy; returns what to draw."""
 
     @abstractmethod
     def _draw(self, whole: Measured, trainer: pl.Trainer) -> None:
         """Send pictures and tables."""
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Say now, and not by silence at the end, that nothing will be measured."""
+        """Warn at the start if nothing will be measured."""
         if why := obstacle(trainer, after=self.after, every=self.every_n_epochs):
             self._reports.warn(f"{self._reports.who} will measure nothing in this fit: {why}")
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Forget what a validation that was interrupted has left."""
+        """Discard what an interrupted validation has left."""
         if self._due(trainer, "validation"):
             self._begin()
 
@@ -55,8 +55,8 @@ class EpochHooks(Callback):
     ) -> None:
         """Collect the probe, and copy the weights that are being validated."""
         if self._due(trainer, "validation") and dataloader_idx == 0:
-            # Weight averaging swaps weights at the epoch's ends, before or after us: what is
-            # validated is certain only here, among the batches.
+            # Weight averaging swaps weights at the start and end of an epoch, before or after our
+            # hooks; only between batches are the module's weights certainly the validated ones.
             self._take(trainer, pl_module)
             self._intake.add(trainer, batch)
 
@@ -66,7 +66,7 @@ class EpochHooks(Callback):
             self._whole = self._run(trainer, pl_module)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw: after the means have reached the loggers, so that pictures stand at their step."""
+        """Draw after the means have reached the loggers, so that pictures have the same step."""
         whole, self._whole = self._whole, None
         if whole is not None:
             self._draw(whole, trainer)
@@ -74,7 +74,7 @@ class EpochHooks(Callback):
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        """Forget the network and the maps of a validation that was interrupted."""
+        """Discard the network and the maps of the interrupted validation."""
         self._whole = None
         self._intake.forget()
 
@@ -84,7 +84,7 @@ class EpochHooks(Callback):
     on_test_end = on_validation_end
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw what the last epoch has left, now that its means have reached the loggers."""
+        """Draw what the last epoch measured, now that its means have reached the loggers."""
         self.on_train_end(trainer, pl_module)
         if self._due(trainer, "training"):
             self._begin()
@@ -102,13 +102,13 @@ class EpochHooks(Callback):
             self._intake.add(trainer, batch)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Measure the weights that the epoch has led to, and log."""
+        """Measure the weights at the end of the epoch, and log."""
         if self._due(trainer, "training"):
             self._take(trainer, pl_module)
             self._whole = self._run(trainer, pl_module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw what the last epoch of all has left."""
+        """Draw what the final epoch measured."""
         if self.after == "training":
             self.on_validation_end(trainer, pl_module)
 

@@ -1,4 +1,4 @@
-"""What a callback takes from an epoch that passes by: inputs to explain, weights to explain."""
+"""Collect the inputs to explain, and a copy of the network, during an epoch."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,18 +16,18 @@ from explaindebug.debugtests.probe import Probe
 
 
 class Intake:
-    """The probe, collected once, and a copy of the network, taken anew at each measurement.
+    """The probe, collected once, and a copy of the network, made for each measurement.
 
-    `unpack`, batches and the module are the user's: what they raise ends no training. It is kept,
-    and told at the epoch's end by all processes together.
+    `unpack`, batches and the module are the user's, so their errors must not interrupt training.
+    They are kept, and reported at the end of the epoch by all processes together.
     """
 
     def __init__(self, count: int, unpack: Unpack) -> None:
         self.collector = Collector(count, unpack)
         self.probe: Probe | None = None  # of all processes, once it is complete
-        self.network: nn.Module | None = None  # the weights that are being validated
-        self._left: int | None = None  # how many inputs a resumed run had left
-        self._trouble: Exception | None = None  # why a batch or the network could not be taken
+        self.network: nn.Module | None = None  # with the weights that are validated
+        self._left: int | None = None  # number of inputs of the run that is resumed
+        self._trouble: Exception | None = None  # from a batch, or from copying the network
 
     @property
     def whole(self) -> Probe:
@@ -37,7 +37,7 @@ class Intake:
 
     @property
     def size(self) -> int:
-        """How many inputs are explained; 0 before they are known."""
+        """Number of inputs to explain; 0 until they are known."""
         return 0 if self.probe is None else len(self.probe.row)
 
     @property
@@ -46,13 +46,13 @@ class Intake:
         return self._left is not None
 
     def begin(self) -> None:
-        """Make ready for an epoch, whatever an interrupted one has left."""
+        """Prepare for an epoch, discarding what an interrupted one has left."""
         self.forget()
         if self.probe is None:
             self.collector.clear()
 
     def forget(self) -> None:
-        """Let go of the network; the probe stays."""
+        """Discard the network; keep the probe."""
         self.network = self._trouble = None
 
     def take(
@@ -62,7 +62,7 @@ class Intake:
         forward: str | None,
         output: str | int | None,
     ) -> None:
-        """Copy the part of the module that `forward` and `output` name, once in an epoch."""
+        """Copy the part of the module that `forward` and `output` name, once per epoch."""
 
         def work() -> None:
             self.network = self.network or copied(trainer, module, forward, output)
@@ -70,7 +70,7 @@ class Intake:
         self._try(work)
 
     def add(self, trainer: pl.Trainer, batch: Any) -> None:
-        """Take from a batch what belongs to the probe."""
+        """Add the inputs of a batch that belong to the probe."""
 
         def work() -> None:
             if self.probe is None:
@@ -87,12 +87,12 @@ class Intake:
                 self._trouble = error
 
     def held(self, copy: Callable[[], nn.Module]) -> tuple[bool, Share | None]:
-        """Whether this process has validated anything, and its share of a probe to complete.
+        """Whether this process has validated anything, and its share of an incomplete probe.
 
-        Where it has not, and others may have, `copy` gives it a network, for the weights of theirs.
+        If it has not, but other processes may have, `copy` makes a network for their weights.
 
         Raises:
-            Exception: what the user's part has raised in this epoch.
+            Exception: what the user's code has raised in this epoch.
         """
         if self._trouble is not None:
             raise self._trouble
@@ -109,34 +109,33 @@ class Intake:
         *,
         labelled: bool,
     ) -> None:
-        """Join the shares of all processes to the probe, once; `labelled` if labels are explained.
+        """Join the shares of all processes into the probe, once; `labelled` if labels are targets.
 
         Raises:
-            DataError: where there are no inputs, or labels that are no classes must be explained.
+            DataError: if there are no inputs, or a label to explain is not a class.
         """
         if self.probe is not None:
             return
         probe = joined(shares).select(slice(self._left))
         if labelled and bool((probe.label < 0).any()):
             raise DataError(
-                "target='label' explains classes, but some labels are none (of a regression, "
-                "of several classes at once). Use target='predicted', or give classes by "
-                "unpack=."
+                "target='label' needs classes, but some labels are not a single class (regression "
+                "or multi-label data). Use target='predicted', or return classes from unpack=."
             )
         self.probe = probe._replace(image=as_floats(network, probe.image, device))
         self.collector.clear()
 
     def shrink(self, inputs: int) -> None:
-        """Keep the first inputs alone from now on."""
+        """Keep only the first inputs from now on."""
         self.probe = self.whole.select(slice(inputs))
 
     def state(self) -> dict[str, Any]:
-        """How many inputs were asked for, and how many are explained, for a checkpoint."""
+        """The numbers of inputs requested and explained, for a checkpoint."""
         inputs = self._left if self.probe is None else self.size
         return {"probe": self.collector.count, "inputs": inputs}
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on with as many inputs as the run of that `state`, where it was asked for as many."""
+        """Use as many inputs as the run of that `state`, if as many were requested there."""
         if state.get("probe") == self.collector.count:
             self._left = state["inputs"]
 

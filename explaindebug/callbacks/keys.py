@@ -1,4 +1,4 @@
-"""Names under which loggers keep things: no spaces, a fixed number of parts, no two the same."""
+"""Keys for loggers: without spaces, with a fixed number of parts, and unique."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -7,23 +7,23 @@ T = TypeVar("T")
 
 
 def log_key(*parts: str) -> str:
-    """`debug/reinit/grad/ssim/top_3`: the parts that are not empty, joined by slashes.
+    """Join the non-empty parts with slashes, for example `debug/reinit/grad/ssim/top_3`.
 
-    White space and slashes inside of a part become underscores, so that every key has as many parts
-    as patterns of keys (a dashboard's, a regular expression's) count on.
+    White space and slashes within a part become underscores, so that every key has the number of
+    parts that patterns of keys (in a dashboard, or regular expressions) rely on.
     """
     return "/".join("_".join(part.replace("/", " ").split()) for part in parts if part)
 
 
 def plain(name: str, allowed: str, instead: str) -> str:
-    """The name with every character but letters, digits and those `allowed` replaced."""
+    """Replace all characters of a name except letters, digits and those `allowed`."""
     return "".join(c if c.isalnum() or c in allowed else instead for c in name)
 
 
 def distinct(things: Iterable[T], name: Callable[[T], str]) -> dict[T, str]:
-    """Each thing's name; where several would have the same one, later ones are numbered.
+    """Unique names of things; if several would have the same one, later ones are numbered.
 
-    Without it, `shift=+1` and `shift=-1` could become one name, and one would overwrite the other.
+    Otherwise `shift=+1` and `shift=-1` could get the same name, and one would overwrite the other.
     """
     names: dict[T, str] = {}
     taken: set[str] = set()

@@ -1,4 +1,4 @@
-"""What goes to the loggers after a measurement: means and seconds first, then maps and tables."""
+"""Log a measurement: means and seconds first, then maps and tables."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from explaindebug.evaluation.scores import Key, Scores
 
 
 class Found(Protocol):
-    """What a callback has found, and how it wants it logged, see `AttributionCallback`."""
+    """A callback's results, and how to log them, see `AttributionCallback`."""
 
     test: str
     better: ClassVar[str]
@@ -32,23 +32,23 @@ class Found(Protocol):
         """The methods that were computed."""
 
     def key(self, test: str, *parts: str) -> str:
-        """Under which a test's part is logged."""
+        """The key under which part of a test is logged."""
 
     def log_more(self, trainer: pl.Trainer, sinks: Sinks) -> None:
-        """Send more, on the first process alone."""
+        """Send more than means and maps; called on the first process only."""
 
 
 class Logbook:
-    """Logs measurements, and remembers what the loggers were told once for all."""
+    """Logs measurements, and remembers what has to be sent to the loggers only once."""
 
     def __init__(self) -> None:
-        self._defined: set[str] = set()  # keys whose direction the loggers were told
-        self._failed: set[str] = set()  # loggers that failed, each said once
+        self._defined: set[str] = set()  # keys whose direction the loggers know
+        self._failed: set[str] = set()  # loggers that failed; each is reported once
 
     def log(
         self, trainer: pl.Trainer, module: pl.LightningModule, found: Found
     ) -> dict[str, float]:
-        """Log means and seconds, on every process under the same keys; gives the means by key."""
+        """Log means and seconds, under the same keys on every process; returns means by key."""
         means = means_of(found.scores)
         names = distinct(means, lambda key: _named(key, found.key))
         cost = log_key("debug", found.test, "seconds")
@@ -64,14 +64,14 @@ class Logbook:
     def draw(
         self, trainer: pl.Trainer, found: Found, make: Callable[[], Sequence[Gallery]]
     ) -> None:
-        """Send the galleries that `make` gives, and what else the test has, to loggers and files.
+        """Send the galleries that `make` returns, and the test's `log_more`, to loggers and files.
 
-        On the first process alone; every process must call it, and what fails there is told by all.
+        Only the first process sends, but every process must call this, and all raise its errors.
 
         Raises:
             AttributionError: the first failure of any process.
         """
-        # Every process must ask: `trainer.log_dir` is agreed on by all of them.
+        # On every process, as `trainer.log_dir` is a collective operation.
         folder = Path(found.folder or trainer.log_dir or trainer.default_root_dir)
 
         def send() -> None:
@@ -95,9 +95,9 @@ class Logbook:
 
 
 def means_of(scores: Scores) -> dict[Key, float]:
-    """Mean scores by arm, of those inputs that have a score.
+    """Mean scores by arm, over the inputs that have a score.
 
-    An arm's several networks or draws ("bug", "bug: 2") count alike.
+    All networks or draws of an arm ("bug", "bug: 2") have the same weight.
     """
     found: dict[Key, list[float]] = {}
     for key, column in scores:

@@ -1,4 +1,4 @@
-"""One measurement, by all processes together."""
+"""One measurement, made by all processes together."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ Test = Callable[[nn.Module, Probe, Explain], Measured]  # its comparisons on a s
 
 
 class Options(Protocol):
-    """Those of a callback that say how its maps are computed, see `AttributionCallback`."""
+    """The options of a callback for computing its maps, see `AttributionCallback`."""
 
     target: Target
     references: Tensor | None
@@ -42,20 +42,20 @@ class Options(Protocol):
 
     @property
     def neighbours(self) -> bool:
-        """Whether an input's scores depend on the input of the next row, too."""
+        """Whether an input's scores also depend on the input of the next row."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """Exchanges what processes hold, checks it, forecasts, explains, and gathers the scores.
+    """Joins the probe of all processes, checks it, forecasts, explains, and gathers the scores.
 
-    Whatever can fail on one process alone is done `together`: all of them raise, or none does.
+    Whatever can fail on one process only is done `together`: either all processes raise, or none.
 
     Args:
-        trainer, module: who asks for it.
-        intake: has the network, and the probe or what processes have collected of it.
-        methods: to be computed.
-        budget: that it has to keep to.
+        trainer, module: those of the callback's hook.
+        intake: holds the network, and the probe or this process's share of it.
+        methods: the methods to compute.
+        budget: the time that the measurement may take.
         options: how maps are computed.
     """
 
@@ -67,7 +67,7 @@ class Measurement:
     options: Options
 
     def __call__(self, test: Test) -> tuple[Measured, float] | None:
-        """What all processes measured, and the seconds; None where none has validated anything.
+        """Results of all processes, and the seconds; None if no process has validated anything.
 
         Raises:
             AttributionError: the first failure of any process.
@@ -85,13 +85,13 @@ class Measurement:
         seconds = max(gathered(time.perf_counter() - start))
         if saying:
             took = forecast.after(self.budget.what(count), seconds, memory.said)
-            # Whether outputs are classes only the user knows, so the choice is printed.
+            # Only the user knows whether the outputs are classes, so the choice is printed.
             self.module.print(f"{took} It explains {self.methods.explains}.")
         self.budget.look_back(seconds, count)
         return whole, seconds
 
     def _ready(self) -> nn.Module | None:
-        """The network, the same on every process, once probe and methods are ready for it."""
+        """The network, equal on all processes, after preparing the probe and the methods."""
         how = self.options
         copy = partial(copied, self.trainer, self.module, how.forward, how.output)
         held = together(lambda: self.intake.held(copy))
@@ -114,7 +114,7 @@ class Measurement:
         )
 
     def _part(self, test: Test, network: nn.Module, few: int | None = None) -> Measured:
-        """What this process measures on its share of the probe, or on the first `few` of it."""
+        """Results of this process on its share of the probe, or on the first `few` of it."""
         probe, how, device = self.intake.whole, self.options, self.module.device
         rank, world = self.trainer.global_rank, self.trainer.world_size
         mine, more = map(torch.from_numpy, blocks(probe.row.numpy(), world)[rank])

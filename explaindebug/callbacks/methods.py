@@ -1,4 +1,4 @@
-"""Which methods are computed: those asked for, less those that the network refuses."""
+"""The methods that are computed: all that were requested and support the network."""
 
 from torch import Tensor, nn
 
@@ -9,15 +9,15 @@ from explaindebug.core.errors import UnsupportedModelError
 
 
 class Methods:
-    """The methods of a callback, tried once on each network so that none costs the others."""
+    """The methods of a callback, tried once on each network, so that one can't fail the others."""
 
     def __init__(self, asked: Plan) -> None:
         self.asked = self.plan = asked
-        self.explains = ""  # which output of what, once that is known
+        self.explains = ""  # which output of which network, once that is known
         self._tried = False
 
     def again(self) -> None:
-        """Start from all methods: what comes may be another network."""
+        """Start from all methods again, as the next network may be another one."""
         self.plan, self._tried = self.asked, False
 
     def try_on(
@@ -30,15 +30,15 @@ class Methods:
         target: str,
         strict: bool,
     ) -> None:
-        """Try each method on one input; `labels` are all of the probe's.
+        """Try each method on one input; `labels` are those of the whole probe.
 
         Raises:
-            UnsupportedModelError: for a network that can't be explained, and if `strict` for one
-                that a method refuses.
+            UnsupportedModelError: for a network that can't be explained or, if `strict`, that a
+                method does not support.
         """
         if self._tried:
             return
-        outputs = logits(network, images, chunk=1)  # says what to do about outputs that are none
+        outputs = logits(network, images, chunk=1)  # raises for outputs that are not logits
         try:
             refusals = self.plan.refusals(network, images, images)
         except UnsupportedModelError as error:

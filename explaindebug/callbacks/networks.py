@@ -1,4 +1,4 @@
-"""Which network is explained, and how it gives its logits."""
+"""The network to explain: which part of a module, and which of its outputs are logits."""
 
 import inspect
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ UNDEFINED_FORWARDS = (nn.Module.forward, *(module.forward for module in MODULES)
 
 
 class LogitsOf(nn.Module):
-    """A network that returns a mapping or a tuple, cut down to its logits."""
+    """Wraps a network that returns a mapping or a tuple, and returns only the logits."""
 
     def __init__(self, network: nn.Module, output: str | int) -> None:
         super().__init__()
@@ -39,18 +39,20 @@ class LogitsOf(nn.Module):
             logits = getattr(result, str(self.output), None)
         if not isinstance(logits, Tensor):
             found = list(result) if isinstance(result, Mapping) else type(result).__name__
-            raise ConfigError(f"output={self.output!r} names no tensor; the network gives {found}.")
+            raise ConfigError(
+                f"output={self.output!r} is not a tensor among the network's outputs: {found}."
+            )
         return logits
 
 
 def explained(module: nn.Module, forward: str | None, output: str | int | None) -> nn.Module:
     """The part of `module` that maps images to logits.
 
-    A LightningModule without a `forward` means its only child that has parameters.
+    For a LightningModule without a `forward`, it is the only child that has parameters.
 
     Raises:
-        ConfigError: where `forward` is not the name of a submodule.
-        UnsupportedModelError: where there is no `forward`, and several children to choose from.
+        ConfigError: if `forward` is not the name of a submodule.
+        UnsupportedModelError: if there is no `forward`, and no single child with parameters.
     """
     if forward is not None:
         try:
@@ -58,7 +60,7 @@ def explained(module: nn.Module, forward: str | None, output: str | int | None) 
         except AttributeError:
             names = [name for name, _ in module.named_children()]
             raise ConfigError(
-                f"forward={forward!r} is no submodule of {type(module).__name__}."
+                f"forward={forward!r} is not a submodule of {type(module).__name__}."
                 f"{nearest(forward, names)} It has: {', '.join(names)}."
             ) from None
     else:
@@ -81,14 +83,14 @@ def _only_child(module: nn.Module) -> nn.Module:
 
 
 def name_of(network: nn.Module) -> str:
-    """The name of the class that the user knows."""
+    """The name of the user's class, not of a wrapper."""
     return type(network.network if isinstance(network, LogitsOf) else network).__name__
 
 
 def as_attached(network: nn.Module, trainer: Any) -> nn.Module:
-    """The private copy, with what its `forward` may ask of the trainer, which it has lost.
+    """Give a private copy, which has no trainer, what its `forward` may need from one.
 
-    It knows epoch and step, on which a `forward` may depend; what it logs goes nowhere.
+    These are the current epoch and step, and logging methods that do nothing.
     """
     seen = {"current_epoch": trainer.current_epoch, "global_step": trainer.global_step}
     seen |= dict.fromkeys(("log", "log_dict"), lambda *_, **__: None)
@@ -100,7 +102,7 @@ def as_attached(network: nn.Module, trainer: Any) -> nn.Module:
 
 
 def chosen_output(logits: Tensor, target: str) -> str:
-    """Which of the outputs (n,) or (n, k) is explained, in words."""
+    """Description of which of the outputs (n,) or (n, k) is explained."""
     count = 1 if logits.ndim == 1 else logits.shape[1]
     predicted = target == "predicted"
     if count == 1:
@@ -112,8 +114,7 @@ def logits(network: nn.Module, images: Tensor, *, chunk: int) -> Tensor:
     """Logits (n, k) without gradients, a chunk of images at a time.
 
     Raises:
-        UnsupportedModelError: where the network can't take images alone, or gives something else
-            than a tensor.
+        UnsupportedModelError: if the network needs more than images, or does not return a tensor.
     """
     _check_signature(network)
     try:
@@ -125,12 +126,12 @@ def logits(network: nn.Module, images: Tensor, *, chunk: int) -> Tensor:
         raise UnsupportedModelError(
             f"{name_of(network)} fails on images {tuple(images.shape)} as {images.dtype} "
             f"({type(error).__name__}: {error}). Name a submodule that maps images to logits with "
-            "forward=, or give images as forward takes them with unpack=."
+            "forward=, or return images as forward expects them from unpack=."
         ) from error
     if not isinstance(parts[0], Tensor):
         found = list(parts[0]) if isinstance(parts[0], Mapping) else type(parts[0]).__name__
         raise UnsupportedModelError(
-            f"{name_of(network)} gives {found}, not logits. Name them with output=."
+            f"{name_of(network)} returns {found}, not logits. Select them with output=."
         )
     return torch.cat(parts)
 
@@ -142,16 +143,16 @@ def _check_signature(network: nn.Module) -> None:
         signature.bind(None)
     except TypeError:
         raise UnsupportedModelError(
-            f"{name_of(network)}.forward{signature} can't be called with images alone, but a map "
-            "explains an image. Name a submodule that takes images with forward=."
+            f"{name_of(network)}.forward{signature} can't be called with images only, as a map "
+            "needs. Name a submodule that takes images with forward=."
         ) from None
 
 
 def as_floats(network: nn.Module, images: Tensor, device: torch.device) -> Tensor:
-    """Images (n, c, h, w) as floats: those of integers where the network takes both alike.
+    """Images (n, c, h, w) as floats; integers are converted if the network's logits are the same.
 
     Raises:
-        DataError: where it does not: then they are normalised before they reach it.
+        DataError: if they are not, as then the images are normalised before they reach the network.
     """
     if images.is_floating_point():
         return images
@@ -163,9 +164,10 @@ def as_floats(network: nn.Module, images: Tensor, device: torch.device) -> Tenso
         alike, cause = False, error
     if not alike:
         raise DataError(
-            f"images are {images.dtype}, and {name_of(network)} does not take them as it takes the "
-            "same values as floats: they are normalised before they reach it. Give the callback "
-            "unpack=: a function from your batch to (images, labels), images as forward gets them."
+            f"images are {images.dtype}, and {name_of(network)} treats them differently from the "
+            "same values as floats, so they must be normalised before they reach it. Give the "
+            "callback unpack=, a function from your batch to (images, labels), with images as "
+            "forward gets them."
         ) from cause
     return images.float()
 
@@ -175,7 +177,7 @@ def from_checkpoint(path: str | Path, like: nn.Module) -> nn.Module:
 
     Raises:
         DataError: for a file that is missing or can't be read.
-        ConfigError: for weights of another architecture: give the module itself for those.
+        ConfigError: for weights of another architecture; pass the module itself instead.
     """
     twin = private_copy(like)
     model = twin.network if isinstance(twin, LogitsOf) else twin

@@ -1,7 +1,7 @@
 """Options that callbacks share, with their types, for editors and type checkers.
 
-What an option means is said once, by the class whose constructor has it with its default:
-`AttributionCallback`, `ComparingCallback`, and the callback itself.
+Each option is documented once, by the class whose constructor has its default:
+`AttributionCallback`, `ComparingCallback`, or the callback itself.
 """
 
 import inspect
@@ -21,14 +21,14 @@ from explaindebug.core.registry import unknown
 from explaindebug.core.validation import number, whole
 from explaindebug.evaluation.postprocessing import PostProcessing
 
-Attributions = str | Method | Mapping[str, Any] | Sequence[Any]  # as `attribute` takes them
+Attributions = str | Method | Mapping[str, Any] | Sequence[Any]  # as in `attribute`
 After = Literal["validation", "training"]
 Target = Literal["predicted", "label"]
-METHODS = ("grad", "inputgrad", "gbp")  # of a callback that is not told which
+METHODS = ("grad", "inputgrad", "gbp")  # default of callbacks
 
 
 class SharedOptions(TypedDict, total=False):
-    """Those of every callback, see `AttributionCallback`."""
+    """Options of every callback, see `AttributionCallback`."""
 
     every_n_epochs: int
     after: After
@@ -50,14 +50,14 @@ class SharedOptions(TypedDict, total=False):
 
 
 class AttributionOptions(SharedOptions, total=False):
-    """Those of every callback whose probe is more than what is drawn, see there."""
+    """Further options of callbacks that draw only part of the probe, see `AttributionCallback`."""
 
     probe: int
     pictures: int
 
 
 class ComparingOptions(AttributionOptions, total=False):
-    """Those of every callback that compares maps, see `ComparingCallback`."""
+    """Options of every callback that compares maps, see `ComparingCallback`."""
 
     similarities: Sequence[Any]
     postprocessing: PostProcessing
@@ -65,9 +65,9 @@ class ComparingOptions(AttributionOptions, total=False):
 
 
 def signature(kind: type) -> inspect.Signature:
-    """A callback's whole constructor: its own options, and those that it hands to its bases.
+    """A callback's full signature: its own options, and those that it passes on to its bases.
 
-    For `help`, notebooks and whatever else reads signatures at runtime.
+    For `help`, notebooks and other tools that read signatures at runtime.
     """
     return inspect.Signature(_options([vars(c)["__init__"] for c in kind.__mro__ if _starts(c)]))
 
@@ -79,15 +79,15 @@ def check(
     after: str,
     budget: float | None,
 ) -> None:
-    """Refuse values that can't work; `least` has whole numbers, and the least each may be.
+    """Refuse invalid values; `least` has whole numbers with their lower bounds, by name.
 
     Raises:
-        ConfigError: for the first such value.
+        ConfigError: for the first invalid value.
     """
     for name, (value, bound) in least.items():
         whole(name, value, least=bound)
     if workers is not None:
-        whole("workers", workers, least=1, most=1024, hint="None chooses.")
+        whole("workers", workers, least=1, most=1024, hint="None means automatic.")
     if target not in ("predicted", "label"):
         raise ConfigError(f"target must be 'predicted' or 'label', got {target!r}.")
     if after not in LOOPS:
@@ -106,8 +106,8 @@ def _starts(kind: type) -> bool:
 
 
 def _options(constructors: Sequence[Callable[..., None]]) -> list[inspect.Parameter]:
-    """The named parameters of the first constructor, and of the next ones what it hands on."""
-    named = list(inspect.signature(constructors[0]).parameters.values())[1:]  # less `self`
+    """The named parameters of the first constructor, and those that it passes on to the next."""
+    named = list(inspect.signature(constructors[0]).parameters.values())[1:]  # without `self`
     rest = next((p.annotation for p in named if p.kind is p.VAR_KEYWORD), typing.Never)
     named = [p for p in named if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
     if rest is typing.Never:

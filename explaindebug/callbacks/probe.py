@@ -1,4 +1,4 @@
-"""The inputs that are explained: the same ones every time, taken from batches as they pass by."""
+"""The inputs to explain: the same ones every time, collected from the batches of an epoch."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -12,11 +12,11 @@ from explaindebug.debugtests.probe import Probe
 
 IMAGE_KEYS = ("image", "images", "img", "imgs", "pixel_values", "x", "input", "inputs")
 LABEL_KEYS = ("label", "labels", "y", "target", "targets", "class", "classes", "category")
-EXTRAS = ("row", "signal", "scene")  # of our own samples
-CHANNELS = 4  # at most, where they come last
-SUM_TO_1 = 1e-2  # half precision included
+EXTRAS = ("row", "signal", "scene")  # further fields of this package's samples
+CHANNELS = 4  # most channels of images that have them last
+SUM_TO_1 = 1e-2  # tolerance of a sum of probabilities, also in half precision
 REMEDY = (
-    "Where the batch has images elsewhere, give the callback unpack=, such as "
+    "If the batch has images elsewhere, give the callback unpack=, such as "
     "lambda batch: (batch['views'][0], batch['label'])."
 )
 
@@ -27,11 +27,11 @@ Unpack = Callable[[Any], Probe | tuple[Tensor, Tensor]]
 def unpack(batch: Any) -> Probe:
     """Images and labels of a batch: a tuple, a mapping, a dataclass or one of our samples.
 
-    In a mapping they are found by `IMAGE_KEYS` and `LABEL_KEYS`, else as its only images and its
-    only integers (n,). In a tuple the images come first, or are the only ones.
+    In a mapping, they are found by `IMAGE_KEYS` and `LABEL_KEYS`, or else as its only images and
+    its only integers (n,). In a tuple, the images come first, or are the only ones.
 
     Raises:
-        DataError: where it is not plain what are images (n, c, h, w) and labels (n, ...).
+        DataError: if images (n, c, h, w) or labels (n, ...) can't be identified.
     """
     if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
         batch = {f.name: getattr(batch, f.name) for f in dataclasses.fields(batch)}
@@ -55,7 +55,7 @@ def unpack(batch: Any) -> Probe:
 
 
 def _named(batch: Mapping[Any, Any], names: Sequence[str], fits: Callable[[Any], bool]) -> Any:
-    """The value of a known name that fits, else the only one that fits, else a known name's."""
+    """A fitting value with a known name, else the only fitting one, else one with a known name."""
     known = [batch[name] for name in names if name in batch]
     named = [value for value in known if fits(value)]
     fitting = [value for value in batch.values() if fits(value)]
@@ -65,7 +65,7 @@ def _named(batch: Mapping[Any, Any], names: Sequence[str], fits: Callable[[Any],
 
 
 def _placed(batch: Sequence[Any]) -> tuple[Any, Any]:
-    """Images first, or the only ones there are; and the only integers (n,), or what is next."""
+    """Images: the first element or the only images. Labels: the only integers (n,) or the next."""
     images = [i for i, x in enumerate(batch) if _is_image(x)]
     if len(batch) < 2 or (len(images) > 1 and images[0] > 0):
         return None, None
@@ -91,10 +91,10 @@ def checked(
     signal: Tensor | None = None,
     scene: Tensor | None = None,
 ) -> Probe:
-    """The probe that these make.
+    """A probe of these inputs.
 
     Raises:
-        DataError: where images are none (n, c, h, w), or labels are not as many.
+        DataError: if images are not (n, c, h, w), or there are not as many labels.
     """
     if not _is_image(image):
         found = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else type(image)
@@ -102,8 +102,8 @@ def checked(
     if image.shape[3] <= CHANNELS < min(image.shape[1:3]):
         raise DataError(
             f"images {tuple(image.shape)} have their channels last, but a map is (c, h, w). Give "
-            "the callback unpack= for (n, c, h, w), and with forward= the submodule that takes "
-            "these."
+            "the callback unpack= that returns (n, c, h, w), and with forward= the submodule that "
+            "takes these."
         )
     if not isinstance(label, Tensor) or label.shape[:1] != image.shape[:1]:
         raise DataError(f"{len(image)} images need as many labels, got {label!r:.80}. {REMEDY}")
@@ -112,18 +112,18 @@ def checked(
     shape = (len(image), 1, *image.shape[-2:])
     if signal is not None and (signal.dtype != torch.bool or signal.shape != shape):
         raise DataError(
-            f"signal is {signal.dtype} {tuple(signal.shape)}, but must be torch.bool {shape}, True "
-            "where the spurious signal is."
+            f"signal must be torch.bool {shape}, True where the spurious signal is, got "
+            f"{signal.dtype} {tuple(signal.shape)}."
         )
     return Probe(image, _classes(label), row, signal, scene)
 
 
 def _classes(label: Tensor) -> Tensor:
-    """Labels as classes (n,), -1 for what is none.
+    """Labels as classes (n,); -1 for labels that are not a single class.
 
-    Binary ones are floats in many projects, mixed ones are shares (n, k) that sum to 1. Measures,
-    several classes at once, and maps of classes are no class: where one of a batch is none of the
-    kind, all are.
+    Many projects have binary labels as floats, or mixed labels (mixup) as (n, k) that sum to 1.
+    Regression targets, multi-label targets and segmentation maps are not classes: if one label of
+    such a type in a batch is not a class, none is.
     """
     table = label.float().reshape(len(label), -1)
     if table.shape[1] > 1:
@@ -138,10 +138,11 @@ def _classes(label: Tensor) -> Tensor:
 
 
 class Collector:
-    """Gathers the first `count` inputs of a data set from this process' share of the batches.
+    """Collects the first `count` inputs of a data set from this process's batches.
 
-    A distributed sampler deals input `k * world + rank` to the rank as its k-th. Nobody's loader is
-    iterated for this: that alone would move the global random state and so change the training.
+    With a distributed sampler, the k-th input of a rank is input `k * world + rank` of the data
+    set. No loader is iterated for this, as that would advance the global random state and so change
+    the training.
     """
 
     def __init__(self, count: int, unpack: Unpack) -> None:
@@ -150,14 +151,14 @@ class Collector:
         self.clear()
 
     def clear(self) -> None:
-        """Begin again with the first batch."""
+        """Start over with the first batch."""
         self._parts: list[Probe] = []
         self._places: list[Tensor] = []
         self._seen = 0
         self._closed = False
 
     def add(self, batch: Any, *, rank: int, world: int, length: int | None) -> None:
-        """Take from a batch what belongs to the probe; `length` is the data set's, where known."""
+        """Add the inputs of a batch that belong to the probe; `length`: size of the data set."""
         if self._closed:
             return
         found = self.unpack(batch)
@@ -168,7 +169,7 @@ class Collector:
         if bool((part.row < 0).any()):
             part = part._replace(row=places)
         part = part.map(lambda x: x.detach().cpu()).select(keep)
-        if part.image.is_floating_point():  # of any precision: maps are computed in float32
+        if part.image.is_floating_point():  # in any precision, as maps are computed in float32
             part = part._replace(image=part.image.float())
         if len(part.image):
             with torch.inference_mode(False):
@@ -179,14 +180,14 @@ class Collector:
 
     @property
     def share(self) -> "Share | None":
-        """What this process has seen of the probe, on the CPU; None where it has seen nothing."""
+        """The part of the probe that this process has seen, on the CPU; None if it is empty."""
         if not self._parts:
             return None
         return Share(torch.cat(self._places), _stacked(self._parts))
 
 
 class Share(NamedTuple):
-    """A part of the probe, and the places of its inputs in the whole."""
+    """A part of the probe, and the positions of its inputs in the data set."""
 
     places: Tensor  # (n,)
     probe: Probe
@@ -196,11 +197,11 @@ def joined(shares: Sequence[Share | None]) -> Probe:
     """The probe of all processes, in the data set's order.
 
     Raises:
-        DataError: where no process has seen an input.
+        DataError: if no process has seen an input.
     """
     parts = [share for share in shares if share is not None]
     if not parts:
-        raise DataError("the validation data gave no batch, so there is nothing to explain.")
+        raise DataError("the data has no batch, so there is nothing to explain.")
     order = torch.argsort(torch.cat([share.places for share in parts]))
     return _stacked([share.probe for share in parts]).select(order)
 
@@ -211,7 +212,7 @@ def _stacked(parts: Sequence[Probe]) -> Probe:
 
 
 def length(trainer: Any) -> int | None:
-    """How many inputs there are in the first data set that is being passed, where known."""
+    """Size of the first data set of the current loop; None if unknown."""
     loaders: Any = trainer.test_dataloaders if trainer.testing else trainer.val_dataloaders
     if trainer.training:
         loaders = trainer.train_dataloader

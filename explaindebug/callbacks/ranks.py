@@ -1,4 +1,4 @@
-"""What processes tell each other: each has a share of the inputs, all end with the same scores."""
+"""Collectives: each process has a share of the inputs, and all end with the same scores."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -12,12 +12,12 @@ T = TypeVar("T")
 
 
 def processes() -> int:
-    """How many processes work together."""
+    """Number of processes that work together."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def gathered(value: T) -> list[T]:
-    """The value of every process, in order of rank; every process must call it."""
+    """The values of all processes, by rank; every process must call this."""
     if processes() == 1:
         return [value]
     values: list[T | None] = [None] * processes()
@@ -26,13 +26,13 @@ def gathered(value: T) -> list[T]:
 
 
 def together(work: Callable[[], T]) -> list[T]:
-    """What `work` gives on every process, in order of rank; every process must call it.
+    """The results of `work` on all processes, by rank; every process must call this.
 
-    A process that raises alone leaves the others waiting for ever, so failures travel with the
-    results, and where one process fails, all of them raise.
+    If only one process raised, the others would wait forever. Errors are therefore exchanged with
+    the results, and if one process fails, all of them raise.
 
     Raises:
-        AttributionError: with the first failure, and on which process it was.
+        AttributionError: with the first error, and the rank of its process.
     """
     result: T | None = None
     error: Exception | None = None
@@ -40,8 +40,8 @@ def together(work: Callable[[], T]) -> list[T]:
         result = work()
     except Exception as caught:
         error = caught
-    said = None if error is None else f"{type(error).__name__}: {error}"
-    found = gathered((result, said))
+    message = None if error is None else f"{type(error).__name__}: {error}"
+    found = gathered((result, message))
     for rank, (_, failure) in enumerate(found):
         if failure is not None:
             where = f"rank {rank}: " if processes() > 1 else ""
@@ -50,10 +50,10 @@ def together(work: Callable[[], T]) -> list[T]:
 
 
 def equalise(network: nn.Module, source: int, *, whole: bool) -> None:
-    """Give every process the network of process `source`: its buffers, or the `whole` of it.
+    """Broadcast the network of process `source`: its buffers or, if `whole`, parameters as well.
 
-    Under DDP parameters are equal, but each process has BatchNorm statistics of its own; those of
-    one process are the ones that a checkpoint would hold.
+    Under DDP, parameters are equal, but each process has its own BatchNorm statistics; a checkpoint
+    has those of one process.
     """
     if processes() == 1:
         return

@@ -1,4 +1,4 @@
-"""Is it the map that a model without the bug gives? Mislabelled examples and foreign inputs."""
+"""Is the map that of a network without the bug? For labels and out-of-distribution inputs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -20,28 +20,28 @@ from explaindebug.debugtests.reference import HEADLINE, AgainstReference
 
 
 class ReferenceSimilarity(ComparingCallback):
-    """Similarity of maps to those that another network gives of the same inputs.
+    """Similarity of maps to those of another network on the same inputs.
 
-    Logs `debug/<test>/<method>/<similarity>/<condition>`. With `reference` the network that was
-    trained with right labels, and inputs whose training labels were flipped, this is the test for
-    mislabelled examples; with `reference` the network of the inputs' own domain, the one for inputs
-    out of distribution.
+    Logs `debug/<test>/<method>/<similarity>/<condition>`. If `reference` was trained with correct
+    labels, and the inputs are those whose training labels were flipped, this is the test for
+    mislabelled examples. If `reference` was trained on the domain of the inputs, it is the test for
+    out-of-distribution inputs.
 
-    Each network explains the class that the reference predicts; where their classes are not the
-    same, `own_target=True` explains the class that each predicts itself.
+    Maps of all networks explain the class that the reference predicts. If the networks have
+    different classes, use `own_target=True`: each explains its own prediction.
 
     Args:
         attributions, options: see `ComparingCallback`.
-        reference: the network to compare with, or the checkpoint of one of the same architecture.
-        control: one or more other networks without the bug, trained with other seeds: how alike are
-            maps of the reference to those of any other good network?
+        reference: the network to compare with, or a checkpoint of the same architecture.
+        control: one or more other networks without the bug, trained with other seeds: how similar
+            are the reference's maps to those of any other good network?
         replicates: more networks with the bug, trained with other seeds.
-        test: name of the test in keys and tables, "labels", "ood" or your own.
-        condition: what is compared with what, for keys and tables.
+        test: name of the test in keys and tables: "labels", "ood" or your own.
+        condition: name of the comparison in keys and tables.
         own_target: explain each network's own prediction.
 
     Raises:
-        DataError: for a checkpoint that is missing, before anything is computed.
+        DataError: for a missing checkpoint, before anything is computed.
         ConfigError: for a checkpoint of another architecture.
 
     Source: Adebayo et al. 2020, sections 3.2 and 5.
@@ -63,7 +63,10 @@ class ReferenceSimilarity(ComparingCallback):
     ) -> None:
         super().__init__(attributions, **options)
         if "/" in test or "/" in condition:
-            raise ConfigError(f"test and condition are parts of keys: no '/' in {test!r}.")
+            raise ConfigError(
+                f"test and condition are parts of keys and can't contain '/', got test={test!r} "
+                f"and condition={condition!r}."
+            )
         if not isinstance(reference, nn.Module | str | Path) or not str(reference):
             raise ConfigError(
                 f"reference must be a network or the path of a checkpoint, got {reference!r}."
@@ -74,17 +77,17 @@ class ReferenceSimilarity(ComparingCallback):
 
     @property
     def state_key(self) -> str:
-        """Two comparisons in one trainer differ in their names."""
+        """Distinguishes comparisons in one trainer by their names."""
         return f"{super().state_key}/{self.condition}"
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Refuse a checkpoint that does not fit now, and not after an epoch."""
+        """Refuse an unusable checkpoint now, rather than after an epoch."""
         super().setup(trainer, pl_module, stage)
         if not isinstance(self.reference, nn.Module):
             from_checkpoint(self.reference, explained(pl_module, self.forward, self.output))
 
     def measure(self, network: nn.Module, probe: Probe, explain: Explain) -> Iterator[Measured]:
-        """The network against the reference, and the control against the reference."""
+        """Compare the network with the reference, and the control with the reference."""
         device = probe.image.device
         if isinstance(self.reference, nn.Module):
             reference = private_copy(self.reference).to(device)

@@ -1,4 +1,4 @@
-"""What a callback says instead of raising."""
+"""Warnings that a callback gives instead of raising."""
 
 import warnings
 
@@ -6,23 +6,23 @@ from explaindebug.core.errors import AttributionError, MeasurementWarning
 
 
 class Reports:
-    """Gives warnings, each sentence once, and keeps them all; `who` is the callback's name."""
+    """Gives each warning once, and keeps all of them; `who` is the callback's name."""
 
     def __init__(self, who: str) -> None:
         self.who = who
         self.said: list[str] = []
 
     def warn(self, sentence: str) -> None:
-        """Say it, unless it was said before."""
+        """Warn, unless the same warning was given before."""
         if sentence not in self.said:
             self.said.append(sentence)
             warnings.warn(f"explaindebug: {sentence}", MeasurementWarning, stacklevel=2)
 
     def fail(self, failure: str, error: Exception, *, strict: bool) -> None:
-        """Say what failed.
+        """Warn of a failure.
 
         Raises:
-            AttributionError: instead, if `strict`.
+            AttributionError: instead of the warning, if `strict`.
         """
         if strict:
             raise AttributionError(f"{self.who} {failure}") from error.__cause__

@@ -1,16 +1,16 @@
-"""When a callback measures, and why in a `fit` it never would."""
+"""When a callback measures, and why it may never measure in a `fit`."""
 
 from typing import Any
 
-LOOPS = ("validation", "training")  # after whose epochs a `fit` can be measured
+LOOPS = ("validation", "training")  # a `fit` is measured after epochs of one of these
 
 
 def due(trainer: Any, loop: str, *, after: str, every: int) -> bool:
-    """Whether an epoch of this loop is to be measured: outside of `fit`, each one is.
+    """Whether to measure in this epoch; outside of `fit`, always.
 
     Args:
-        trainer: that runs it.
-        loop: which of the `LOOPS` it is.
+        trainer: the trainer that runs the epoch.
+        loop: which of the `LOOPS` the epoch belongs to.
         after: the loop to measure after, in `fit`.
         every: measure in every n-th epoch only.
     """
@@ -22,7 +22,7 @@ def due(trainer: Any, loop: str, *, after: str, every: int) -> bool:
 
 
 def obstacle(trainer: Any, *, after: str, every: int) -> str | None:
-    """Why the `fit` that begins will measure nothing, with the remedy; None where it will."""
+    """Why the `fit` that begins will measure nothing, and the remedy; None if it will measure."""
     validates = after == "validation"
     if validates and not trainer.enable_validation:
         return (

@@ -1,4 +1,4 @@
-"""Where pictures, tables and curves go: any logger, found by what it can do, else files.
+"""Send pictures, tables and curves to any logger, by the methods that it has, or to files.
 
 | | pictures | table | curves | directions |
 |---|---|---|---|---|
@@ -7,7 +7,7 @@
 | MLflow (`experiment.log_image`, `log_text`) | images | artifact | image | |
 | any other, or none | PNG | CSV (always) | PNG | |
 
-A logger that fails is reported once and never costs the run.
+A logger that fails is reported once, and does not end the run.
 """
 
 import csv
@@ -34,8 +34,8 @@ Curves = Mapping[str, Sequence[float]]
 class Sinks:
     """Sends pictures, tables and curves to all loggers of a trainer, and to files in `folder`.
 
-    Nothing is written where there is no `folder` (in a `fast_dev_run`). W&B is given no step of our
-    own; the other loggers order pictures by `epoch`.
+    Without a `folder` (in a `fast_dev_run`) no files are written. W&B uses its own step; other
+    loggers order pictures by `epoch`.
     """
 
     def __init__(
@@ -48,13 +48,13 @@ class Sinks:
     ) -> None:
         self.loggers = list(loggers)
         self.folder, self.epoch = folder, epoch
-        self._failed = set() if failed is None else failed  # who was reported already
+        self._failed = set() if failed is None else failed  # already reported
 
     def pictures(self, key: str, pictures: Mapping[str, Pixels], captions: Sequence[str]) -> None:
-        """One panel of pictures (h, w, 3) by their names under `key`, each with its caption.
+        """Send a panel of pictures (h, w, 3), by name, under `key`, each with its caption.
 
-        A name is the same at every epoch; loggers that keep a picture per step add it to the key.
-        Captions are for people only.
+        Names are the same in every epoch; loggers that keep a picture per step add them to the key.
+        Captions are for display only.
         """
         sent = [self._sent(x, _log_pictures, key, pictures, captions) for x in self.loggers]
         if any(sent):
@@ -68,22 +68,22 @@ class Sinks:
     def maps(
         self, test: str, gallery: Gallery, methods: Sequence[str], *, network: str = ""
     ) -> None:
-        """One strip per method as the panel `debug/<test>/maps`; `network` is named where given."""
+        """Send a strip per method as the panel `debug/<test>/maps`; `network` is added to names."""
         strips = {method: model_strip(gallery, method) for method in methods}
-        if network:  # the networks' maps are one panel, by which they can be compared
+        if network:  # all networks share the panel, so that they can be compared
             strips = {f"{network}-{method}": strip for method, strip in strips.items()}
         where = f"{network}, " if network else ""
-        said = [f"{where}{method}, epoch {self.epoch}" for method in methods]
-        self.pictures(log_key("debug", test, "maps"), strips, said)
+        texts = [f"{where}{method}, epoch {self.epoch}" for method in methods]
+        self.pictures(log_key("debug", test, "maps"), strips, texts)
 
     def table(self, key: str, columns: Sequence[str], rows: Rows) -> None:
-        """A tidy table under `key`, and as a CSV file."""
+        """Send a tidy table under `key`, and write it as a CSV file."""
         for logger in self.loggers:
             self._sent(logger, _log_table, key, columns, rows)
         self._write(f"{key}.csv", _csv(columns, rows).encode())
 
     def curves(self, key: str, xs: Sequence[float], ys: Curves, title: str, xname: str) -> None:
-        """Lines over the same xs as one custom chart under `key`, else as a picture of them."""
+        """Send lines over the same xs as a custom chart under `key`, or as a picture."""
         without = [
             x for x in self.loggers if not self._sent(x, _log_curves, key, xs, ys, title, xname)
         ]
@@ -93,7 +93,7 @@ class Sinks:
             others.pictures(key, {"curves": lines(xs, ys, title, xname)}, [caption])
 
     def directions(self, better: Mapping[str, str]) -> None:
-        """Which value of each metric counts in a run's summary beside the last: "min" or "max"."""
+        """Set which value of each metric a run's summary has besides the last: "min" or "max"."""
         for logger in self.loggers:
             self._sent(logger, _define, better)
 
@@ -116,8 +116,8 @@ class Sinks:
         if who not in self._failed:
             self._failed.add(who)
             warnings.warn(
-                f"explaindebug: {who} failed ({type(error).__name__}: {error}); the run goes on "
-                "without it, and this is said once.",
+                f"explaindebug: {who} failed ({type(error).__name__}: {error}); continuing without "
+                "it. Further failures are not reported.",
                 LoggerWarning,
                 stacklevel=4,
             )
@@ -175,7 +175,7 @@ def _define(logger: Any, epoch: int, better: Mapping[str, str]) -> bool:
     if not hasattr(experiment, "define_metric"):
         return False
     for name, which in better.items():
-        # By its whole name: of two patterns that fit, W&B takes either.
+        # By its full name, as the result is undefined if several patterns match.
         experiment.define_metric(name, step_metric="trainer/global_step", summary=f"{which},last")
     return True
 

@@ -1,4 +1,4 @@
-"""The command line, in a folder of its own and on few small pictures."""
+"""Run the command line in a temporary folder, on a few small pictures."""
 
 import sys
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Run = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: Any, capsys: Any) -> Command:
-    """Runs a command line in a folder of its own: (exit status, what it said, of errors)."""
+    """Runs a command line in a temporary folder: (exit status, stdout, stderr)."""
 
     def typed(*line: str) -> tuple[int, str, str]:
         monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
@@ -41,7 +41,7 @@ def command(tmp_path: Path, monkeypatch: Any, capsys: Any) -> Command:
 
 @pytest.fixture
 def run(tmp_path: Path, command: Command) -> Run:
-    """Runs the application on few small pictures: (exit status, what it said of errors)."""
+    """Runs the application on a few small pictures: (exit status, stderr)."""
 
     def trained(*overrides: str, small: bool = True) -> tuple[int, str]:
         defaults = (*SMALL, f"store={tmp_path / 'store'}") if small else ()

@@ -1,4 +1,4 @@
-"""A run whose maps are not numbers ends as an error, and one whose maps are empty does not."""
+"""A run with NaN in its maps ends with an error; one whose maps are zero does not."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ Run = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def hollow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A method `hollow` whose maps are all zero, or NaN where it is `broken`."""
+    """A method `hollow` whose maps are all zero, or NaN if it is `broken`."""
     list(ATTRIBUTIONS)  # all others are found first
     monkeypatch.setattr(ATTRIBUTIONS, "_entries", dict(ATTRIBUTIONS._entries))
 
@@ -37,7 +37,7 @@ def hollow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def hollow_run(run: Run, folder: Path, broken: str) -> tuple[int, str, dict[str, Any]]:
-    """Exit status, what was said, and results.json of a run with such maps."""
+    """Exit status, stderr and results.json of a run with such maps."""
     status, said = run(
         "output=out", "bug=reinit", f"attributions=[grad,{{hollow:{{broken:{broken}}}}}]"
     )

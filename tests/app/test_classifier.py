@@ -1,4 +1,4 @@
-"""The application's classifier: its loss, what it logs, of which inputs, and that it learns."""
+"""The application's classifier: its loss, what it logs and for which inputs, and that it learns."""
 
 import math
 
@@ -14,14 +14,14 @@ from explaindebug.models import create_model
 
 
 class Told(nn.Module):
-    """A network that says what its inputs (n, k, 1, 1) hold: they are the logits."""
+    """A network that returns its inputs (n, k, 1, 1) as logits."""
 
     def forward(self, images: Tensor) -> Tensor:
         return images.flatten(1)
 
 
 def measured(logits: Tensor, *labels: Tensor) -> dict[str, float]:
-    """What is logged of the last test of these logits (n, k), three at a time."""
+    """What a test on these logits (n, k), three at a time, logs."""
     classifier = Classifier(Told(), name="net")
     trainer = pl.Trainer(
         accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False

@@ -1,4 +1,4 @@
-"""Inputs of one class as one: from the configuration to the verdict."""
+"""Inputs of one class as a cluster, from the configuration to the verdict."""
 
 import pytest
 from hydra import compose, initialize_config_module
@@ -23,5 +23,5 @@ def test_clusters_are_classes_or_none(value: str, fits: bool) -> None:
     if fits:
         assert settings(config).clusters == {"class": "class", "null": None}[value]
     else:
-        with pytest.raises(ConfigError, match="clusters is null or class, got 'image'"):
+        with pytest.raises(ConfigError, match="clusters must be null or class, got 'image'"):
             settings(config)

@@ -1,4 +1,4 @@
-"""`explaindebug compare` as people type it."""
+"""`explaindebug compare` from the command line."""
 
 import csv
 from functools import partial
@@ -11,7 +11,7 @@ from explaindebug.evaluation.multirun.comparison import Line
 
 @pytest.fixture
 def compare(command):
-    """Compares runs: (exit status, what it said, of errors)."""
+    """Compares runs: (exit status, stdout, stderr)."""
     return partial(command, "explaindebug", "compare")
 
 

@@ -68,7 +68,7 @@ def composed(*overrides: str) -> Settings:
 
 
 def comparison_of(checked: Settings) -> Comparison:
-    """As a run makes it."""
+    """The object that a run builds."""
     maps = PostProcessing(**checked.postprocessing)
     return Comparison(checked.similarities, maps, checked.nulls, checked.seed)
 

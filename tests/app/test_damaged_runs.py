@@ -56,7 +56,7 @@ def cut_results(folder: Path) -> None:
 
 
 def changed(key: str, value: Any, name: str = "results.json") -> Damage:
-    """A damage that gives one key of a file another value."""
+    """Damage that replaces the value of one key in a file."""
 
     def damage(folder: Path) -> None:
         path = folder / name

@@ -1,4 +1,4 @@
-"""Processes that train together: one network, one run, one sentence where something is wrong."""
+"""Processes that train together: one network, one run, one sentence for an error."""
 
 import json
 import os
@@ -61,7 +61,7 @@ def command(*more: str) -> list[str]:
 
 
 def running(group: int) -> list[str]:
-    """States of the processes of a group, but for those that only wait to be forgotten."""
+    """States of the processes of a group, except zombies."""
     told = subprocess.run(["ps", "-A", "-o", "pgid=,stat="], capture_output=True, check=True)
     lines = [line.split() for line in told.stdout.decode().splitlines()]
     return [state for own, state in lines if int(own) == group and not state.startswith("Z")]
@@ -69,7 +69,7 @@ def running(group: int) -> list[str]:
 
 @pytest.mark.slow
 def test_two_processes_leave_what_one_does_and_under_another_name(run: Run, tmp_path: Path) -> None:
-    """The same files; nothing is said twice; one network of each way in the store."""
+    """Same files, no repeated output, and a network for each number of processes in the store."""
     assert run("bug=reinit", "bug.reinit.twin=false", "output=one", "store=store") == (0, "")
     typed = command("logger=tensorboard")
     done = subprocess.run(typed, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -89,7 +89,7 @@ def test_two_processes_leave_what_one_does_and_under_another_name(run: Run, tmp_
 
 @pytest.mark.slow
 def test_an_interrupted_training_of_two_processes_goes_on(tmp_path: Path) -> None:
-    """Ctrl-C ends all of them with one sentence; the same command goes on from the checkpoint."""
+    """Ctrl-C ends all of them with one sentence; the same command resumes from the checkpoint."""
     long = command("trainer.max_epochs=60")
     with subprocess.Popen(
         long,
@@ -105,7 +105,7 @@ def test_an_interrupted_training_of_two_processes_goes_on(tmp_path: Path) -> Non
         os.killpg(cut.pid, signal.SIGINT)  # as a terminal does, to all
         said = cut.communicate(timeout=120)[1]
     assert cut.returncode == 130
-    assert said.count("stopped.") == 1
+    assert said.count("Interrupted.") == 1
     assert "Traceback" not in said
     deadline = time.monotonic() + 30
     while running(cut.pid) and time.monotonic() < deadline:
@@ -120,8 +120,8 @@ def test_an_interrupted_training_of_two_processes_goes_on(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("trainer.strategy=ddp_fork", "Take one of auto, ddp"),
-        ("+trainer.num_nodes=2", "are on one machine"),
+        ("trainer.strategy=ddp_fork", "Use one of auto, ddp"),
+        ("+trainer.num_nodes=2", "must be on one machine"),
     ],
 )
 def test_what_can_not_train_together_is_told_before(run: Run, override: str, said: str) -> None:

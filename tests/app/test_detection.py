@@ -1,4 +1,4 @@
-"""Detectors of a run: which examples, against what, and where they are written."""
+"""Detectors of a run: which examples they separate, and where they are written."""
 
 import csv
 import json
@@ -42,7 +42,7 @@ def test_labels_and_foreign_inputs_have_detectors_with_and_without_maps(
 
 
 def test_without_a_bug_nothing_is_told_apart(run: Run, tmp_path: Path) -> None:
-    """Labels that would have been flipped, and two halves of one domain."""
+    """False alarms: labels that were not flipped, and two halves of one domain."""
     words = ("bug=none", "~bug.spurious", "~bug.reinit", "data.train=200", "data.test=80")
     assert run("output=out", *words, "foreign.test=80", "bug.labels.detect=40") == (0, "")
     found = lines(tmp_path / "out" / "detectors.csv")

@@ -1,4 +1,4 @@
-"""A run that the disk has no room for ends in a sentence, before anything is trained."""
+"""A run that does not fit on the disk is refused before anything is trained."""
 
 from collections.abc import Callable
 from pathlib import Path

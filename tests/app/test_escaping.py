@@ -1,4 +1,4 @@
-"""Words of a user's own (classes, folders, methods) are shown as they are, whatever they hold."""
+"""Names chosen by the user (classes, folders, methods) are shown as they are, escaped."""
 
 import io
 from dataclasses import replace
@@ -20,7 +20,7 @@ WORDS = (r"$\frac{1}{$", "a[/b]", "[red]x", "<b>&amp;", "a|b`c")
 
 
 def named(word: str) -> RunResult:
-    """A run in which tests, methods, stages and captions are called so."""
+    """A run whose tests, methods, stages and captions have this name."""
     run = fake_run(inputs=1, size=16)
     tests = [
         replace(

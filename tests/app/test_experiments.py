@@ -1,4 +1,4 @@
-"""The paper's experiments by name, on whatever data there is; weights taken as they are."""
+"""The paper's experiments by name, on other data; and weights that are used as they are."""
 
 import csv
 import json
@@ -140,16 +140,16 @@ def test_weights_that_can_not_be_taken_as_they_are(
     ood = ("experiment=table3", "data=imagenet", "model=torchvision", "model.train=false", root)
     ood = (*ood, *foreign.split(), *own)
     for options, expected in (
-        ((root, "model.weights=null"), "but there are none: give model.weights"),
+        ((root, "model.weights=null"), "but there are none: set model.weights"),
         ((root, "bug.reinit.twin=true", *own), "clean twin must be trained"),
-        (("data=embedded", *own), "have 1000 outputs, but the data has 2 classes"),
+        (("data=embedded", *own), "They have 1000 outputs, but the data has 2 classes"),
         (
             (*ood, "bug.ood.twin=true"),
-            "clean twin must be trained. Weights are taken as they are by",
+            "clean twin must be trained. Tests that need no further network are",
         ),
         (
             (*ood, "bug.ood.twin=false"),
-            "in-domain twin must be trained. Choose what is trained on the foreign",
+            "in-domain twin must be trained. Choose a network to train on the foreign",
         ),
         ((root, *own, "model.train=perhaps"), "model.train is 'perhaps'"),
         ((root, *own, "+foreign_model=bvd_cnn"), "choose a model, model@foreign_model=bvd_cnn"),
@@ -161,7 +161,7 @@ def test_weights_that_can_not_be_taken_as_they_are(
 
 
 def fashion_mnist(root: Path) -> Path:
-    """Sixty pictures and forty, each class a square of another grey."""
+    """Sixty and forty pictures; each class is a square of its own grey value."""
     root.mkdir()
     for stem, n in (("train", 60), ("t10k", 40)):
         labels = (np.arange(n) % 10).astype("u1")

@@ -1,4 +1,4 @@
-"""Of runs that are started in one folder, one writes at a time."""
+"""If several runs are started in one folder, only one writes at a time."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_a_run_says_so_before_it_does_anything(run: Run, tmp_path: Path) -> None
 
 
 def test_what_a_killed_run_left_takes_no_folder(tmp_path: Path) -> None:
-    """Killed while it wrote its very first file."""
+    """A run that was killed while writing its first file."""
     from explaindebug.app.run_folder import _fresh
 
     for name in (RUNNING, ".run.json.abcd1234.write.part"):

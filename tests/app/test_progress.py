@@ -1,4 +1,4 @@
-"""One line on a terminal that says how far something is."""
+"""The progress line on a terminal, and warnings of data modules."""
 
 import io
 import warnings

@@ -1,4 +1,4 @@
-"""The application as people run it: real config composition, real trainers, real files."""
+"""The application end to end: real config composition, real trainers, real files."""
 
 import csv
 import json
@@ -25,7 +25,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def what_wandb_holds(run: wandb_runs.Run, scores: list[dict[str, str]]) -> None:
-    """A run that can be found again, few keys, and tables that have all means."""
+    """A W&B run with settings and tags, few keys, and tables with all means."""
     assert run.config["seed"] == 0
     assert run.config["bug"]["labels"]["rate"] == 0.2
     assert run.config["model"]["name"] == "bvd_cnn"
@@ -341,7 +341,7 @@ class TestBadInput:
         status, error = run("output=out", "bug=reinit", "seed=1")
         assert status == 1
         assert "another run" in error
-        assert "of other settings: seed." in error
+        assert "with other settings: seed." in error
         assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")} == before
 
     def test_a_mistake_does_not_take_the_folder(self, run: Run, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The tables of a whole run, read back from what an offline W&B run really holds."""
+"""The tables of a run, read back from the files of an offline W&B run."""
 
 import csv
 import json

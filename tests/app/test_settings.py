@@ -1,4 +1,4 @@
-"""Bad settings are refused in a sentence before anything is made."""
+"""Invalid settings are refused with one sentence, and no files are written."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""All experiments by one command: composed, checked together, run in turn, put on one page."""
+"""All experiments with one command: composed, checked, run in turn, summarised on one page."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_all_by_one_command(command: Command, data: Path, tmp_path: Path) -> Non
     line = (*line, *QUICK, *parts(tmp_path / "weights.pt"), "data.border=false", "seed=3")
     status, said, wrong = command(*line)
     assert status == 0, wrong
-    assert "data.border=false: not for figure7" in said
+    assert "data.border=false: does not apply to figure7" in said
     runs = {
         name: read_run(tmp_path / "out" / name) for name in ("table2", "mislabelled", "figure7")
     }
@@ -82,13 +82,13 @@ def test_all_by_one_command(command: Command, data: Path, tmp_path: Path) -> Non
     status, said, wrong = command(*line)
     assert status == 0, wrong
     assert "table2: done" in said
-    assert "mislabelled: is checked" in said
+    assert "mislabelled: checking" in said
     assert (tmp_path / "out/table2/report.html").stat().st_mtime_ns == before
     assert (tmp_path / "out/mislabelled/report.html").is_file()
     status, _, wrong = command(*line, "seed=4")
     assert status == 1
     assert "table2 holds another run" in wrong
-    assert "of other settings: seed." in wrong
+    assert "with other settings: seed." in wrong
 
 
 def test_all_that_lacks_is_told_together_before_any_training(

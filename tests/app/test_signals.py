@@ -1,4 +1,4 @@
-"""Spurious signals as a run knows them: chosen by name, swept over, and questioned."""
+"""Spurious signals in a run: chosen by name, in a sweep, and with further questions."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Signals that end a run: as Ctrl-C does, at once, and with a status that says so."""
+"""Signals that end a run as Ctrl-C does: at once, and with the right exit status."""
 
 import os
 import signal
@@ -58,7 +58,7 @@ def test_a_training_is_interrupted_at_once(number: int) -> None:
 
 
 def test_jobs_of_a_launcher_that_handles_signals_go_on() -> None:
-    """As submitit's do: SIGTERM is bypassed, and another signal puts them into the queue again."""
+    """Like submitit's: SIGTERM is ignored, and another signal requeues the job."""
     heard: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
     try:
@@ -100,7 +100,7 @@ def test_a_slurm_job_whose_time_is_over_is_put_into_the_queue_again(
     job = "7_2" if array else "9"
     said = capsys.readouterr().err
     assert f"job {job}" in said
-    assert ("is in the queue again" in said) == (status == 0)
+    assert ("was requeued" in said) == (status == 0)
     assert signals.status == 128 + signal.SIGUSR1
     if status is not None:
         assert (tmp_path / "asked").read_text() == f"requeue {job}\n"
@@ -141,7 +141,7 @@ def test_a_run_ends_with_a_sentence_and_what_it_has(tmp_path: Path, stage: str) 
         said = process.communicate(timeout=60)[1]
     assert process.returncode == 143
     assert time.monotonic() - start < 30  # seconds, on a machine that does other things too
-    assert said.startswith("stopped. The same command with the same output=")
+    assert said.startswith("Interrupted. Re-run the same command with the same output=")
     assert "Traceback" not in said
     assert not (tmp_path / "out" / "report.html").exists()
     if stage == "training":

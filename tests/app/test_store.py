@@ -1,4 +1,4 @@
-"""Trained networks that several runs want at once: trained by one of them, read by all."""
+"""A network that several runs need at once is trained by one of them and read by all."""
 
 import os
 import signal
@@ -45,7 +45,7 @@ with store.turn(recipe):
 
 @contextmanager
 def started(tmp_path: Path, name: str, enough: str) -> Iterator["subprocess.Popen[str]"]:
-    """A process that makes the network, unless it is there, until the file `enough` is."""
+    """A process that trains the network if it is missing, until the file `enough` exists."""
     line = [sys.executable, "-u", "-c", SCRIPT, name, enough]
     with subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -70,7 +70,7 @@ def test_of_two_runs_that_want_one_network_one_trains_and_the_other_waits(tmp_pa
     with started(tmp_path, "a", "enough") as a:
         until(tmp_path / "a")
         with started(tmp_path, "b", "enough") as b:
-            assert "another run trains it at the moment" in first_line(b)
+            assert "waiting for another run that is training it" in first_line(b)
             (tmp_path / "enough").touch()
             assert a.communicate()[0].split() == ["made"]
             assert b.communicate()[0].split() == ["found"]
@@ -97,7 +97,7 @@ def test_a_file_system_without_locks_is_told_of(
     monkeypatch.setattr(locks.FileLock, "acquire", none)
     with Store(tmp_path).turn(Recipe("clean", 0, {}, {}, "data")):
         pass
-    assert "let no other run use it" in capsys.readouterr().out
+    assert "make sure that no other run uses it" in capsys.readouterr().out
 
 
 def test_recipes_differ_by_all_that_decides_weights_and_by_nothing_else() -> None:
@@ -127,7 +127,7 @@ def test_what_is_loaded_is_in_eval_mode(tmp_path: Path) -> None:
 
 
 class TestPatience:
-    """A rate at which this network soon only gets worse on pictures that it does not know."""
+    """A learning rate at which this network soon overfits."""
 
     recipe = Recipe("clean", 0, {}, {"lr": 3e-2, "schedule": "constant", "patience": 2}, "data")
 
@@ -139,7 +139,7 @@ class TestPatience:
         losses: "Losses | None" = None,
         **options: Any,
     ) -> list[float]:
-        """The validation losses that the epochs came to."""
+        """The validation losses of all epochs."""
         losses = losses or Losses()
         data = Embedded(size=28, train=24, val=24, test=8, batch_size=8)
         Store(folder).fit(
@@ -169,7 +169,7 @@ class TestPatience:
         assert torch.equal(self.weights(tmp_path), self.weights(tmp_path / "until", last))
 
     def cut(self, folder: Path, after: int) -> list[float]:
-        """The same, ended by an error after so many epochs."""
+        """The same, interrupted by an error after this number of epochs."""
         losses = Losses(after)
         with pytest.raises(Cut):
             self.fit(folder, 40, losses=losses)
@@ -202,7 +202,7 @@ class TestPatience:
 
 
 class Cut(Exception):
-    """What ends a training here."""
+    """The error that interrupts a training here."""
 
 
 class Losses(pl.Callback):

@@ -1,4 +1,4 @@
-"""Files of the store that were cut off, changed, or are of something else."""
+"""Files of the store that are truncated, changed, or belong to something else."""
 
 import errno
 import json
@@ -30,11 +30,11 @@ CODE = "touch ran.txt"
 
 
 class Cut(Exception):
-    """What ends a training here."""
+    """The error that interrupts a training here."""
 
 
 class CutAt(pl.Callback):
-    """Ends a training in one of an epoch's hooks."""
+    """Interrupts a training in one of an epoch's hooks."""
 
     def __init__(self, hook: str, epoch: int) -> None:
         self.epoch = epoch
@@ -79,7 +79,7 @@ def weights(folder: Path, recipe: Recipe = RECIPE) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with both trainings, uncut."""
+    """A store with both trainings, uninterrupted."""
     folder = tmp_path_factory.mktemp("whole")
     for recipe in (RECIPE, PATIENT):
         fit(folder, recipe)
@@ -88,7 +88,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cut(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with both trainings, cut in their second epoch."""
+    """A store with both trainings, interrupted in their second epoch."""
     folder = tmp_path_factory.mktemp("cut")
     for recipe in (RECIPE, PATIENT):
         with pytest.raises(Cut):
@@ -97,7 +97,7 @@ def cut(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class TestGoingOn:
-    """A training that was cut ends with the very weights of one that was not."""
+    """A resumed training ends with exactly the weights of an uninterrupted one."""
 
     @pytest.mark.parametrize(
         ("hook", "epoch"),
@@ -151,7 +151,7 @@ def flipped(path: Path) -> None:
 
 
 class Runs:
-    """What runs a command where it is unpickled without care."""
+    """An object that runs a command if it is unpickled without restrictions."""
 
     def __reduce__(self) -> Any:
         return os.system, (CODE,)
@@ -207,7 +207,7 @@ NOTES: dict[str, Callable[[Path], object]] = {
 
 
 class TestDamage:
-    """It is found, said, set aside, and the network is trained again: once, not in every run."""
+    """It is detected, reported and set aside, and the network is trained again, only once."""
 
     @staticmethod
     def mended(folder: Path, recipe: Recipe, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,7 +248,7 @@ class TestDamage:
         self, tmp_path: Path, cut: Path, whole: Path, monkeypatch: pytest.MonkeyPatch,
         kind: str, name: str,
     ) -> None:  # fmt: skip
-        """Also where only the best state is damaged, which the last one counts on."""
+        """Also if only the best state is damaged, which the last one refers to."""
         shutil.copytree(cut / PATIENT.key, tmp_path / PATIENT.key)
         (tmp_path / PATIENT.key / ".last.ckpt.abcd1234.write.part").touch()
         CHECKPOINTS[kind](tmp_path / PATIENT.key / f"{name}.ckpt")
@@ -276,7 +276,7 @@ class TestWriting:
     def test_nothing_goes_through_the_temporary_folder(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """It may be on another disk, and a move between disks can be cut."""
+        """It may be on another disk, and a move between disks can be interrupted."""
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no such folder"))
         WholeFiles().save_checkpoint({"epoch": 3}, tmp_path / "last.ckpt")
         assert read_checkpoint(tmp_path / "last.ckpt") == {"epoch": 3}

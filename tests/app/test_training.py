@@ -1,4 +1,4 @@
-"""What the console hears of warnings while networks are trained."""
+"""Which warnings reach the console while networks are trained."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""The control of the mislabelled examples: examples whose labels are right."""
+"""A control for mislabelled examples: examples with correct labels."""
 
 import csv
 import json
@@ -45,7 +45,7 @@ def test_unflipped_examples_stand_beside_the_flipped_ones(
 
 
 def test_each_network_may_explain_its_own_class(tmp_path: Path, monkeypatch: Any) -> None:
-    """Of one logit, the map of the other class is the same with the other sign."""
+    """With one logit, the maps of the two classes differ only in sign."""
     monkeypatch.chdir(tmp_path)
     signed = ("postprocessing.sign=signed", "postprocessing.channels=none", "probe=24")
     signed += ("trainer.max_epochs=5", "bug.labels.rate=0.4")

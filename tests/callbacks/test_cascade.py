@@ -1,4 +1,4 @@
-"""The cascade as a callback: the library's numbers, under a trainer's logger."""
+"""The cascade as a callback has the same numbers as in the library, and logs them."""
 
 import numpy as np
 import pytest
@@ -84,7 +84,7 @@ def test_curves_of_figures_count_every_draw(tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"retake": True, "target": "label"}, "leave one of them out"),
+        ({"retake": True, "target": "label"}, "Remove one of them"),
         ({"smooth": -1}, "smooth .* got -1"),
         ({"noise": 0}, "noise must be .* above 0"),
         ({"bins": 1}, "bins must be .* at least 2"),

@@ -375,14 +375,14 @@ class TestAnyProject:
 
 
 class Outputs(dict[str, Any]):
-    """What networks of the Hugging Face kind return: a mapping whose values are attributes, too."""
+    """An output like those of Hugging Face models: a mapping with values as attributes."""
 
     def __getattr__(self, name: str) -> Any:
         return self[name]
 
 
 class Attention(nn.Module):
-    """A small transformer of the Hugging Face kind: keyword arguments, and outputs by name."""
+    """A small transformer like those of Hugging Face: keyword arguments, and named outputs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -413,7 +413,7 @@ class TestBackbones:
     @pytest.mark.parametrize("make", [torchvision_network, timm_network])
     def test_networks_of_others_inside_a_training_module(self, tmp_path: Any, make: Any) -> None:
         class Own(Module):
-            """Keeps a loss and a metric beside the network, as training modules do."""
+            """Has a loss and a metric besides the network, as training modules often do."""
 
             def __init__(self) -> None:
                 super().__init__(nn.Identity())
@@ -707,7 +707,7 @@ class TestWhenSomethingFails:
     @pytest.mark.parametrize("name", ["FSDPStrategy", "ModelParallelStrategy", "DeepSpeedStrategy"])
     def test_sharded_parameters_are_refused_by_name(self, name: str) -> None:
         class FakeTrainer:
-            """The real ones start with a GPU alone."""
+            """Real trainers with these strategies need a GPU."""
 
             strategy = object.__new__(getattr(pl.strategies, name))
 

@@ -1,4 +1,4 @@
-"""The cost is told before and after the first measurement, and a budget keeps to it."""
+"""The cost is printed before and after the first measurement, and a budget is kept."""
 
 import sys
 import threading
@@ -35,7 +35,7 @@ def fitted(path: Path, callback: Any, **options: Any) -> Any:
 
 
 class Clock:
-    """Time that passes only where work is done."""
+    """A clock that advances only when work is done."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0

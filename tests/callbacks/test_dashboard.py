@@ -1,4 +1,4 @@
-"""The view that a W&B project is given."""
+"""The view that is saved to a W&B project."""
 
 import json
 import re

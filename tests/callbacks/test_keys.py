@@ -1,4 +1,4 @@
-"""Keys of loggers: as many parts as patterns count on, and no two things under one."""
+"""Keys of loggers: the number of parts that patterns rely on, and no duplicates."""
 
 import warnings
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which network is explained, and what is said of those that can't be."""
+"""Which network is explained, and the errors for those that can't be."""
 
 from typing import Any
 

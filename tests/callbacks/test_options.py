@@ -1,4 +1,4 @@
-"""Options of callbacks that can't work are refused when the callback is made."""
+"""Invalid options are refused when the callback is created."""
 
 import dataclasses
 import inspect

@@ -1,4 +1,4 @@
-"""Images and labels are found in batches where it is plain what they are."""
+"""Images and labels are found in batches that leave no doubt."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Any number of processes give the scores of one, and none of them waits for ever."""
+"""Any number of processes give the same scores as one, and none of them hangs."""
 
 import warnings
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ Found = list[dict[str, Any]]  # what each process has found
 
 
 class Noting(pl.Callback):
-    """Leaves what the callbacks of its process have found in a file, for the parent to read."""
+    """Writes the results of its process's callbacks to a file, for the parent to read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -53,7 +53,7 @@ class Noting(pl.Callback):
 def run(
     path: Path, callbacks: Any, data: Any, *, fit: bool = False, devices: int = 1, **options: Any
 ) -> Found:
-    """Validate (or fit) with callbacks on so many processes; what each of them found."""
+    """Validate (or fit) with callbacks on several processes; returns the results of each."""
     path.mkdir()
     pl.seed_everything(5, verbose=False)
     # Without `broadcast_buffers` each process keeps BatchNorm statistics of its own.
@@ -151,7 +151,7 @@ class Explained(HeatmapLogger):
 
 
 class OnOne(IterableDataset[Any]):
-    """Pictures on one process alone."""
+    """Pictures on one process only."""
 
     def __init__(self, rank: int) -> None:
         self.rank = rank

@@ -1,4 +1,4 @@
-"""Every kind of project is measured or refused with its remedy, and trains as without us.
+"""Every kind of project is measured or refused with a remedy, and trains as without callbacks.
 
 What happens here makes the table of docs/callbacks.md: `python tests/callbacks/test_projects.py`.
 """
@@ -26,7 +26,7 @@ HEAD = "| project | | what is explained, or the remedy |\n|---|---|---|"
 
 
 def fitted(kind: Kind, callbacks: list[AttributionCallback], path: Any) -> Any:
-    """All that training changes: weights, statistics and random numbers."""
+    """Everything that training changes: weights, statistics and random numbers."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what a callback warns of is in `reported`
         pl.seed_everything(0, verbose=False)
@@ -44,7 +44,7 @@ def watching(kind: Kind) -> list[AttributionCallback]:
 
 
 def row(kind: Kind, callback: AttributionCallback) -> str:
-    """The kind's line in the table, from what the callback found."""
+    """The table row of a kind of project, from the callback's results."""
     if callback.galleries:
         return f"| {kind.name} | measured | {callback.explains.partition(': ')[2]} |"
     return f"| {kind.name} | refused | {kind.remedy} |"

@@ -1,4 +1,4 @@
-"""When is measured: after validations or training epochs, and a word where never."""
+"""When callbacks measure: after validations or training epochs; and a warning if never."""
 
 from typing import Any
 

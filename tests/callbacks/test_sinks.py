@@ -1,4 +1,4 @@
-"""Where pictures, tables and curves end up: read back from what each logger really holds."""
+"""Where pictures, tables and curves end up, read back from the files of each logger."""
 
 import errno
 import json
@@ -122,7 +122,7 @@ def every_key_is_on_the_page(online: Online) -> None:
 
 
 def test_what_an_offline_wandb_run_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One run for all checks: to start one takes seconds."""
+    """One run for all checks, as starting one takes seconds."""
     watching = callbacks()
     monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "data"))
     with warnings.catch_warnings(action="ignore"):
@@ -160,7 +160,7 @@ class TestTensorBoard:
 
 
 class Client:
-    """What `mlflow.MlflowClient` can do of it."""
+    """The methods of `mlflow.MlflowClient` that are needed."""
 
     def __init__(self) -> None:
         self.images: list[tuple[str, int]] = []
@@ -187,7 +187,7 @@ class Client:
 
 
 class MLFlowLogger(pl.loggers.CSVLogger):
-    """Lightning's, with a client that keeps all in memory."""
+    """Lightning's logger, with a client that keeps everything in memory."""
 
     run_id = "run"
     client = Client()
@@ -222,7 +222,7 @@ def test_the_fake_client_takes_what_the_real_one_takes() -> None:
 
 
 class TestVariants:
-    """Two variants of a method are two pictures, wherever they go."""
+    """Two variants of a method are two pictures in every logger."""
 
     METHODS: ClassVar[list[Any]] = [{"sgrad": {"samples": 2, "noise": x}} for x in (0.1, 0.2)]
     NAMES = ("sgrad(samples=2,noise=0.1)", "sgrad(samples=2,noise=0.2)")

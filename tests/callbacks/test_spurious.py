@@ -39,7 +39,7 @@ def column(callback: SpuriousSimilarity, **where: str) -> np.ndarray:
 
 
 class Flat(nn.Module):
-    """A network whose maps are known: of every class, `signal` on the tag, `rest` elsewhere."""
+    """A network with known maps: for every class, `signal` on the tag and `rest` elsewhere."""
 
     def __init__(self, signal: float, rest: float) -> None:
         super().__init__()
