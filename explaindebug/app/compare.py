@@ -14,6 +14,7 @@ from explaindebug.evaluation.multirun.comparison import Across, Line, across, fu
 from explaindebug.evaluation.multirun.detection import write_detectors_across
 from explaindebug.evaluation.multirun.pooling import merged, several
 from explaindebug.evaluation.runs import read_run
+from explaindebug.evaluation.scores import headed
 from explaindebug.report.console.detection import print_detectors_across
 from explaindebug.report.console.follow_ups import print_questions
 from explaindebug.report.console.multirun import print_across
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str]) -> Across:
     whole, verdicts, further = merged(result, made)
     beside = several(result)
     found = [detector for test in beside.detectors.values() for detector in test]
-    write_detectors_across(found, folder / "detectors.csv")
+    write_detectors_across(found, folder / "detectors.csv", result.rows_are)
     level = result.runs[0].settings["level"]
     report = write_report(whole, verdicts, folder, level=level, further=further, several=beside)
     print_across(result, console)
@@ -84,7 +85,8 @@ def write_lines(result: Across, path: Path) -> None:
 
     Rows of the headlines come first, then those of further questions, which differ in condition.
     """
-    write_csv(path, Line._fields, [*lines(result), *further_lines(result)])
+    columns = headed(Line._fields, result.rows_are)
+    write_csv(path, columns, [*lines(result), *further_lines(result)])
 
 
 def _parser() -> argparse.ArgumentParser:

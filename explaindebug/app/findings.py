@@ -61,9 +61,9 @@ def write(found: Findings, outputs: Outputs) -> Path:
     """
     result, folder, settings = found.result, outputs.folder, outputs.settings
     scores = sum((test.scores for test in result.tests), Scores())
-    summaries = write_summary(scores, folder / "summary.csv")
+    summaries = write_summary(scores, folder / "summary.csv", result.rows_are)
     write_json(folder / "results.json", plain(result, found.verdicts, found.further))
-    write_detectors(found.detectors, folder / "detectors.csv")
+    write_detectors(found.detectors, folder / "detectors.csv", result.rows_are)
     report = write_report(
         result,
         found.verdicts,
@@ -73,7 +73,7 @@ def write(found: Findings, outputs: Outputs) -> Path:
         published=beside(result.made.get(MADE)),
     )
     tables = (found.verdicts, found.further, found.detectors, summaries)
-    log_tables(outputs.loggers, folder, *tables)
+    log_tables(outputs.loggers, folder, *tables, rows_are=result.rows_are)
     return report
 
 

@@ -8,6 +8,7 @@ from explaindebug.callbacks.keys import log_key
 from explaindebug.callbacks.sinks import Sinks
 from explaindebug.evaluation.detection import Detector
 from explaindebug.evaluation.results import Verdict
+from explaindebug.evaluation.scores import headed
 from explaindebug.evaluation.summary import Summary
 
 VERDICT = ("answer", "effect", "low", "high", "p_adjusted", "n")
@@ -29,6 +30,7 @@ def log_tables(
     further: Sequence[Verdict],
     found: Sequence[Detector],
     scores: Sequence[Summary] = (),
+    rows_are: str = "method",
 ) -> None:
     """Log results as `debug/verdicts`, `debug/questions`, `debug/detectors`, `debug/scores`.
 
@@ -44,4 +46,4 @@ def log_tables(
     for name, lines in tables.items():
         rows = [[getattr(line, column) for column in COLUMNS[name]] for line in lines]
         if rows:
-            sinks.table(log_key("debug", name), COLUMNS[name], rows)
+            sinks.table(log_key("debug", name), headed(COLUMNS[name], rows_are), rows)

@@ -35,6 +35,7 @@ from explaindebug.evaluation.roc import (
     precision_at_rate,
     roc,
 )
+from explaindebug.evaluation.scores import headed
 
 RESAMPLES = 1000
 PERMUTATIONS = 2000
@@ -157,9 +158,10 @@ def best_of_maps(found: Sequence[Detector]) -> Detector | None:
     return max(of_maps(found), key=lambda d: abs(d.auroc - 0.5), default=None)
 
 
-def write_detectors(found: Sequence[Detector], path: Path | str) -> None:
+def write_detectors(found: Sequence[Detector], path: Path | str, rows_are: str = "method") -> None:
     """Write the detectors as CSV, one row each, atomically."""
-    write_csv(path, [field.name for field in fields(Detector)], map(astuple, found))
+    columns = headed([field.name for field in fields(Detector)], rows_are)
+    write_csv(path, columns, map(astuple, found))
 
 
 def _trouble(column: Floats, positive: Bools) -> str:

@@ -1,6 +1,6 @@
 """Results of a debugging test: scores, gates and pictures; all that the report needs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -46,6 +46,7 @@ class Layout:
     conditions: Mapping[str, str] = field(
         default_factory=dict
     )  # condition -> its name in the table
+    rows_are: str = "method"  # what a row of its tables is, as in `TestResult.rows`: "concept"
 
 
 @dataclass(frozen=True)
@@ -183,6 +184,11 @@ def counted_runs(results: Sequence[TestResult]) -> list[TestResult]:
     return [result for result in results if not result.void] or list(results[:1])
 
 
+def rows_are(tests: Iterable[TestResult]) -> str:
+    """What a row of a table of all these tests is: "method", or "method or concept"."""
+    return " or ".join(dict.fromkeys(test.layout.rows_are for test in tests)) or Layout.rows_are
+
+
 @dataclass
 class RunResult:
     """The results of a whole run of the application, as the report shows them."""
@@ -199,3 +205,8 @@ class RunResult:
         own = {name: label for test in self.tests for name, label in test.rows.items()}
         mine = [test for test in self.tests if not test.rows]
         return {**(self.methods if mine or not self.tests else {}), **own}
+
+    @property
+    def rows_are(self) -> str:
+        """What these rows are."""
+        return rows_are(self.tests)

@@ -3,7 +3,7 @@
 import csv
 import hashlib
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,6 +39,11 @@ class Key(NamedTuple):
     def null(self) -> str:
         """Name of the null; empty in the other arms."""
         return Role.of(self.role).null
+
+
+def headed(fields: Iterable[str], rows_are: str) -> list[str]:
+    """The columns of a table of such fields: methods are headed by what they are, a "concept"."""
+    return [rows_are if field == "method" else field for field in fields]
 
 
 class Column(NamedTuple):

@@ -12,7 +12,7 @@ from explaindebug.core.io import write_csv
 from explaindebug.evaluation.inference import bootstrap_interval, mean_sem
 from explaindebug.evaluation.nulls import is_matched
 from explaindebug.evaluation.roles import BUG, NULL, null_role
-from explaindebug.evaluation.scores import Floats, Key, Scores
+from explaindebug.evaluation.scores import Floats, Key, Scores, headed
 from explaindebug.evaluation.similarities import SIMILARITIES
 from explaindebug.evaluation.similarities.labels import registered
 
@@ -81,10 +81,10 @@ def null_means(scores: Scores, null: str = "gaussian") -> dict[Key, float]:
     return means
 
 
-def write_summary(scores: Scores, path: Path | str) -> list[Summary]:
+def write_summary(scores: Scores, path: Path | str, rows_are: str = "method") -> list[Summary]:
     """Write `summarise(scores)` as CSV, a line per key, atomically; and return it."""
     found = summarise(scores)
-    write_csv(path, Summary._fields, found)
+    write_csv(path, headed(Summary._fields, rows_are), found)
     return found
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from explaindebug.core import wording
 from explaindebug.evaluation.nulls import is_matched
 from explaindebug.evaluation.results import Layout, TestResult, Verdict
 from explaindebug.evaluation.roles import NULL, Role, null_role
@@ -92,6 +93,7 @@ class ArmTable:
     rows: Mapping[str, Sequence[Number | None]]  # by method, a cell per column
     printed: Mapping[Column, tuple[float, float]] = field(default_factory=dict)  # ranges in paper
     words: Mapping[str, str] = field(default_factory=dict)  # method -> what the paper says about it
+    rows_are: str = "method"  # what the rows are where not methods, see `Layout`
 
     @property
     def ranges(self) -> list[tuple[float, float] | None]:
@@ -120,7 +122,11 @@ class ArmTable:
             lambda m: [*map(_cell, self.rows[m]), *(word(m) for word in said.values())],
         )
         ends = [*map(tables.between, self.ranges), *[Cell("")] * len(said)]
-        columns = [tables.Column("Method"), *heads, *(tables.Column(w, word=True) for w in said)]
+        columns = [
+            tables.Column(wording.capital(self.rows_are)),
+            *heads,
+            *(tables.Column(w, word=True) for w in said),
+        ]
         caption = f"{self.caption}. Mean ± standard error over inputs."
         return Table(caption, columns, rows, tables.Row("All methods", ends))
 
@@ -169,6 +175,7 @@ def arm_table(
             if column.arm == PAPER and _plain(column.comparison) in ranges
         },
         {method: words.get(names[method], "") for method in cells} if words else {},
+        test.layout.rows_are,
     )
 
 

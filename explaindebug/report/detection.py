@@ -28,7 +28,10 @@ class Detecting:
 
 
 def detecting(
-    found: Sequence[Detector], names: Mapping[str, str], level: float = LEVEL
+    found: Sequence[Detector],
+    names: Mapping[str, str],
+    level: float = LEVEL,
+    rows_are: str = "method",
 ) -> Detecting | None:
     """The detectors of one run; None if there are none."""
     if not found:
@@ -55,12 +58,16 @@ def detecting(
             found,
             names,
             lambda d: _area(d, level),
+            rows_are,
         ),
     )
 
 
 def detecting_across(
-    found: Sequence[Repeated], names: Mapping[str, str], level: float = LEVEL
+    found: Sequence[Repeated],
+    names: Mapping[str, str],
+    level: float = LEVEL,
+    rows_are: str = "method",
 ) -> Detecting | None:
     """The detectors of several runs; None if there are none."""
     if not found:
@@ -87,6 +94,7 @@ def detecting_across(
             found,
             names,
             _area_across,
+            rows_are,
         ),
     )
 
@@ -146,6 +154,7 @@ def _statistics(
     found: Sequence[D],
     names: Mapping[str, str],
     cell: Callable[[D], Cell],
+    rows_are: str,
 ) -> Table:
     """A row per method that has statistics, a column per statistic of maps."""
     own = {(d.method, d.statistic): d for d in found if d.method}
@@ -159,7 +168,7 @@ def _statistics(
         for method, name in names.items()
         if any((method, s) in own for s in kinds)
     ]
-    columns = [Column("Method"), *(Column(_capital(s)) for s in kinds)]
+    columns = [Column(wording.capital(rows_are)), *(Column(_capital(s)) for s in kinds)]
     return Table(caption, columns, rows)
 
 
@@ -182,5 +191,4 @@ def _marked(cell: Cell, known: bool, why: str) -> Cell:
 
 
 def _capital(statistic: str) -> str:
-    name = phrases.statistic(statistic)
-    return name[:1].upper() + name[1:]
+    return wording.capital(phrases.statistic(statistic))

@@ -35,6 +35,9 @@ def answers(
 
     return Table(
         "Effects with their intervals",
-        [Column("Method"), *(Column(name, word=True) for name in questions)],
+        [
+            Column(wording.capital(test.layout.rows_are)),
+            *(Column(name, word=True) for name in questions),
+        ],
         tables.methods(names, lambda m: [cell(q.condition, m) for q in questions.values()]),
     )

@@ -1,6 +1,8 @@
 """The application's classifier: its loss, what it logs and for which inputs, and that it learns."""
 
+import csv
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -55,6 +57,22 @@ class TestLogged:
         assert found["net/test_accuracy"] == found["accuracy"] == pytest.approx(share)
         before = torch.tensor(labels).flip(0)
         assert measured(logits, before, before, torch.tensor(labels)) == found
+
+    def test_loggers_get_what_a_validation_finds_and_nothing_of_a_test(
+        self, tmp_path: Path
+    ) -> None:
+        logger = pl.loggers.CSVLogger(tmp_path)
+        trainer = pl.Trainer(
+            accelerator="cpu", logger=logger, enable_progress_bar=False, enable_model_summary=False
+        )
+        inputs = DataLoader(TensorDataset(ONE[:, :, None, None], torch.tensor([1, 0, 1, 1])))
+        classifier = Classifier(Told(), name="net")
+        for find in (trainer.validate, trainer.test):
+            find(classifier, inputs, verbose=False)
+        with open(Path(logger.log_dir) / "metrics.csv", newline="") as file:
+            (logged,) = csv.DictReader(file)
+        assert float(logged["net/val_accuracy"]) == 0.75
+        assert set(logged) - {"epoch", "step"} == {"net/val_loss", "net/val_accuracy"}
 
     def test_metrics_are_in_no_checkpoint(self) -> None:
         network = nn.Linear(2, 2)

@@ -11,6 +11,7 @@ from explaindebug.attributions._support.coalitions import (
     RidgeDesign,
     ShapleyDesign,
     _coalitions,
+    _drawn,
 )
 from explaindebug.core.errors import ConfigError
 
@@ -157,3 +158,13 @@ def test_the_weights_of_each_size_are_the_kernels_where_only_some_sizes_are_enum
     assert found[[0, -1]] == pytest.approx(mass[[0, -1]])
     assert found[1:-1].sum() == pytest.approx(mass[1:-1].sum())
     assert (found[1:-1] > 0).all()
+
+
+def test_a_coalition_that_was_drawn_several_times_weighs_as_many_times_as_much() -> None:
+    m, samples = 8, 200  # all 72 coalitions of 1, 2, 6 and 7; 128 draws of those of 3, 4 and 5
+    _, weights = _coalitions(m, samples, np.random.default_rng(0))
+    mass = np.array([0, *(1 / (size * (m - size)) for size in range(1, m))])
+    mass /= mass.sum()
+    _, counts = _drawn(m, mass, 2, samples - 72, np.random.default_rng(0))
+    assert set(counts) >= {1, 2, 3}
+    np.testing.assert_allclose(weights[72:], counts * mass[3:6].sum() / counts.sum())

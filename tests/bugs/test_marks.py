@@ -35,13 +35,14 @@ def test_a_tag_lies_in_its_corner_and_off_the_frame(corner) -> None:
 
 
 @pytest.mark.parametrize("side", [28, 48, 224])
-def test_stripes_are_as_many_and_as_wide_as_asked_for(side: int) -> None:
+def test_stripes_are_as_many_and_as_wide_as_asked_for_and_evenly_spaced(side: int) -> None:
     there = Stripes(count=5, width=0.04)(grey(2, side), split="test").signals[0]
     assert (there == there[0]).all()
     edges = np.diff(there[0].astype(int), prepend=0, append=0)
     assert (edges == 1).sum() == 5
-    widths = np.flatnonzero(edges == -1) - np.flatnonzero(edges == 1)
-    assert set(widths) == {max(1, round(0.04 * side))}
+    starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    assert set(ends - starts) == {max(1, round(0.04 * side))}
+    np.testing.assert_allclose((starts + ends) / 2, (np.arange(5) + 0.5) * side / 5, atol=0.6)
 
 
 def test_a_mark_is_the_same_on_every_picture_whatever_the_seed() -> None:

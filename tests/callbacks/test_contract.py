@@ -32,6 +32,7 @@ from explaindebug.core.errors import (
     UnsupportedModelError,
 )
 from explaindebug.evaluation.heatmaps import to_bytes
+from explaindebug.evaluation.scores import Scores
 
 METHODS = ["grad", {"sgrad": {"samples": 3}}, "gbp"]
 
@@ -643,22 +644,58 @@ class TestWhenSomethingFails:
         assert logger.calls == 2
         assert sum("try" in str(w.message) for w in seen) == 1
 
+    @pytest.mark.parametrize("told", [True, False], ids=["told", "not told"])
     def test_after_an_interrupted_validation_the_present_weights_are_explained(
-        self, tmp_path: Any
+        self, tmp_path: Any, told: bool
     ) -> None:
-        callback, plain, module = cascade(), cascade(), Module()
-        run = trainer(tmp_path, [callback])
+        """Also where nobody tells: another callback fails at the news, so that ours has none."""
 
         class Broken(Module):
             def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
                 if batch_idx == 1:
                     raise RuntimeError("power cut")
 
+        class Deaf(pl.Callback):
+            def on_exception(self, *_: Any) -> None:
+                raise RuntimeError("power cut")
+
+        callback, plain, module = cascade(most=1), cascade(most=1), Module()
+        run = trainer(tmp_path, [callback] if told else [Deaf(), callback])
         with pytest.raises(RuntimeError, match="power cut"):
             run.validate(Broken(), loader(9), verbose=False)
+        assert (callback._intake.network is None) == told
         trainer(tmp_path, [callback]).validate(module, loader(9), verbose=False)
+        assert callback._intake.network is None
         trainer(tmp_path, [plain]).validate(module, loader(9), verbose=False)
         assert callback.scores == plain.scores
+
+    def test_maps_of_an_interrupted_epoch_are_not_drawn(self, tmp_path: Any) -> None:
+        class Broken(pl.Callback):
+            def on_validation_epoch_end(self, *_: Any) -> None:
+                raise RuntimeError("power cut")
+
+        callback = HeatmapLogger(["grad"], probe=4)
+        run = trainer(tmp_path, [callback, Broken()])
+        with pytest.raises(RuntimeError, match="power cut"):
+            run.validate(Module(), loader(), verbose=False)
+        assert callback._whole is None
+        assert callback.galleries == []
+
+    def test_a_batch_that_could_not_be_taken_costs_its_epoch_alone(self, tmp_path: Any) -> None:
+        broken = [True]
+
+        def take(batch: Any) -> Any:
+            if broken.pop() if broken else False:
+                raise RuntimeError("no picture")
+            return unpack(batch)
+
+        callback = HeatmapLogger(["grad"], probe=4, unpack=take)
+        run = trainer(tmp_path, [callback], num_sanity_val_steps=0)
+        with pytest.warns(UserWarning, match="no picture"):
+            run.validate(Module(), loader(), verbose=False)
+        assert callback.galleries == []
+        run.validate(Module(), loader(), verbose=False)
+        assert len(callback.galleries) == 1
 
     def test_nan_maps_are_reported_by_method_and_input(self, tmp_path: Any) -> None:
         module = Module()
@@ -721,24 +758,42 @@ def test_every_callback_is_a_lightning_callback() -> None:
 
 
 class TestAgain:
-    def test_each_validate_starts_from_all_methods(self, tmp_path: Any) -> None:
+    @pytest.mark.parametrize("stage", ["fit", "validate", "test"])
+    def test_each_starts_from_all_methods(self, tmp_path: Any, stage: str) -> None:
         callback = HeatmapLogger(["grad", "gbp"], probe=4)
+
+        def start(*network: nn.Module) -> None:
+            run = trainer(tmp_path, [callback], max_epochs=1, limit_train_batches=1)
+            if stage == "fit":
+                run.fit(Module(*network), loader(), loader())
+            else:
+                getattr(run, stage)(Module(*network), loader(), verbose=False)
+
         smooth = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16**2, 4), nn.GELU(), nn.Linear(4, 3))
-        run = trainer(tmp_path, [callback])
         with pytest.warns(Warning, match="gbp is left out"):
-            run.validate(Module(smooth), loader(), verbose=False)
+            start(smooth)
         assert list(callback.plan.methods) == ["grad"]
-        run.validate(Module(), loader(), verbose=False)
+        start()
         assert list(callback.plan.methods) == ["grad", "gbp"]
 
-    def test_what_was_measured_before_an_interrupt_is_kept(self, tmp_path: Any) -> None:
-        class Interrupted(ReferenceSimilarity):
-            def measure(self, *args: Any) -> Any:
-                yield from super().measure(*args)
-                raise KeyboardInterrupt
+    @pytest.mark.parametrize("stage", ["fit", "validate"])
+    def test_what_was_measured_before_an_interrupt_is_kept(self, tmp_path: Any, stage: str) -> None:
+        """The first part of several, as a whole measurement has it."""
 
-        callback = Interrupted(["grad"], reference=Network(), probe=4, pictures=0)
+        class Interrupted(ReinitCascade):
+            def measure(self, *args: Any) -> Any:
+                for part in super().measure(*args):
+                    if first:
+                        raise KeyboardInterrupt
+                    yield part
+                    first.extend([part.scores] * bool(part.scores))
+
+        first: list[Scores] = []
+        callback = Interrupted(["grad"], probe=4, pictures=0, most=2)
+        run = trainer(tmp_path, [callback])
+        start = run.fit if stage == "fit" else run.validate
         with pytest.raises(SystemExit):
-            trainer(tmp_path, [callback]).validate(Module(), loader(), verbose=False)
-        assert len(callback.scores)
-        assert callback.scores.unique("method") == ["grad"]
+            start(Module(), *[loader()] * (1 + (stage == "fit")))
+        (kept,) = first
+        assert callback.scores == kept
+        assert len(kept)

@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from plain_lab import PlainLab
 
+from explaindebug.bugs.marks import Tag
 from explaindebug.debugtests import (
     Experiment,
     LabelsExperiment,
@@ -71,6 +74,15 @@ def test_it_measures_the_networks_that_it_says(name: str) -> None:
     assert len(gallery.inputs) == 1
     if name != "reinit":
         assert gallery.row("control") == SHOWN["control"]
+
+
+@pytest.mark.parametrize(
+    ("signal", "bug"),
+    [("tag", Tag()), ({"tag": None}, Tag()), ({"tag": {"size": 0.3}}, Tag(size=0.3))],
+)
+def test_a_signal_has_the_options_that_it_is_given(signal: Any, bug: Tag) -> None:
+    *_, trained = SpuriousExperiment(signal=signal, fraction=0.5).networks()
+    assert trained.bug == replace(bug, fraction=0.5)
 
 
 def test_without_a_bug_a_cascade_loses_nothing() -> None:

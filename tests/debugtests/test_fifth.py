@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,16 +15,22 @@ import torch
 from run_folders import write
 from torch import Tensor, nn
 
+from explaindebug.app import findings
 from explaindebug.app.compare import main
 from explaindebug.debugtests import Arms, DebugTest, Found, Probe, SimpleLab, known_tests, run_test
 from explaindebug.debugtests.base import SHOWN, roles
 from explaindebug.debugtests.explain import Measured
 from explaindebug.debugtests.measure import Measure, references
+from explaindebug.evaluation.detection import Name, detectors
 from explaindebug.evaluation.multirun.comparison import across
 from explaindebug.evaluation.results import Gate, Headline, Layout, TestResult
 from explaindebug.evaluation.roles import BUG, CONTROL
 from explaindebug.evaluation.runs import read_run
 from explaindebug.evaluation.scores import Key, Scores
+from explaindebug.report import markdown
+from explaindebug.report.beside import arm_table
+from explaindebug.report.console.follow_ups import print_questions
+from explaindebug.report.console.verdicts import print_table
 
 SIZE = 8
 
@@ -173,8 +181,17 @@ def concepts() -> TestResult:
             scores.add(Key("concepts", concept, "tested", role, "tcav"), np.arange(40), values)
     asked = Headline("tested", "tcav", "up", "Does the concept matter more than it should?")
     rows = {"stripes": "Striped", "dots": "Dotted"}
-    layout = Layout("Concepts", "Sensitivity", ("tcav",))
-    return TestResult("concepts", "Concepts", asked, scores, rows=rows, layout=layout)
+    further = [Headline("tested", "tcav", "down", "Or less?", "Less")]
+    layout = Layout("Concepts", "Sensitivity", ("tcav",), rows_are="concept")
+    marked = {Name("dots", "gini"): np.arange(20.0)}
+    found = detectors(marked, np.arange(20) > 9, test="concepts", finds="stripes")
+    return TestResult(
+        *("concepts", "Concepts", asked, scores),
+        rows=rows,
+        layout=layout,
+        questions=further,
+        detectors=found,
+    )
 
 
 def test_lines_of_tables_need_not_be_methods(found: Found, tmp_path: Path, capsys) -> None:
@@ -195,6 +212,74 @@ def test_lines_of_tables_need_not_be_methods(found: Found, tmp_path: Path, capsy
     said = capsys.readouterr().out
     assert re.search(r"Grad .*shows 2/2", said)
     assert re.search(r"Striped .*shows 2/2", said)
+
+
+class Tables:
+    """A logger that takes tables, and remembers their columns."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, list[str]] = {}
+
+    def log_table(self, key: str, columns: list[str], data: Any) -> None:
+        self.columns[key] = columns
+
+
+def heads(page: str) -> dict[str, list[str]]:
+    """Section -> what its tables have above their first columns."""
+    sections = {part.partition('"')[0]: part for part in page.split('<section id="')[1:]}
+    first = re.compile(r'<thead.*?<th scope="col"[^>]*>([^<]*)<', re.S)
+    return {name: first.findall(part) for name, part in sections.items()}
+
+
+CONCEPTS = ["Concept"] * 3 + ["One number of each", "Concept", "Similarity"]  # of its section
+PLACES = {"verdicts": 1, "questions": 3, "detectors": 2, "scores": 1}  # of that column in tables
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_rows_are_heads_their_column(
+    found: Found, tmp_path: Path, alone: bool, capsys: Any
+) -> None:
+    result = replace(found.result, tests=[concepts()] if alone else [found.test, concepts()])
+    both = "concept" if alone else "method or concept"
+    logger, settings = Tables(), SimpleNamespace(level=0.05, margin=0.1)
+    judged = findings.judged(result, settings)  # type: ignore[arg-type]
+    outputs: Any = SimpleNamespace(loggers=[logger], folder=tmp_path, settings=settings)
+    own = heads(findings.write(judged, outputs).read_text())
+    assert own["answer"] == [both.capitalize()]
+    assert own["test-concepts"] == CONCEPTS
+    assert alone or own["test-mirrored"] == ["Method", "Input", "Method", "Method", "Similarity"]
+    assert {key: logger.columns[f"debug/{key}"].index(both) for key in PLACES} == PLACES
+    files = {f"debug/{name}": place for name, place in PLACES.items()}
+    for name, place in (files | {"summary": 1, "detectors": 2}).items():
+        with open(tmp_path / f"{name}.csv", newline="") as file:
+            assert next(csv.reader(file))[place] == both, name
+    print_table(result, judged.verdicts)
+    print_questions(result, judged.further)
+    said = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()]
+    shown = [line for line in said if line in ("Method", "Concept", both.capitalize())]
+    assert shown == [both.capitalize(), *["Method"] * (not alone), "Concept"]
+
+
+def test_markdown_says_what_rows_are() -> None:
+    arms = arm_table(concepts(), concepts().rows)
+    assert arms is not None
+    head, *_ = markdown.lines(arms.table(concepts().rows))
+    assert head.startswith("| Concept |")
+
+
+def test_compare_says_what_rows_are(found: Found, tmp_path: Path, capsys: Any) -> None:
+    result = replace(found.result, tests=[found.test, concepts()])
+    settings = {"similarities": ["cosine"], "attributions": ["grad"]}
+    runs = [str(write(tmp_path / f"run{seed}", result, seed, **settings)) for seed in (0, 1)]
+    out = tmp_path / "out"
+    main([*runs, "--output", str(out)])
+    own = heads((out / "report.html").read_text())
+    assert own["answer"] == ["Method or concept"]
+    assert own["test-concepts"] == CONCEPTS
+    for name, place in (("comparison.csv", 4), ("detectors.csv", 3)):
+        with open(out / name, newline="") as file:
+            assert next(csv.reader(file))[place] == "method or concept"
+    assert "Method or concept" in capsys.readouterr().out
 
 
 def test_tests_of_the_package_are_found_by_their_files() -> None:

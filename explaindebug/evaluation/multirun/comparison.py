@@ -10,7 +10,7 @@ import numpy as np
 
 from explaindebug.core.errors import DataError
 from explaindebug.evaluation.follow_up import answers, repeated_answers
-from explaindebug.evaluation.results import TestResult, Verdict, counted_runs
+from explaindebug.evaluation.results import TestResult, Verdict, counted_runs, rows_are
 from explaindebug.evaluation.runs import Run
 from explaindebug.evaluation.verdicts import repeated_verdicts, verdicts
 
@@ -66,6 +66,11 @@ class Across:
     def methods(self) -> Mapping[str, str]:
         """Name in configs -> name in tables, the same in all runs."""
         return self.runs[0].result.methods
+
+    @property
+    def rows_are(self) -> str:
+        """What a row of the table of all variants is."""
+        return rows_are(variant.results[0] for variant in self.variants)
 
 
 class Line(NamedTuple):

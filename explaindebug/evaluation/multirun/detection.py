@@ -11,6 +11,7 @@ from explaindebug.core.io import write_csv
 from explaindebug.evaluation.detection import Cut, Detector, Name
 from explaindebug.evaluation.multirun.comparison import Across
 from explaindebug.evaluation.results import counted_runs
+from explaindebug.evaluation.scores import headed
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,12 @@ def best_of_maps(found: Sequence[Repeated]) -> Repeated | None:
     return max(maps, key=lambda d: abs(d.auroc - 0.5), default=None)
 
 
-def write_detectors_across(found: Sequence[Repeated], path: Path | str) -> None:
+def write_detectors_across(
+    found: Sequence[Repeated], path: Path | str, rows_are: str = "method"
+) -> None:
     """Write a CSV line per test, setting and detector, atomically."""
-    write_csv(path, [field.name for field in fields(Repeated)], map(astuple, found))
+    columns = headed([field.name for field in fields(Repeated)], rows_are)
+    write_csv(path, columns, map(astuple, found))
 
 
 def _repeated(group: Sequence[Detector], test: str, setting: str, level: float) -> Repeated:

@@ -23,7 +23,7 @@ def _print(result: Across, console: Console) -> None:
     for sweep in sweeps(result):
         console.print(Text(f"\n{sweep.sentence(result.methods)}\n", style="bold"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("Method", no_wrap=True)
+    table.add_column(wording.capital(result.rows_are), no_wrap=True)
     for variant in result.variants:
         void = all(test.void for test in variant.results)
         title = Text.assemble(variant.title, (" (void)" if void else "", "red"))

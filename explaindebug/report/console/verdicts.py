@@ -44,7 +44,8 @@ def _print(result: RunResult, verdicts: Sequence[Verdict], console: Console) -> 
 
 def _table(result: RunResult, cells: phrases.Table, narrow: bool) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, show_footer=True)
-    table.add_column("Method", "shown by", no_wrap=True, footer_style="dim")
+    heading = wording.capital(result.rows_are)
+    table.add_column(heading, "shown by", no_wrap=True, footer_style="dim")
     for test in result.tests:
         own = [v for v in cells.values() if v.test == test.name]
         shown = sum(v.answer == "shows" for v in own)

@@ -84,8 +84,8 @@ def section(
         ],
         asked=asked(test, further),
         answers=answers(test, names, further, several),
-        detecting=detecting_across(repeated, names, level)
-        or detecting(test.detectors, names, level),
+        detecting=detecting_across(repeated, names, level, test.layout.rows_are)
+        or detecting(test.detectors, names, level, test.layout.rows_are),
         broken=any(np.isnan(maps).any() for maps in _maps(test)),
         measurements=tables.measurements(test, names, summaries),
     )

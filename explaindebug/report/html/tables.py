@@ -42,7 +42,7 @@ def headline(
         ]
 
     columns = [
-        Column("Method"),
+        Column(wording.capital(test.layout.rows_are)),
         Column("Shows it?", word=True),
         *map(Column, ("Bug", "Control", "Null")),
         *[EXCESS] * known,
@@ -53,8 +53,7 @@ def headline(
         Column("n"),
         Column("NaN"),
     ]
-    similarity = asked.similarity[:1].upper() + asked.similarity[1:]
-    caption = f"{similarity}, {asked.condition}: mean over inputs"
+    caption = f"{wording.capital(asked.similarity)}, {asked.condition}: mean over inputs"
     own = {method: names[method] for method in verdicts}
     return Table(caption, columns, tables.methods(own, cells))
 

@@ -184,7 +184,7 @@ def _environment() -> Environment:
         "signed": wording.signed,
         "interval": wording.interval,
         "slug": lambda text: text.replace("'", "").replace(" ", "-"),
-        "capital": lambda text: text[:1].upper() + text[1:],
+        "capital": wording.capital,
         "sentence": wording.sentence,
         "order": rank,
         "breakable": _breakable,
