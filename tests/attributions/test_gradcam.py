@@ -139,6 +139,7 @@ PLAIN: dict[str, Any] = FEW | {"init_weights": False}
 LAYERS: dict[str, tuple[Callable[[], nn.Module], int, str, str]] = {
     "bvd-cnn": (lambda: BVDCNN(5, 48), 48, "Relu in relu5, 3 x 3", "relu5"),
     "vgg": (vgg, 32, "Relu in features.3, 15 x 15", "features.3"),
+    "vgg, small": (vgg, 6, "Relu in features.3, 2 x 2", "features.3"),
     "resnet": (lambda: tv.resnet18(**FEW), 64, "Relu in layer4.1.relu, 2 x 2", "layer4"),
     "resnet, small": (lambda: tv.resnet18(**FEW), 32, "Relu in layer3.1.relu, 2 x 2", "layer3"),
     "densenet": (lambda: tv.DenseNet(8, (2, 2), 16, **FEW), 48, "Relu in DenseNet, 6 x 6", ""),

@@ -132,13 +132,14 @@ class Watch(TorchFunctionMode):
             self._attended = self._norm
         if name in NORMS and y.ndim == 3 and len(y) == self._n:
             self._norm = y
-        if not self._weighed or len(x) != self._n or not _has_positions(x):
+        if not self._weighed or len(x) != self._n:
             return
-        if not _has_positions(y):
+        if name in PASSED and _is_moved(x, y):
+            self._pooled[y.grad_fn] = x
+        # A pool may also enlarge: what it makes of a single position has no extent of its own.
+        if _has_positions(self._origin(x)) and not _has_positions(y):
             axes = _axes(args, kwargs, x.ndim) if name in REDUCTIONS else ()
             self._entry = _Entry(name, x, axes)
-        elif name in PASSED and _is_moved(x, y):
-            self._pooled[y.grad_fn] = x
 
     def _last(self) -> FeatureMap:
         if self._entry is None:
