@@ -137,7 +137,8 @@ class Watch(TorchFunctionMode):
         if name in PASSED and _is_moved(x, y):
             self._pooled[y.grad_fn] = x
         # A pool may also enlarge: what it makes of a single position has no extent of its own.
-        if _has_positions(self._origin(x)) and not _has_positions(y):
+        lost = _has_positions(x) and not _has_positions(y)
+        if lost and _has_positions(self._origin(x)):
             axes = _axes(args, kwargs, x.ndim) if name in REDUCTIONS else ()
             self._entry = _Entry(name, x, axes)
 
