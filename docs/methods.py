@@ -28,8 +28,8 @@ PART = re.compile(r"(<!-- (\w+), from the code -->\n).*?(<!-- end -->\n)", re.DO
 SECTION = re.compile(r"(Args|Layers|Checked|Differs|Raises|Source)\b[^:\n]*:\s*(.*)", re.DOTALL)
 OPTION = re.compile(r"^([\w, ]+): (.*(?:\n +.*)*)", re.MULTILINE)
 FAMILIES = (  # files of the package's methods, in the order of the page
-    *("gradient", "smoothgrad", "path_gradients", "lime_shap", "guided_backprop"),
-    *("lrp", "patternnet", "captum_adapter"),
+    *("gradient", "smoothgrad", "path_gradients", "gradcam", "occlusion", "lime_shap"),
+    *("guided_backprop", "lrp", "patternnet", "captum_adapter"),
 )
 SIDE = 48
 NETWORKS: dict[str, Callable[[], nn.Module]] = {

@@ -75,10 +75,15 @@ def check_methods(session: Session, domain: Domain) -> None:
     with watch(network) as private:
         plan = Plan(session.settings.attributions)
         refusals = plan.refusals(private, images, images)
-    if refusals:
-        raise UnsupportedModelError(
-            " ".join(f"{name}: {error}" for name, error in refusals.items())
-        )
+        if refusals:
+            raise UnsupportedModelError(
+                " ".join(f"{name}: {error}" for name, error in refusals.items())
+            )
+        remarks = plan.remarks(private, images)
+    for name, remark in remarks.items():
+        if session.remarks.get(name) != remark:
+            say(f"{name} takes {remark}")
+    session.remarks |= remarks
 
 
 def check_disk(networks: Networks, wanted: Sequence[NetworkSpec]) -> None:

@@ -65,6 +65,7 @@ def carried_out(
     session.train(wanted_by(tests))
     results = measured(session, tests)
     made = how_made(session.settings, typed, time.perf_counter() - start)
+    made |= {f"{method} takes": remark for method, remark in session.remarks.items()}
     methods = Plan(session.settings.attributions).labels
     result = RunResult(results, methods, session.accuracies, made, session.warnings)
 

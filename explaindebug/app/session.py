@@ -41,6 +41,7 @@ class Session:
     folder: Path
     accuracies: list[tuple[str, str, float]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)  # of data, and of callbacks in training
+    remarks: dict[str, str] = field(default_factory=dict)  # method -> what it chose, like a layer
     probed: dict[str, dict[int, str]] = field(default_factory=dict)  # test -> input -> its class
     progress: Progress | None = None  # called during every call to explain
 

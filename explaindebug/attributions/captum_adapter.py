@@ -49,12 +49,12 @@ class Captum(Method):
 
     A subclass gives one a name of its own:
 
-        @ATTRIBUTIONS.register("gradcam")
-        class GradCam(Captum):
-            label = "Grad-CAM"
+        @ATTRIBUTIONS.register("ablation")
+        class LayerAblation(Captum):
+            label = "Ablation"
 
             def __init__(self, **options):
-                super().__init__("LayerGradCam", **options)
+                super().__init__("LayerFeatureAblation", **options)
 
     Args:
         name: of the class.

@@ -7,8 +7,14 @@ from torch import Tensor, nn
 
 from explaindebug.attributions._engine.method import ATTRIBUTIONS, Method
 from explaindebug.attributions._support.coalitions import RidgeDesign, Sampler, ShapleyDesign
+from explaindebug.attributions._support.off import (
+    Off,
+    checked_off,
+    of_references,
+    require_colour,
+)
 from explaindebug.attributions._support.options import at_least, one_of
-from explaindebug.attributions._support.perturbation import Off, Perturbed, Weights
+from explaindebug.attributions._support.perturbation import Perturbed, Weights
 from explaindebug.attributions._support.superpixels import SEGMENTERS, Slic
 from explaindebug.core.errors import ConfigError
 
@@ -27,10 +33,11 @@ class Surrogate(Method):
         samples: perturbed images, at most (KernelSHAP adds two); one forward pass each.
         segmenter: `slic`, `quickshift` or `grid`, one of them with its options, or a hashable
             function of a picture.
-        off: the colour of a superpixel that is switched off: `mean` (its own mean colour), `zeros`,
-            a number, or `training_mean` (that of the references, per channel), in the model's input
-            space. A picture that switching off doesn't change has a map of zeros: with `mean` one
-            of a single colour. Superpixels of a single pixel each are refused with `mean`.
+        off: what a superpixel that is switched off shows: `mean` (its own mean colour), `zeros`, a
+            number or one for each channel, `training_mean` (that of the references), all in the
+            model's input space, or `blur` (a Gaussian of a tenth of the shorter side). A picture
+            that switching off doesn't change has a map of zeros: with `mean` one of a single
+            colour. Superpixels of a single pixel each are refused with `mean`.
         output: what is explained, `logit` or `probability`.
         seed: of the perturbations, which depend only on it and on the number of superpixels.
 
@@ -50,27 +57,18 @@ class Surrogate(Method):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "segmenter", SEGMENTERS.build(self.segmenter))
-        if not isinstance(self.off, str | int | float):
-            object.__setattr__(self, "off", tuple(float(x) for x in self.off))
+        object.__setattr__(self, "off", checked_off(self.off, self.label))
         at_least(2, "samples", self.samples, self.label)
         at_least(0, "seed", self.seed, self.label)
         one_of(("logit", "probability"), "output", self.output, self.label)
-        if isinstance(self.off, str):
-            one_of(("mean", "zeros", "training_mean"), "off", self.off, self.label)
         if not callable(self.segmenter):
             raise SEGMENTERS.unknown(self.segmenter)
 
     def prepare(self, model: nn.Module, references: Tensor) -> Self:
-        if self.off != "training_mean":
-            return self
-        return replace(self, off=tuple(references.double().mean((0, 2, 3)).tolist()))
+        return replace(self, off=of_references(self.off, references))
 
     def _passes(self, sampler: Sampler) -> Perturbed:
-        if self.off == "training_mean":
-            raise ConfigError(
-                f"{self.label}: off=training_mean needs images of the training distribution. Pass "
-                "attribute(..., references=images), or choose off=mean or off=zeros."
-            )
+        require_colour(self.off, self.label)
         return Perturbed(sampler, self.segmenter, self.off, self.output)
 
     def reduce(self, images: Tensor, result: Weights) -> Tensor:

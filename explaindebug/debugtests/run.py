@@ -204,6 +204,7 @@ def run_test(
         given = None if references is None else references.detach().clone().to(device)
         test.check(arms, probe)
         _check_networks(plan, arms, probe, given)
+        remarks = plan.remarks(arms.bug[0], probe.image)
         accuracies = [] if lab.labels is None else _accuracies(arms, probe, chunk)
     options = Options(
         plan=plan,
@@ -222,6 +223,7 @@ def run_test(
     result = measured(test, arms, probe, options)
     labels = plan.labels
     made = {"seed": str(seed), "versions": f"explaindebug {__version__}, torch {torch.__version__}"}
+    made |= {f"{method} takes": remark for method, remark in remarks.items()}
     answers = verdicts([result], margin=margin, level=level, seed=seed)
     further = followup.answers(result, margin=margin, level=level, seed=seed)
     return Found(RunResult([result], labels, accuracies, made), answers, further, level)

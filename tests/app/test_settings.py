@@ -123,7 +123,7 @@ def test_a_misspelt_method_is_refused_without_torch(tmp_path: Path) -> None:
         "except SystemExit as stop: print(stop.code, 'torch' in sys.modules)\n"
     )
     for words, status, said in (
-        (["attributions=[gradcam]"], "1 False", "{captum: {name: LayerGradCam}}"),
+        (["attributions=[guidedgradcam]"], "1 False", "{captum: {name: GuidedGradCam}}"),
         (["model=timm/resnet18"], "1 False", "model=torchvision model.name=timm/resnet18"),
     ):
         done = subprocess.run(

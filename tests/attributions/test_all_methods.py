@@ -37,6 +37,7 @@ def test_the_sweep_covers_every_method() -> None:
 # Method and network of conftest.py -> the layer for which it is refused. Nothing else is.
 REFUSED = {
     ("captum", "mlp"): "Conv2d",  # GradCAM needs a convolution
+    ("gradcam", "mlp"): "Sequential",  # no feature map
     ("pnet", "residual"): "add",
     ("pattribution", "residual"): "add",
 }

@@ -105,20 +105,21 @@ def test_a_subclass_has_a_name_of_its_own(
 ) -> None:
     monkeypatch.setattr(ATTRIBUTIONS, "_entries", dict(ATTRIBUTIONS._entries))
 
-    @ATTRIBUTIONS.register("gradcam")
+    @ATTRIBUTIONS.register("captum_cam")
     class GradCam(Captum):
         label = "Grad-CAM"
 
         def __init__(self, **options: Any) -> None:
             super().__init__("LayerGradCam", **options)
 
-    assert "gradcam" in Plan("all").methods
-    maps = attribute(model, images, targets=0, methods=["gradcam", {"gradcam": {"layer": "0"}}])
-    assert list(maps) == ["gradcam", "gradcam(layer=0)"]
+    assert "captum_cam" in Plan("all").methods
+    specs = ["captum_cam", {"captum_cam": {"layer": "0"}}]
+    maps = attribute(model, images, targets=0, methods=specs)
+    assert list(maps) == ["captum_cam", "captum_cam(layer=0)"]
     plain = attribute(model, images, targets=0, methods={"captum": {"name": "LayerGradCam"}})[
         "captum"
     ]
-    assert torch.equal(maps["gradcam"], plain)
+    assert torch.equal(maps["captum_cam"], plain)
 
 
 def test_one_logit_speaks_for_its_class(images: Tensor) -> None:

@@ -33,6 +33,7 @@ from torch.overrides import TorchFunctionMode
 from explaindebug.attributions import Method
 from explaindebug.attributions._engine.targets import predicted, score
 from explaindebug.attributions._support.superpixels import Grid, superpixels
+from explaindebug.attributions.gradcam import GradCam
 from explaindebug.attributions.gradient import Gradient, InputGradient
 from explaindebug.attributions.guided_backprop import DeconvNet, GuidedBackprop
 from explaindebug.attributions.lime_shap import KernelShap, Lime, Surrogate
@@ -91,6 +92,7 @@ NETWORKS = {
     "vit": Network(vit),
     "timm": Network(timm_resnet, size=48),
 }
+LAST = ("relu5", "features.29", "classifier.2", "layer4", "layer3")  # that return feature maps
 ALL = set(NETWORKS)
 RECTIFIED = ALL - {"vit"}
 PLAIN = {"bvd-cnn", "one-logit", "vgg16", "squeezenet"}  # no function, sum or re-used module
@@ -234,6 +236,15 @@ def out_of_place(model: nn.Module) -> nn.Module:
     for relu in (m for m in model.modules() if isinstance(m, nn.ReLU)):
         relu.inplace = False
     return model
+
+
+def captum_cam(case: Case, method: GradCam) -> Tensor:
+    model = out_of_place(case.classifier)
+    modules = dict(model.named_modules())
+    last = next(modules[end] for name in LAST for end in (name, f"model.{name}") if end in modules)
+    cam = captum.attr.LayerGradCam(model, last)
+    maps = cam.attribute(case.images, target=case.targets, relu_attributions=method.relu)
+    return F.interpolate(maps, case.images.shape[2:], mode="bilinear").expand_as(case.images)
 
 
 # zennit
@@ -415,6 +426,7 @@ REFERENCES: dict[str, tuple[Method, Peer, set[str]]] = {
     "vgrad, captum": (VarGrad(**TWO), captum_noisy("vargrad"), ALL),
     "intgrad, captum": (IntegratedGradients(3), captum_integrated, ALL),
     "egrad, captum": (ExpectedGradients(**TWO), captum_expected, ALL),
+    "gradcam, captum": (GradCam(relu=False), captum_cam, RECTIFIED),
     "gbp, captum": (GuidedBackprop(), captum_rectified("GuidedBackprop"), PLAIN),
     "gbp, zennit": (GuidedBackprop(), zennit_rectified("GuidedBackprop"), RECTIFIED),
     "deconvnet, captum": (DeconvNet(), captum_rectified("Deconvolution"), PLAIN),

@@ -1,19 +1,21 @@
 """Backward passes under rules: one forward pass, and one backward pass per rule."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
-from explaindebug.attributions._autograd.graph import Graph
+from explaindebug.attributions._autograd.feature_maps import REMEDY, FeatureMap, Watch
+from explaindebug.attributions._autograd.graph import SHAPE, Graph, kind, sources
 from explaindebug.attributions._autograd.inspection import Inspection, require_explained
 from explaindebug.attributions._autograd.ops import Op, agree
 from explaindebug.attributions._autograd.tape import Tape
 from explaindebug.attributions._autograd.wayback import blocked
+from explaindebug.attributions._engine.inputs import survey
 from explaindebug.attributions._engine.method import Passes
 from explaindebug.attributions._engine.targets import explained
 from explaindebug.core.errors import ExplainDebugError, UnsupportedModelError
@@ -23,6 +25,7 @@ class Rule:
     """How a signal is propagated backward. A frozen dataclass: equal rules share one pass."""
 
     kinds: ClassVar[frozenset[str]] = frozenset()  # kinds of operations with a rule of their own
+    layer: str | None = None  # whose output the signal is for, see `Watch`; None: the images
 
     def propagate(self, op: Op, signal: Tensor) -> tuple[Tensor, ...]:
         """The signal for each of the operation's inputs, given the signal for its output."""
@@ -37,13 +40,28 @@ class Rule:
         """Work beyond that of a backward pass, in forward passes."""
         return 0.0
 
+    @property
+    def reach(self) -> float:
+        """How far the signal goes back, as a share of a backward pass to the images."""
+        return 1.0
+
     def check(self, graph: Graph) -> None:
         """Raises UnsupportedModelError if the rule can't handle an operation of the graph."""
 
 
+class Features(NamedTuple):
+    """A layer's output and the signal there, each (n, channels, height, width)."""
+
+    values: Tensor
+    signal: Tensor
+
+
 @dataclass(frozen=True)
 class Backward(Passes):
-    """The signal (n, c, h, w) at the images under a rule; all rules share the forward pass."""
+    """The signal (n, c, h, w) at the images under a rule; all rules share the forward pass.
+
+    For a rule with a layer, its `Features`.
+    """
 
     rule: Rule
 
@@ -51,9 +69,9 @@ class Backward(Passes):
 
     @property
     def calls(self) -> tuple[float, float]:
-        return 1 + self.rule.extra, 1.0
+        return 1 + self.rule.extra, self.rule.reach
 
-    def run(self, model: nn.Module, images: Tensor, targets: Tensor, batch: int = 32) -> Tensor:
+    def run(self, model: nn.Module, images: Tensor, targets: Tensor, batch: int = 32) -> Any:
         return self.run_together([self], model, images, targets)[0]
 
     @classmethod
@@ -64,12 +82,13 @@ class Backward(Passes):
         images: Tensor,
         targets: Tensor,
         batch: int = 32,
-    ) -> list[Tensor]:
-        kinds = {kind for passes in group for kind in passes.rule.kinds}
-        taped = _Taped(frozenset(kinds), model, images, targets)
+    ) -> list[Any]:
+        kinds = frozenset(kind for passes in group for kind in passes.rule.kinds)
+        layers = {p.rule.layer for p in group if p.rule.layer is not None}
+        taped = _Taped(kinds, model, images, targets, layers)
         for passes in group:
             passes.rule.check(taped.graph)
-        return [taped.back(passes.rule, last=passes is group[-1]) for passes in group]
+        return [taped.read(passes.rule, last=passes is group[-1]) for passes in group]
 
     def check(self, model: nn.Module, images: Tensor, targets: Tensor) -> None:
         """Raises UnsupportedModelError if the rule doesn't fit the model.
@@ -77,14 +96,23 @@ class Backward(Passes):
         Besides the rule's own check, this is the case if an operation depends on the image in a way
         that rules can't see, or if a replaced or merged operation has another result than before.
         """
-        super().check(model, images, targets)
+        if obstacle := survey(model, images).obstacle:
+            raise UnsupportedModelError(obstacle)
+        if self.rule.layer is not None:
+            self.run(model, images, targets)
         if not self.rule.kinds:
             return  # the plain gradient
         inspection = Inspection()
-        taped = _Taped(self.rule.kinds, model, images, targets, inspection)
+        taped = _Taped(self.rule.kinds, model, images, targets, inspection=inspection)
         self.rule.check(taped.graph)
         require_explained(taped.graph, inspection)
         taped.verify(model, targets)
+
+    def taken(self, model: nn.Module, images: Tensor, targets: Tensor) -> str:
+        """The operation whose output the signal is for: `Relu in layer4.1.relu, 7 x 7`."""
+        if self.rule.layer is None:
+            return "the images"
+        return _Taped(frozenset(), model, images, targets, {self.rule.layer}).where(self.rule.layer)
 
 
 _VERIFIED: WeakKeyDictionary[nn.Module, set[tuple[frozenset[str], torch.Size]]] = (
@@ -101,18 +129,20 @@ class _Taped:
         model: nn.Module,
         images: Tensor,
         targets: Tensor,
+        layers: Collection[str] = (),
         inspection: Inspection | None = None,
     ) -> None:
         # `forward` must not refer to `self`, which holds the graph: as a reference cycle, all
         # activations would stay in memory until the garbage collector runs.
         tape, x = Tape(kinds), images.detach().clone().requires_grad_()
 
-        def forward(inspection: Inspection | None = None) -> Tensor:
-            with tape if kinds else nullcontext(), inspection or nullcontext():
+        def forward(witness: Inspection | Watch | None = None) -> Tensor:
+            with tape if kinds else nullcontext(), witness or nullcontext():
                 return explained(model, x, targets)
 
         self.tape, self.images = tape, x
-        self.score = forward(inspection)
+        self.watch = Watch(model, x, layers) if layers else None
+        self.score = forward(inspection or self.watch)
         self.graph = Graph(self.score, model, forward)
 
     def verify(self, model: nn.Module, targets: Tensor) -> None:
@@ -146,12 +176,44 @@ class _Taped:
                 )
         known.add(key)
 
-    def back(self, rule: Rule, *, last: bool) -> Tensor:
-        """The signal at the images under a rule; `last` frees the graph."""
+    def read(self, rule: Rule, *, last: bool) -> Any:
+        """What a rule's passes result in; `last` frees the graph."""
+        if rule.layer is None:
+            return self.back(rule, last=last)
+        found = self.found(rule.layer)
+        signal = self.back(rule, last=last, at=found.values)
+        return Features(found.laid_out(found.values.detach()), found.laid_out(signal))
+
+    def found(self, layer: str) -> FeatureMap:
+        """The layer's output, or the last feature map for an empty name."""
+        assert self.watch is not None
+        return self.watch.found(layer)
+
+    def where(self, layer: str) -> str:
+        """The operation that made it, its module, and its height and width."""
+        found = self.found(layer)
+        node: Any = found.values.grad_fn
+        while kind(node) in SHAPE - {"Cat"}:
+            node = next(sources(node))
+        height, width = found.grid
+        (place,) = self.graph.where(lambda one: one is node)
+        return f"{place}, {height} x {width}"
+
+    def back(self, rule: Rule, *, last: bool, at: Tensor | None = None) -> Tensor:
+        """The signal at the images, or at another tensor, under a rule; `last` frees the graph."""
 
         def propagate(op: Op, signal: Tensor) -> tuple[Tensor, ...]:
             return rule.propagate(op, signal) if op.kind in rule.kinds else op.vjp(signal)
 
         self.tape.propagate = propagate
         start = rule.start(self.score.detach())
-        return torch.autograd.grad(self.score, self.images, start, retain_graph=not last)[0]
+        at = self.images if at is None else at
+        found = torch.autograd.grad(
+            self.score, at, start, retain_graph=not last, allow_unused=at is not self.images
+        )[0]
+        if found is None:
+            raise UnsupportedModelError(
+                f"the logits of {type(self.graph.model).__name__} don't depend on the feature map "
+                f"{tuple(at.shape[1:])} that was taken. {REMEDY}"
+            )
+        return found

@@ -33,7 +33,7 @@ def detached(name: str) -> str:
     return (
         f"no gradient leads from the output of {name} back to the image: its forward detaches it, "
         "runs under no_grad or on integers (quantised layers), or returns classes instead of "
-        "logits. LIME and KernelSHAP need no gradient."
+        "logits. Occlusion, LIME and KernelSHAP need no gradient."
     )
 
 
@@ -53,5 +53,5 @@ def blocked(name: str, output: Tensor, error: Exception) -> str:
         )
     return (
         f"no gradient leads from the output of {name} back to the image: the backward pass fails "
-        f"({type(error).__name__}: {error}). LIME and KernelSHAP need none."
+        f"({type(error).__name__}: {error}). Occlusion, LIME and KernelSHAP need none."
     )

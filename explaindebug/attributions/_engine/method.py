@@ -103,6 +103,10 @@ class Method(ABC):
         """
         return self
 
+    def remark(self, model: nn.Module, images: Tensor, targets: Tensor) -> str:
+        """What the method chose for this model, to be told with the results; empty if nothing."""
+        return ""
+
     def told(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
         """Options that differ from the defaults, as the key of a variant's maps tells them."""
         return options

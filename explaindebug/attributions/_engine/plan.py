@@ -185,6 +185,15 @@ class Plan:
                 refused[key] = error.with_traceback(None)  # its frames would keep the graph alive
         return refused
 
+    def remarks(self, model: nn.Module, images: Tensor) -> dict[str, str]:
+        """What methods chose for the model, like Grad-CAM's layer; found with one image."""
+        if not len(images):
+            return {}
+        image = placed(images[:1], model)
+        predicted = predictions(model, image, 1)
+        remarks = {k: m.remark(model, image, predicted) for k, m in self.methods.items()}
+        return {key: remark for key, remark in remarks.items() if remark}
+
     def __call__(
         self,
         model: nn.Module,

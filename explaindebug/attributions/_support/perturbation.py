@@ -13,10 +13,9 @@ from explaindebug.attributions._engine.method import Passes
 from explaindebug.attributions._engine.targets import logits_of, score
 from explaindebug.attributions._support.coalitions import Sampler
 from explaindebug.attributions._support.memo import Memo
+from explaindebug.attributions._support.off import Off, off_images
 from explaindebug.attributions._support.superpixels import Segmenter, superpixels
-from explaindebug.core.errors import AttributionError, ConfigError
-
-Off = str | float | tuple[float, ...]
+from explaindebug.core.errors import AttributionError
 
 
 class Weights(NamedTuple):
@@ -39,7 +38,7 @@ class Scores:
     def __call__(
         self, images: Tensor, off: Tensor, labels: Tensor, targets: Tensor, coalitions: Tensor
     ) -> Tensor:
-        size = _at_once(images, self.batch, len(coalitions))
+        size = at_once(images, self.batch, len(coalitions))
         rows = torch.split(coalitions.to(images.device), size)
         each = zip(images, off, labels, targets, strict=True)
         scores = [[self._scores(*one, few) for few in rows] for one in each]
@@ -50,8 +49,8 @@ class Scores:
     ) -> Tensor:
         """The outputs (k,) for one image (c, h, w)."""
         keep = coalitions[:, labels][:, None]
-        logits = logits_of(self.model, _mixed(keep, image, off))
-        return _explained(logits, target.expand(len(coalitions)), self.output)
+        logits = logits_of(self.model, mixed(keep, image, off))
+        return output_of(logits, target.expand(len(coalitions)), self.output)
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,7 @@ def _united(samplers: tuple[Sampler, ...], m: int) -> _Union:
     return _Union(torch.from_numpy(distinct), parts, solvers)
 
 
-def _at_once(images: Tensor, batch: int, number: int) -> int:
+def at_once(images: Tensor, batch: int, number: int) -> int:
     """Images per forward pass; on a CPU no more than fit into the cache (measured)."""
     if images.device.type == "cpu":
         batch = min(batch, max(8, 2**16 // images[0, 0].numel()))
@@ -172,7 +171,7 @@ def _at_once(images: Tensor, batch: int, number: int) -> int:
     return math.ceil(number / passes)
 
 
-def _mixed(keep: Tensor, on: Tensor, off: Tensor) -> Tensor:
+def mixed(keep: Tensor, on: Tensor, off: Tensor) -> Tensor:
     """Pixels of the image `on` (c, h, w) where `keep` (k, 1, h, w), else those of `off`.
 
     The memory layout is that of the batch that `on` comes from, which its strides reveal.
@@ -184,7 +183,7 @@ def _mixed(keep: Tensor, on: Tensor, off: Tensor) -> Tensor:
     return torch.where(keep, on, off, out=mixed)
 
 
-def _explained(logits: Tensor, targets: Tensor, output: str) -> Tensor:
+def output_of(logits: Tensor, targets: Tensor, output: str) -> Tensor:
     """The explained output (n,): the target's logit, or its probability."""
     logit = score(logits, targets)
     if output == "logit":
@@ -192,28 +191,3 @@ def _explained(logits: Tensor, targets: Tensor, output: str) -> Tensor:
     if logits.ndim == 1 or logits.shape[1] == 1:
         return logit.sigmoid()
     return (logit - logits.logsumexp(1)).exp()
-
-
-def off_images(off: Off, images: Tensor, labels: Tensor) -> Tensor:
-    """Images (n, c, h, w) with all superpixels off: in their mean colours, or the given colour."""
-    if off == "mean":
-        return _mean_colours(images, labels)
-    colour = torch.tensor(0.0 if off == "zeros" else off, dtype=images.dtype)
-    if colour.ndim and len(colour) != images.shape[1]:
-        raise ConfigError(
-            f"off has {len(colour)} channels, but the images have {images.shape[1]}: prepare the "
-            "method with references that look like the images."
-        )
-    return colour.to(images.device).view(1, -1, 1, 1).expand_as(images)
-
-
-def _mean_colours(images: Tensor, labels: Tensor) -> Tensor:
-    """Each pixel in its superpixel's mean colour; on the CPU, where sums are reproducible."""
-    n, c, _, _ = images.shape
-    x, at = images.cpu().double().flatten(2), labels.cpu().flatten(1)[:, None]
-    sizes = torch.zeros(n, 1, int(at.max()) + 1, dtype=x.dtype)
-    sums = sizes.expand(n, c, -1).clone()
-    sizes.scatter_add_(2, at, torch.ones_like(x[:, :1]))
-    sums.scatter_add_(2, at.expand_as(x), x)
-    means = (sums / sizes.clamp(min=1)).gather(2, at.expand_as(x))
-    return means.view_as(images).to(images)
