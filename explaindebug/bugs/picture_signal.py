@@ -77,9 +77,7 @@ class PictureSignal(OfOneClass):
             )
         size = USUAL_SIZE if self.size is None else self.size
         hint = "It is a share of the photograph's side: 1 is as large as the photograph."
-        number(
-            "image.size", USUAL_SIZE if self.size is None else self.size, above=0, most=1, hint=hint
-        )
+        number("image.size", size, above=0, most=1, hint=hint)
         number("image.opacity", self.opacity, above=0, most=1)
         if not isinstance(self.path, str | Path):
             raise ConfigError(f"image.path={self.path!r}, but it must be a picture file.")

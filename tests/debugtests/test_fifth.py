@@ -198,4 +198,4 @@ def test_lines_of_tables_need_not_be_methods(found: Found, tmp_path: Path, capsy
 
 
 def test_tests_of_the_package_are_found_by_their_files() -> None:
-    assert known_tests() == ["labels", "ood", "reference", "reinit", "spurious"]
+    assert known_tests() == ["groups", "labels", "ood", "reference", "reinit", "spurious"]
