@@ -116,7 +116,6 @@ def whole_parts(parts: npt.NDArray[np.float64], most: Counts | None = None) -> C
     down = np.floor(parts + 1e-9).astype(np.int64)
     down = down if most is None else np.minimum(down, most)
     order = np.argsort((down - parts).ravel(), kind="stable")
-    for i in order[: round(float(parts.sum())) - int(down.sum())]:
-        if most is None or down.ravel()[i] < most.ravel()[i]:
-            down.ravel()[i] += 1
+    room = order if most is None else order[(down < most).ravel()[order]]
+    down.ravel()[room[: round(float(parts.sum())) - int(down.sum())]] += 1
     return down
