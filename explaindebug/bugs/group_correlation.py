@@ -108,7 +108,8 @@ def cells(data: ImageSet) -> Counts:
 
 def independent(there: Counts) -> npt.NDArray[np.float64]:
     """The numbers (k, m) that would be expected if class and group were independent."""
-    return np.outer(there.sum(1), there.sum(0)) / there.sum()
+    found: npt.NDArray[np.float64] = np.outer(there.sum(1), there.sum(0)) / there.sum()
+    return found
 
 
 def whole_parts(parts: npt.NDArray[np.float64], most: Counts | None = None) -> Counts:

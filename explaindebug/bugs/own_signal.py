@@ -106,9 +106,13 @@ class OwnSignal(OfOneClass):
                 "signal and its mask, two arrays."
             )
         changed, mask = found
-        wanted = ((changed, "uint8", picture.shape), (mask, "bool", picture.shape[:2]))
-        for (array, dtype, shape), what in zip(wanted, ("picture", "mask"), strict=True):
-            if not isinstance(array, np.ndarray) or (array.dtype, array.shape) != (dtype, shape):
+        wanted = (
+            ("picture", changed, "uint8", picture.shape),
+            ("mask", mask, "bool", picture.shape[:2]),
+        )
+        for what, array, dtype, shape in wanted:
+            fits = isinstance(array, np.ndarray) and array.dtype == dtype and array.shape == shape
+            if not fits:
                 raise ConfigError(
                     f"{self._own_name} returned {_kind(array)} as its {what}, but it must be "
                     f"{dtype} {shape}."
