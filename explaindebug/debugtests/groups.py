@@ -31,8 +31,9 @@ from explaindebug.evaluation.scores import Scores
 
 GATE = 0.01  # of minority pictures, which the network must get wrong more than its twins do
 UNLEARNED = (
-    "the network is hardly worse than its twins on pictures against the correlation, so it did not "
-    "take the group for the class, and no map should show it"
+    "the network is hardly worse than its twins on pictures against the correlation: it did not "
+    "take the group for the class, or they did so as well (see their worst groups), for which more "
+    "pictures of the rare groups would help, or bug.groups.repeat=false"
 )
 HEADLINE = Headline(
     "minority",
@@ -172,7 +173,7 @@ class GroupsExperiment(Experiment):
             found = by_group(right[spec], test.truth, test.groups, test.classes, test.group_names)
             cell = worst(found)
             facts[f"worst-group accuracy, {spec.name}"] = (
-                f"{cell.value:.2f} ({cell.name}, {cell.count} pictures)"
+                f"{cell.value:.2f} ({cell.name}, {cell.n} pictures)"
             )
         name = "accuracy lost on minority pictures, lower end of its interval"
         return Gate(name, gap.low, GATE, UNLEARNED), facts

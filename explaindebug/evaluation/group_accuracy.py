@@ -17,7 +17,7 @@ class CellAccuracy(NamedTuple):
 
     name: str  # "waterbird, land"
     value: float
-    count: int
+    n: int
 
 
 def by_group(
@@ -44,10 +44,10 @@ class Loss(NamedTuple):
     value: float
     low: float
     high: float
-    count: int
+    n: int
 
     def __str__(self) -> str:
-        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}] on {self.count} pictures"
+        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}] on {self.n} pictures"
 
 
 def lost(right: Rights, others: Sequence[Rights]) -> Loss:

@@ -22,5 +22,5 @@ def test_what_is_lost_is_the_others_mean_minus_its_own() -> None:
     gap = lost(RIGHT, [best, half])
     assert gap.value == pytest.approx(0.75 - 5 / 8)
     assert gap.low < gap.value < gap.high
-    assert gap.count == 8
+    assert gap.n == 8
     assert lost(best, [np.zeros(8, bool)])[:3] == (-1, -1, -1)
