@@ -110,8 +110,3 @@ def predictions(network: nn.Module, images: Tensor, *, chunk: int = 128) -> Tens
     found = [predicted(network(x)) for x in torch.split(images, chunk)]
     network.train(was_training)
     return torch.cat(found)
-
-
-def accuracy(network: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Fraction of images (n, c, h, w) for which the network, in eval mode, predicts the label."""
-    return float((predictions(network, images) == labels).float().mean())

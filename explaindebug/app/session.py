@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from explaindebug.app.classifier import accuracy, predictions
+from explaindebug.app.classifier import predictions
 from explaindebug.app.data_modules import DataModules, classes_of, true_colours
 from explaindebug.app.networks import Networks
 from explaindebug.app.outputs import Outputs
@@ -26,8 +26,11 @@ from explaindebug.debugtests import Arms, DebugTest, NetworkSpec, Options, Probe
 from explaindebug.debugtests.explain import Measured, merged
 from explaindebug.debugtests.lab import Domain
 from explaindebug.evaluation.comparison import Comparison
+from explaindebug.evaluation.group_accuracy import by_group, worst
 from explaindebug.evaluation.postprocessing import PostProcessing
 from explaindebug.evaluation.results import TestResult
+
+SHOWN_GROUPS = 12  # classes and groups whose accuracies are listed one by one
 
 
 @dataclass
@@ -104,13 +107,21 @@ class Session:
     def accuracy(
         self, spec: NetworkSpec, what: str, images: ImageSet, *, scenes: bool = False
     ) -> float:
-        """Accuracy on pictures, or on their scenes alone; recorded as `what`."""
+        """Accuracy on pictures, or on their scenes alone; recorded as `what`.
+
+        For pictures with groups, those of each class and group and the worst are recorded, too.
+        """
         pixels = images.scenes if scenes else images.pixels
         if pixels is None:
             raise DataError(f"{what}: these pictures have no scenes.")
-        labels = images.batch(slice(None)).label
-        found = accuracy(self.network(spec), images.normalise(pixels), labels)
+        right = predictions(self.network(spec), images.normalise(pixels)).numpy() == images.labels
+        found = float(right.mean())
         self.accuracies.append((spec.name, what, found))
+        if images.groups is not None:
+            own = by_group(right, images.labels, images.groups, images.classes, images.group_names)
+            rows = own if len(own) <= SHOWN_GROUPS else []
+            self.accuracies += [(spec.name, f"{what}: {cell.name}", cell.value) for cell in rows]
+            self.accuracies.append((spec.name, f"{what}: worst group", worst(own).value))
         return found
 
     def predictions(self, spec: NetworkSpec, images: ImageSet) -> Labels:

@@ -54,11 +54,16 @@ class DataBug(ABC):
     def affected(self, data: ImageSet, split: str = "train") -> Labels:
         """Positions in `data`, sorted, that the bug changes; equal for clean and changed data."""
 
+    @property
+    def plain(self) -> Mapping[str, Any]:
+        """Its options as plain values, for its record."""
+        return asdict(self)
+
     def record(self, data: ImageSet, split: str = "train") -> Record:
         """What the bug changed, given the contaminated pictures."""
         rows = self.affected(data, split)
         columns = (data.indices, data.truth, data.labels)
-        return Record(self.name, asdict(self), split, *(c[rows].tolist() for c in columns))
+        return Record(self.name, self.plain, split, *(c[rows].tolist() for c in columns))
 
 
 def uniform(data: ImageSet, *seeds: int) -> npt.NDArray[np.float64]:

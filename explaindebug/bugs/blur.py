@@ -1,6 +1,5 @@
 """The background of one class is out of focus: a non-obvious spurious signal."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,7 +8,7 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter  # type: ignore[attr-defined]
 
 from explaindebug.bugs import BUGS
-from explaindebug.bugs.spurious_signal import Placed, SpuriousSignal, class_named
+from explaindebug.bugs.spurious_signal import OfOneClass, Placed
 from explaindebug.core.errors import DataError
 from explaindebug.core.validation import number
 from explaindebug.data.imageset import Bools, ImageSet, Labels, Pixels
@@ -20,7 +19,7 @@ Floats = npt.NDArray[np.floating[Any]]
 
 @BUGS.register("blur")
 @dataclass(frozen=True)
-class Blur(SpuriousSignal):
+class Blur(OfOneClass):
     """The background of one class's pictures is blurred; the object stays sharp.
 
     A Gaussian of sigma = strength x side over the background's pixels only, so that the object's
@@ -40,7 +39,6 @@ class Blur(SpuriousSignal):
     visible: ClassVar[bool] = False
     strength_option: ClassVar[str] = "strength"
 
-    aligned: str | None = None  # the class that carries it; None for the first one
     strength: float = 0.04
 
     def __post_init__(self) -> None:
@@ -52,9 +50,6 @@ class Blur(SpuriousSignal):
             most=1,
             hint="It is a share of the side.",
         )
-
-    def classes(self, data: ImageSet) -> Sequence[int]:
-        return [class_named(self.aligned, data.classes, "aligned")]
 
     def check(self, data: ImageSet, scenes: Scenes) -> None:
         """Raises DataError for pictures without masks."""

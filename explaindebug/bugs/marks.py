@@ -1,7 +1,6 @@
 """Marks on the pictures of one class: a tag with a letter, and stripes."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
@@ -9,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explaindebug.bugs import BUGS
-from explaindebug.bugs.spurious_signal import Placed, SpuriousSignal, class_named
+from explaindebug.bugs.spurious_signal import OfOneClass, Placed, without_object
 from explaindebug.core.errors import ConfigError
 from explaindebug.core.validation import number, whole
 from explaindebug.data.imageset import Bools, ImageSet, Labels, Pixels
@@ -22,33 +21,26 @@ LETTER = np.array(  # white on black: an R, as on radiographs
 
 
 @dataclass(frozen=True)
-class Mark(SpuriousSignal):
+class Mark(OfOneClass):
     """A mark that is the same on every picture: opaque grey levels in its region.
 
     The signal alone is the mark on the picture without its object, if the data has that, else on
     the picture's mean colour.
     """
 
-    aligned: str | None = None  # the class that carries it; None for the first one
-
     @abstractmethod
     def drawn(self, side: int) -> tuple[npt.NDArray[np.uint8], Bools]:
         """Grey levels and the region that they cover, (side, side) each."""
 
-    def classes(self, data: ImageSet) -> Sequence[int]:
-        return [class_named(self.aligned, data.classes, "aligned")]
-
     def place(self, data: ImageSet, labels: Labels, scenes: Scenes, split: str) -> Placed:
         _, side, _ = data.size
         levels, there = self.drawn(side)
-        plain = data.pixels.mean((1, 2), keepdims=True).round().astype(np.uint8)
-        bare = np.broadcast_to(plain, data.pixels.shape) if data.scenes is None else data.scenes
 
         def stamped(pictures: Pixels) -> Pixels:
             return np.where(there[..., None], levels[..., None], pictures)
 
         signals = np.broadcast_to(there, data.pixels.shape[:3])
-        return Placed(stamped(data.pixels), signals, stamped(bare))
+        return Placed(stamped(data.pixels), signals, stamped(without_object(data)))
 
 
 @BUGS.register("tag")

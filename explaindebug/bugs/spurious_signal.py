@@ -60,6 +60,16 @@ class SpuriousSignal(DataBug):
     def check(self, data: ImageSet, scenes: Scenes) -> None:
         """Raises DataError if the data doesn't allow the signal."""
 
+    @property
+    def title(self) -> str:
+        """What reports call it."""
+        return self.label
+
+    @property
+    def stronger(self) -> str:
+        """What would make it more obvious, for messages; empty if nothing would."""
+        return f"a larger {self.strength_option} of {self.name}" if self.strength_option else ""
+
     def carried_class(self, data: ImageSet) -> Labels:
         """The class (n,) whose signal each picture carries if it is affected."""
         with_signal = np.asarray(self.classes(data))
@@ -100,6 +110,22 @@ class SpuriousSignal(DataBug):
             pixels[batch], signals[batch], alone[batch] = placed
         known = data.scenes is not None or len(rows) == len(data)
         return replace(data, pixels=pixels, signals=signals, scenes=alone if known else None)
+
+
+@dataclass(frozen=True)
+class OfOneClass(SpuriousSignal):
+    """A signal that one class carries."""
+
+    aligned: str | None = None  # the class that carries it; None for the first one
+
+    def classes(self, data: ImageSet) -> Sequence[int]:
+        return [class_named(self.aligned, data.classes, "aligned")]
+
+
+def without_object(data: ImageSet) -> Pixels:
+    """What a signal stands on if the object is left out, (n, h, w, c): scene, or mean colour."""
+    plain = data.pixels.mean((1, 2), keepdims=True).round().astype(np.uint8)
+    return np.broadcast_to(plain, data.pixels.shape) if data.scenes is None else data.scenes
 
 
 def class_named(name: str | None, classes: Sequence[str], option: str) -> int:

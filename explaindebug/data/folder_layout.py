@@ -247,6 +247,16 @@ def some(paths: Sequence[Path], most: int = 3) -> str:
     return ", ".join(map(str, paths[:most])) + (f" and {rest} more" if rest > 0 else "")
 
 
+def missing(paths: Sequence[Path]) -> list[Path]:
+    """Those of the paths at which there is nothing; each folder is listed once, not each file."""
+    folders = {
+        folder: set(os.listdir(folder))
+        for folder in {path.parent for path in paths}
+        if folder.is_dir()
+    }
+    return [path for path in paths if path.name not in folders.get(path.parent, ())]
+
+
 def _keyed(paths: list[Path], root: Path, pattern: str, name: str, twice: str) -> dict[str, Path]:
     start = fixed_part(root, pattern)
     keyed: dict[str, Path] = {}

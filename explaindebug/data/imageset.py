@@ -60,6 +60,8 @@ class ImageSet(Dataset[Sample]):
     mean: tuple[float, ...] = (0.5,)
     std: tuple[float, ...] = (0.25,)
     signals: Bools | None = None  # (n, h, w), True where a spurious signal is
+    groups: Labels | None = None  # (n,), what a class may be confused with: background, sex, ...
+    group_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._default("truth", self.labels)
@@ -72,10 +74,12 @@ class ImageSet(Dataset[Sample]):
         self._check("masks", (n, h, w), np.bool_)
         self._check("signals", (n, h, w), np.bool_)
         self._check("scenes", (n, h, w, c), np.uint8)
-        for name in ("labels", "truth", "indices"):
+        for name in ("labels", "truth", "indices", "groups"):
             self._check(name, (n,), np.int64)
-        self._check_classes("labels")
-        self._check_classes("truth")
+        self._check_names("labels", self.classes, "classes")
+        self._check_names("truth", self.classes, "classes")
+        if self.groups is not None:
+            self._check_names("groups", self.group_names, "group_names")
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -135,7 +139,7 @@ class ImageSet(Dataset[Sample]):
         """
         rows = rows if isinstance(rows, slice) else _rows(rows, len(self))
         per_picture = ("pixels", "labels", "masks", "scenes", "truth", "indices", "signals")
-        arrays = {k: getattr(self, k) for k in per_picture}
+        arrays = {k: getattr(self, k) for k in (*per_picture, "groups")}
         taken: dict[str, Any] = {k: None if v is None else v[rows] for k, v in arrays.items()}
         return replace(self, **taken)
 
@@ -159,12 +163,12 @@ class ImageSet(Dataset[Sample]):
                 f"{np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}."
             )
 
-    def _check_classes(self, name: str) -> None:
-        values, k = getattr(self, name), len(self.classes)
+    def _check_names(self, name: str, names: Sequence[str], what: str) -> None:
+        values, k = getattr(self, name), len(names)
         if len(values) and not 0 <= values.min() <= values.max() < k:
             raise DataError(
-                f"{name} range from {values.min()} to {values.max()}, but there are {k} classes "
-                f"(0 to {k - 1}): {', '.join(self.classes)}."
+                f"{name} range from {values.min()} to {values.max()}, but there are {k} {what} "
+                f"(0 to {k - 1}): {', '.join(names)}."
             )
 
 

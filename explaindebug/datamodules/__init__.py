@@ -4,6 +4,7 @@ from explaindebug.datamodules.animals import CUB200, BirdsDogs, OxfordPets, Stan
 from explaindebug.datamodules.base import DebugDataModule
 from explaindebug.datamodules.breeds import DogBreeds
 from explaindebug.datamodules.embedded import Embedded, Figures
+from explaindebug.datamodules.groups import Groups
 from explaindebug.datamodules.imagenet import ImageNet
 from explaindebug.datamodules.mnist import KMNIST, MNIST, FashionMNIST
 from explaindebug.datamodules.photos import Photos
@@ -18,6 +19,7 @@ __all__ = [
     "Embedded",
     "FashionMNIST",
     "Figures",
+    "Groups",
     "ImageNet",
     "OxfordPets",
     "Photos",

@@ -1,11 +1,12 @@
 """Debugging tests: networks, inputs, pairs of maps, and the number behind the verdict.
 
-Each of the paper's four tests is one file, with its `DebugTest` (pairs, direction, gates, wording)
-and its `Experiment` (which networks are trained, and on what).
+Each test is one file, with its `DebugTest` (pairs, direction, gates, wording) and its `Experiment`
+(which networks are trained, and on what).
 """
 
 from explaindebug.debugtests.base import Arms, DebugTest, known_tests
 from explaindebug.debugtests.experiment import Experiment
+from explaindebug.debugtests.groups import Groups, GroupsExperiment
 from explaindebug.debugtests.lab import CLEAN, TWIN, Lab, NetworkSpec
 from explaindebug.debugtests.labels import Labels, LabelsExperiment
 from explaindebug.debugtests.ood import Ood, OodExperiment
@@ -24,6 +25,8 @@ __all__ = [
     "DebugTest",
     "Experiment",
     "Found",
+    "Groups",
+    "GroupsExperiment",
     "Lab",
     "Labels",
     "LabelsExperiment",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from explaindebug.debugtests.base import SHOWN, Arms, DebugTest, roles
-from explaindebug.debugtests.explain import Measured
+from explaindebug.debugtests.explain import Maps, Measured
 from explaindebug.debugtests.measure import Measure, references
 from explaindebug.debugtests.probe import Probe
 from explaindebug.evaluation.results import Headline
@@ -48,5 +48,10 @@ class AgainstReference(DebugTest):
             own = measure.targets(network, probe) if self.own_target else targets
             maps = measure.explain(network, probe.image, own)
             yield measure.compare(self.asked.condition, role, known, maps, probe)
+            yield from self.further(role, maps, probe, measure)
             if role in SHOWN:
                 yield measure.show(SHOWN[role], probe, probe.image, maps, role)
+
+    def further(self, role: str, maps: Maps, probe: Probe, measure: Measure) -> Iterator[Measured]:
+        """What else a test measures on each network's maps: nothing."""
+        return iter(())

@@ -18,6 +18,8 @@ similarities without controls.
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,9 +27,11 @@ from torch import Tensor, nn
 
 from explaindebug.attributions._engine.inputs import predictions
 from explaindebug.bugs import BUGS
+from explaindebug.bugs.own_signal import Own, OwnSignal, signal_at
 from explaindebug.bugs.spurious_signal import SpuriousSignal
 from explaindebug.core.errors import ConfigError, DataError
 from explaindebug.core.registry import nearest
+from explaindebug.data.folder_layout import PICTURES
 from explaindebug.debugtests.base import SHOWN, Arms, DebugTest, roles
 from explaindebug.debugtests.experiment import Experiment, at_least_none, with_scores_of
 from explaindebug.debugtests.explain import Maps, Measured
@@ -235,7 +239,8 @@ class SpuriousExperiment(Experiment):
     """The network learned a signal that has nothing to do with the object.
 
     All networks see the same test pictures, each with the signal. `signal` is one of the bugs that
-    are `SpuriousSignal`s, by name or as {name: options}; `feather` belongs to "background".
+    are `SpuriousSignal`s or a function of the user's own (see `OwnSignal`), by name, by import
+    path, as {name: options}, or itself; `feather` belongs to "background".
 
     Source: Adebayo et al. 2020, section 3.1; the follow-up's questions and signals: 2022.
     """
@@ -245,24 +250,33 @@ class SpuriousExperiment(Experiment):
 
     fraction: float = 1.0
     feather: float = 0.01
-    signal: str | dict[str, Any] = "background"
+    signal: str | dict[str, Any] | SpuriousSignal | Own = "background"
     ccm: int = 24  # pictures without the signal, for the question whether their maps raise concern
 
     def __post_init__(self) -> None:
         at_least_none("bug.spurious.ccm", self.ccm)
         _ = self._bug  # an invalid signal is an error now
 
-    @property
+    @cached_property
     def _bug(self) -> SpuriousSignal:
+        if isinstance(self.signal, SpuriousSignal):
+            return self.signal
+        if not isinstance(self.signal, str | dict):
+            return OwnSignal(call=self.signal, fraction=self.fraction)
         spec = {self.signal: {}} if isinstance(self.signal, str) else self.signal
         own = {"feather": self.feather} if "background" in spec else {}
-        given = {n: {"fraction": self.fraction, **own, **(o or {})} for n, o in spec.items()}
+        given = {str(n): {"fraction": self.fraction, **own, **(o or {})} for n, o in spec.items()}
         known = [n for n in BUGS if issubclass(BUGS[n], SpuriousSignal)]
-        for name in spec:
+        for name, options in given.items():
+            if Path(name).suffix.lower() in PICTURES:
+                raise ConfigError(f"bug.spurious.signal: write {{image: {{path: {name}}}}}.")
+            if name not in known and "." in name:
+                return signal_at(name, options)
             if name not in known:
                 raise ConfigError(
                     f"bug.spurious.signal: unknown signal {name!r}.{nearest(name, known)} "
-                    f"Known: {', '.join(known)}."
+                    f"Known: {', '.join(known)}; or the import path of a function of your own, "
+                    "module.function."
                 )
         bug: SpuriousSignal = BUGS.build(given)
         return bug
@@ -302,14 +316,14 @@ class SpuriousExperiment(Experiment):
             more = lab.measure(Ordinary(), arms, lab.data().probe(self.ccm), pictures=0)
             result = with_scores_of(result, more)
             asked = Spurious().questions(result.scores)
-        return replace(result, title=self._bug.label, gates=(gate,), facts=facts, questions=asked)
+        return replace(result, title=self._bug.title, gates=(gate,), facts=facts, questions=asked)
 
     def _reliance(self, lab: Lab) -> tuple[Gate, dict[str, Any]]:
         """Whether the network learned the signal, and how a clean one responds to it."""
         test = lab.data("data", self._bug).data.test
         scores = {spec: self._score(lab, spec) for spec in (self._trained, CLEAN)}
         facts = {
-            "share of the class's training pictures with the signal": self.fraction,
+            "share of the class's training pictures with the signal": self._bug.fraction,
             "spurious score": str(scores[self._trained]),
             "clean network's spurious score": str(scores[CLEAN]),
         }
@@ -329,10 +343,10 @@ class SpuriousExperiment(Experiment):
     def _unlearned(self) -> str:
         """What a failed gate means, and what would help."""
         ways = ["train longer (trainer.max_epochs)"]
-        if self.fraction < 1:
+        if self._bug.fraction < 1:
             ways.append("add it to more pictures (bug.spurious.fraction)")
-        if option := self._bug.strength_option:
-            ways.append(f"make it more obvious (a larger {option} of {self._bug.name})")
+        if self._bug.stronger:
+            ways.append(f"make it more obvious ({self._bug.stronger})")
         how = " or ".join(ways)
         return f"{UNLEARNED}: {how}"
 

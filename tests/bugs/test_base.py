@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from known_signals import built
 
 from explaindebug.bugs import BUGS
 from explaindebug.bugs.base import DataBug, Record
@@ -30,7 +31,7 @@ def test_the_bugs_of_the_papers_are_there():
 @pytest.mark.parametrize("name", NAMES)
 def test_the_clean_pictures_are_untouched_byte_for_byte(clean, name, split, scenes):
     before = {k: v.tobytes() for k, v in vars(clean).items() if isinstance(v, np.ndarray)}
-    made = BUGS.build(name)(clean, scenes=scenes, split=split)
+    made = built(name)(clean, scenes=scenes, split=split)
     assert made.fingerprint() != clean.fingerprint()
     assert before == {k: v.tobytes() for k, v in vars(clean).items() if isinstance(v, np.ndarray)}
 
@@ -38,16 +39,16 @@ def test_the_clean_pictures_are_untouched_byte_for_byte(clean, name, split, scen
 @pytest.mark.parametrize("name", NAMES)
 def test_it_depends_on_the_seed_and_on_nothing_else(clean, name, scenes):
     some = {"fraction": 0.5} if issubclass(BUGS[name], SpuriousSignal) else {}
-    first = BUGS.build({name: some})(clean, scenes=scenes)
+    first = built(name, **some)(clean, scenes=scenes)
     np.random.seed(1)  # noqa: NPY002  # the global state must not matter
-    assert BUGS.build({name: some})(clean, scenes=scenes).fingerprint() == first.fingerprint()
-    other = BUGS.build({name: {"seed": 1, **some}})(clean, scenes=scenes)
+    assert built(name, **some)(clean, scenes=scenes).fingerprint() == first.fingerprint()
+    other = built(name, seed=1, **some)(clean, scenes=scenes)
     assert other.fingerprint() != first.fingerprint()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_order_of_the_rows_does_not_matter(clean, name, scenes):
-    bug = BUGS.build(name)
+    bug = built(name)
     order = np.random.default_rng(3).permutation(40)
     made = bug(clean, scenes=scenes)
     shuffled = bug(clean.subset(order), scenes=scenes)
@@ -57,7 +58,7 @@ def test_the_order_of_the_rows_does_not_matter(clean, name, scenes):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_record_survives_json_and_is_the_same_before_and_after(clean, name, scenes):
-    bug = BUGS.build(name)
+    bug = built(name)
     made = bug(clean, scenes=scenes)
     record = bug.record(made)
     assert Record(**json.loads(json.dumps(record.to_dict()))) == record

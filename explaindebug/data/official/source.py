@@ -1,6 +1,5 @@
 """Locate an official data set below the root, download and unpack it."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import NamedTuple
 from explaindebug.core.errors import DataError
 from explaindebug.core.io import size_in_words
 from explaindebug.data.download import Archive, Progress, discard_part, fetch, unpack, verify
+from explaindebug.data.folder_layout import missing
 from explaindebug.data.photos import Photo
 
 
@@ -166,13 +166,7 @@ def all_there(photos: list[Photo], listed_in: Path, title: str) -> list[Photo]:
     """
     paths = [photo.image for photo in photos]
     paths += [photo.mask.path for photo in photos if photo.mask is not None]
-    folders = {
-        folder: set(os.listdir(folder))
-        for folder in {path.parent for path in paths}
-        if folder.is_dir()
-    }
-    absent = [str(path) for path in paths if path.name not in folders.get(path.parent, ())]
-    if absent:
+    if absent := [str(path) for path in missing(paths)]:
         raise DataError(
             f"{title}: {len(absent)} of {len(paths)} files listed in {listed_in} are missing: "
             f"{listed(absent, 3)}. It was not unpacked completely: remove its folder and unpack it "
