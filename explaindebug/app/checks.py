@@ -21,9 +21,9 @@ REMEDY = {  # where weights are taken as they are, and a test needs more network
 }
 
 
-def wanted_by(tests: Sequence[Experiment]) -> list[NetworkSpec]:
+def wanted_by(session: Session, tests: Sequence[Experiment]) -> list[NetworkSpec]:
     """The networks of all tests, each once, in the order in which they are trained."""
-    return list(dict.fromkeys(want for test in tests for want in test.networks()))
+    return list(dict.fromkeys(want for test in tests for want in session.networks_of(test)))
 
 
 def check(session: Session, tests: Sequence[Experiment]) -> None:
@@ -33,10 +33,11 @@ def check(session: Session, tests: Sequence[Experiment]) -> None:
         ConfigError, DataError, UnsupportedModelError: for the first that is found.
     """
     say(f"output: {session.folder}")
-    wanted = wanted_by(tests)
+    wanted = wanted_by(session, tests)
     domains = list(dict.fromkeys(want.domain for want in wanted))
     say(f"data: {session.modules.describe(domains)}")
     check_given(session.networks, wanted)
+    check_files(session, wanted)
     for test in tests:
         test.check(session)
     for domain in domains:
@@ -51,7 +52,7 @@ def check_given(networks: Networks, wanted: Sequence[NetworkSpec]) -> None:
     Raises:
         ConfigError: with what else would do.
     """
-    given = [want for want in wanted if not networks.to_train(want)]
+    given = [want for want in wanted if want.file is None and not networks.to_train(want)]
     for domain in dict.fromkeys(want.domain for want in given):
         architecture = networks.architectures[domain]
         mine = [want for want in given if want.domain == domain]
@@ -64,13 +65,37 @@ def check_given(networks: Networks, wanted: Sequence[NetworkSpec]) -> None:
         architecture.check_weights(networks.modules.training(domain))
 
 
+def check_files(session: Session, wanted: Sequence[NetworkSpec]) -> None:
+    """Read the networks that exist, and say which has which part.
+
+    Raises:
+        ConfigError, DataError, UnsupportedModelError: for a file of something else, and for tests
+            that want different ones of them.
+    """
+    files = [want for want in wanted if want.file is not None]
+    domains = {want.domain for want in files if want.name != "bug"}
+    if len(domains) > 1:
+        raise ConfigError(
+            "networks.control and networks.reference are networks of the foreign pictures for "
+            "bug=ood, and clean twins of networks.bug for the other tests: run bug=ood by itself."
+        )
+    for want in files:
+        session.networks.take(want)
+    given = session.given
+    if given is not None and given.reference is None:
+        for want in files:
+            if want.name == "reference":
+                say(f"networks: {want.file} is the reference, other clean networks are controls")
+
+
 def check_methods(session: Session, domain: Domain) -> None:
     """Refuse methods that the network's layers don't allow, and networks that give no logits.
 
     Raises:
         UnsupportedModelError: with the layers' names.
     """
-    network = session.build(domain)
+    made = [done for want, done in session.networks.made.items() if want.domain == domain]
+    network = made[0].network if made else session.build(domain)
     images = session.modules.training(domain).batch(slice(0, 4)).image
     with watch(network) as private:
         plan = Plan(session.settings.attributions)

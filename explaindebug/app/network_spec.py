@@ -45,16 +45,25 @@ class Architecture:
         return {"weights": hashlib.sha256(Path(weights).read_bytes()).hexdigest()}
 
     @property
+    def name(self) -> str:
+        """What it is called: "resnet18"."""
+        named = self.options.get("name") or str(self.options.get("_target_")).rpartition(".")[2]
+        return str(named)
+
+    @property
     def words(self) -> str:
         """For people: "squeezenet1_0 with the weights of IMAGENET1K_V1, as they are"."""
-        name = self.options.get("name") or str(self.options.get("_target_")).rpartition(".")[2]
         weights = self.options.get("weights")
         start = f" with the weights of {weights}" if weights is not None else ""
-        return f"{name}{start}, {'trained' if self.train else 'as they are'}"
+        return f"{self.name}{start}, {'trained' if self.train else 'as they are'}"
 
     def build(self, images: ImageSet) -> nn.Module:
         """A fresh network for these classes: one logit for two of them, else one for each."""
         return self._build(images, outputs=_logits(images))
+
+    def load(self, images: ImageSet, file: str) -> nn.Module:
+        """The network of a file, with as many outputs as it has there."""
+        return self._build(images, weights=file)
 
     def _build(self, images: ImageSet, **more: Any) -> nn.Module:
         channels, height, _ = images.size

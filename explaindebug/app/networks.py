@@ -11,6 +11,7 @@ from torch import nn
 
 from explaindebug.app.data_modules import DataModules
 from explaindebug.app.ddp_workers import Team
+from explaindebug.app.given import load
 from explaindebug.app.network_spec import Architecture
 from explaindebug.app.outputs import Outputs
 from explaindebug.app.progress import say
@@ -58,7 +59,18 @@ class Networks:
 
     def to_train(self, wanted: NetworkSpec) -> bool:
         """Whether the network is trained, and its weights are not taken as they are."""
-        return self.architectures[wanted.domain].train
+        return wanted.file is None and self.architectures[wanted.domain].train
+
+    def take(self, wanted: NetworkSpec) -> None:
+        """Read a network that exists as a file.
+
+        Raises:
+            ConfigError, DataError, UnsupportedModelError: for a file of something else.
+        """
+        assert wanted.file is not None
+        images = self.modules.training(wanted.domain)
+        network = load(self.architectures[wanted.domain], images, wanted.file)
+        self.made[wanted] = Trained(network, None)
 
     def recipe(self, wanted: NetworkSpec) -> Recipe:
         """What decides the network's weights."""
@@ -91,7 +103,11 @@ class Networks:
             team = cache(lambda: stack.enter_context(self._team()))
 
             def make(wanted: NetworkSpec) -> None:
-                if self.to_train(wanted):
+                if wanted in self.made:
+                    return
+                if wanted.file is not None:
+                    self.take(wanted)
+                elif self.to_train(wanted):
                     self.made[wanted] = self._trained(wanted, team)
                 else:
                     self.made[wanted] = Trained(self.build(wanted.domain).eval(), None)
@@ -101,6 +117,8 @@ class Networks:
     def how(self, wanted: NetworkSpec) -> str:
         """How a network came about, for people."""
         done = self.made[wanted]
+        if wanted.file is not None:
+            return f"from {wanted.file}"
         if done.checkpoint is None:
             return "with its weights as they are"
         if done.reused:

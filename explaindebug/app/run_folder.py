@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from explaindebug import __version__
+from explaindebug.app.given import Given
 from explaindebug.app.locks import RUNNING
 from explaindebug.app.settings import Settings
 from explaindebug.core.errors import ConfigError
@@ -69,4 +70,7 @@ def note(checked: Settings, typed: str) -> dict[str, Any]:
     """What makes the folder this run's; written when all is checked, so that typos leave none."""
     identity = asdict(checked) | {"output": None, "store": None, "logger": None, "workers": None}
     paper = identity.pop("paper")  # what a run is put beside changes nothing of it
+    given = Given.of(identity.pop("networks"))
+    if given is not None:
+        identity["networks"] = given.identity
     return {"version": __version__, "command": typed, "paper": paper, "settings": identity}

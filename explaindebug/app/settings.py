@@ -18,7 +18,7 @@ from explaindebug.core.validation import number, whole
 from explaindebug.evaluation.postprocessing import PostProcessing
 from explaindebug.studies.adebayo2020.experiments import resolved
 
-GROUPS = ("data", "foreign", "model", "bug", "trainer", "logger", "callbacks", "postprocessing")
+GROUPS = ("data", "foreign", "model", "bug", "trainer", "logger", "callbacks", "networks", "postprocessing")
 CHOICES = {
     "data": "data=embedded",
     "foreign": "data@foreign=figures",
@@ -27,6 +27,7 @@ CHOICES = {
     "trainer": "trainer=cpu",
     "logger": "logger=none",
     "callbacks": "callbacks=none",
+    "networks": "networks.bug=bug.ckpt",
     "postprocessing": "preset=robust",
 }
 USUAL = {"attributions": "grad,gbp", "similarities": "ssim,spearman"}
@@ -64,6 +65,7 @@ class Settings:
     trainer: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)
+    networks: dict[str, Any] = field(default_factory=dict)  # files, by role; none are trained then
     foreign_model: Any = None  # a group like `model`; None: the foreign domain's is the same
     paper: str | None = None  # the table of the paper that the run is put beside
 

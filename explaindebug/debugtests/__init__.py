@@ -6,7 +6,7 @@ and its `Experiment` (which networks are trained, and on what).
 
 from explaindebug.debugtests.base import Arms, DebugTest, known_tests
 from explaindebug.debugtests.experiment import Experiment
-from explaindebug.debugtests.lab import CLEAN, TWIN, Lab, NetworkSpec
+from explaindebug.debugtests.lab import CLEAN, TWIN, Lab, NetworkSpec, Roles
 from explaindebug.debugtests.labels import Labels, LabelsExperiment
 from explaindebug.debugtests.ood import Ood, OodExperiment
 from explaindebug.debugtests.probe import Probe
@@ -34,6 +34,7 @@ __all__ = [
     "Probe",
     "Reinit",
     "ReinitExperiment",
+    "Roles",
     "SimpleLab",
     "Spurious",
     "SpuriousExperiment",

@@ -117,6 +117,8 @@ class TestResult:
     rows: Mapping[str, str] = field(default_factory=dict)
     layout: Layout = field(default_factory=Layout)
     domains: Sequence[str] = ("data",)  # data whose networks it uses: "data", "foreign"
+    lacks: str = ""  # which network is missing for a verdict, a sentence
+    asked: Sequence[str] = ()  # methods that have no scores for want of it
 
     def __post_init__(self) -> None:
         self.kind = self.kind or self.name
