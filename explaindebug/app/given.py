@@ -10,7 +10,7 @@ from torch import nn
 
 from explaindebug.app.checkpoints import digest
 from explaindebug.app.network_spec import Architecture
-from explaindebug.callbacks.networks import logits
+from explaindebug.app.own_modules import check_outputs, logits_of
 from explaindebug.core.errors import ConfigError, DataError
 from explaindebug.core.registry import nearest
 from explaindebug.data import ImageSet
@@ -98,15 +98,8 @@ def load(architecture: Architecture, images: ImageSet, file: str) -> nn.Module:
     Raises:
         ConfigError, DataError, UnsupportedModelError: for a file of something else.
     """
-    network = architecture.load(images, file).eval()
-    found = logits(network, images.batch(slice(0, 2)).image, chunk=2)
-    outputs, classes = found.reshape(len(found), -1).shape[1], len(images.classes)
-    if outputs != classes and not (outputs == 1 and classes == 2):
-        raise ConfigError(
-            f"{file} gives {outputs} outputs, but the data has {classes} classes "
-            f"({', '.join(images.classes[:5])}{', ...' if classes > 5 else ''}). Take the data "
-            "that it was trained on."
-        )
+    network = logits_of(architecture.load(images, file).eval())
+    check_outputs(network, images, file, "Take the data that it was trained on.")
     return network
 
 

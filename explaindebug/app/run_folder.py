@@ -70,6 +70,10 @@ def note(checked: Settings, typed: str) -> dict[str, Any]:
     """What makes the folder this run's; written when all is checked, so that typos leave none."""
     identity = asdict(checked) | {"output": None, "store": None, "logger": None, "workers": None}
     paper = identity.pop("paper")  # what a run is put beside changes nothing of it
+    for model in (identity["model"], identity["foreign_model"] or {}):
+        for key in ("train_command", "trainer"):
+            if model.get(key) is None:
+                model.pop(key, None)
     given = Given.of(identity.pop("networks"))
     if given is not None:
         identity["networks"] = given.identity

@@ -152,12 +152,16 @@ class Session:
 
     def told(self, wanted: Sequence[NetworkSpec]) -> dict[str, str]:
         """Of each existing network its file, the file's digest, and accuracies, for people."""
-        found = {}
-        for want in wanted if self.given is not None else ():
+        found: dict[str, str] = {}
+        if self.given is None:
+            return found
+        for want in wanted:
             right = dict.fromkeys(
                 f"{what} {value:.3f}" for name, what, value in self.accuracies if name == want.name
             )
-            found[f"network: {want.name}"] = f"{self.given.told(want)}; accuracy: " + ", ".join(right)
+            found[f"network: {want.name}"] = f"{self.given.told(want)}; accuracy: " + ", ".join(
+                right
+            )
         return found
 
     def words(self, domain: Domain) -> str:

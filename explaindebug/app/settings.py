@@ -12,13 +12,25 @@ from hydra._internal.utils import _locate  # as get_object, which also logs what
 from omegaconf import DictConfig, OmegaConf
 
 from explaindebug.app.classifier import Schedule
+from explaindebug.app.own_targets import keeps_all, parameters
+from explaindebug.app.typed import is_own
 from explaindebug.core.errors import ConfigError
 from explaindebug.core.registry import nearest
 from explaindebug.core.validation import number, whole
 from explaindebug.evaluation.postprocessing import PostProcessing
 from explaindebug.studies.adebayo2020.experiments import resolved
 
-GROUPS = ("data", "foreign", "model", "bug", "trainer", "logger", "callbacks", "networks", "postprocessing")
+GROUPS = (
+    "data",
+    "foreign",
+    "model",
+    "bug",
+    "trainer",
+    "logger",
+    "callbacks",
+    "networks",
+    "postprocessing",
+)
 CHOICES = {
     "data": "data=embedded",
     "foreign": "data@foreign=figures",
@@ -32,6 +44,8 @@ CHOICES = {
 }
 USUAL = {"attributions": "grad,gbp", "similarities": "ssim,spearman"}
 HYDRAS = ("_target_", "_convert_", "_recursive_", "_partial_", "_args_")
+# Options of a user's data module that it need not take: see `OwnData`.
+WRAPPERS = ("classes", "normalise", "batch_size", "augment", "workers", "seed")
 LARGEST = 2**31 - 1
 LARGEST_SEED = 4_294_967
 
@@ -125,7 +139,9 @@ def settings(config: DictConfig) -> Settings:
     for group in ("bug", "logger", "callbacks"):
         for key, node in getattr(checked, group).items():
             _check_built(node, f"{group}.{key}", f"Leave it out with ~{group}.{key}.")
-    for group in ("data", "foreign", "bug", "trainer", "logger", "callbacks"):
+    for group in ("data", "foreign"):
+        check_node(wrapped(getattr(checked, group)), group)
+    for group in ("bug", "trainer", "logger", "callbacks"):
         check_node(getattr(checked, group), group)
     for group in ("model", "foreign_model"):
         check_network(getattr(checked, group), group)
@@ -177,7 +193,7 @@ def _check_specs(specs: Any, where: str) -> None:
 
 
 def check_network(node: Any, where: str) -> None:
-    """Check what builds a network; `train`, which says what becomes of it, is not for its builder.
+    """Check what builds a network; what becomes of it (`train` and so on) is not for its builder.
 
     Raises:
         ConfigError: for an option that the builder has not, or a value of a wrong type.
@@ -187,7 +203,8 @@ def check_network(node: Any, where: str) -> None:
     if not isinstance(node, Mapping):
         raise ConfigError(f"{where} is {node!r}: choose a model, model@{where}=bvd_cnn, or null.")
     _check_type(node.get("train", True), bool, f"{where}.train")
-    check_node({key: value for key, value in node.items() if key != "train"}, where)
+    ours = ("train", "train_command", "trainer")
+    check_node({key: value for key, value in node.items() if key not in ours}, where)
 
 
 def check_node(node: Any, where: str) -> None:
@@ -210,6 +227,15 @@ def _check_call(node: dict[str, Any], where: str) -> None:
     except Exception as error:
         raise ConfigError(f"{where}._target_: {node['_target_']!r} can't be imported.") from error
     _check_options(target, {k: v for k, v in node.items() if k not in HYDRAS}, where)
+
+
+def wrapped(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A data node without the keys that are for what a user's own data module is wrapped in."""
+    target = str(node["_target_"])
+    if not is_own(target) or keeps_all(target):
+        return node
+    known = parameters(target)
+    return {k: v for k, v in node.items() if k not in WRAPPERS or k in known}
 
 
 def _check_options(target: Any, options: Mapping[str, Any], where: str) -> None:

@@ -345,9 +345,7 @@ class SpuriousExperiment(Experiment):
             result, title=self._bug.label, gates=(gate,), facts=facts, questions=asked, lacks=lacks
         )
 
-    def _alone(
-        self, lab: Lab, arms: Arms, result: TestResult
-    ) -> tuple[TestResult, dict[str, Any]]:
+    def _alone(self, lab: Lab, arms: Arms, result: TestResult) -> tuple[TestResult, dict[str, Any]]:
         """Without a twin: the share on the signal's place, in the same pictures without it, too."""
         shown, test = lab.data("data", self._bug).probe(lab.inputs), lab.data().clean.test
         bare = test.subset(np.flatnonzero(np.isin(test.indices, shown.indices)))
@@ -390,9 +388,7 @@ class SpuriousExperiment(Experiment):
     def _unlearned(self, spec: NetworkSpec) -> str:
         """What a failed gate means, and what would help."""
         if spec.file is not None:
-            return (
-                f"{UNLEARNED}, or the signal of its training looks different from {self._bug}"
-            )
+            return f"{UNLEARNED}, or the signal of its training looks different from {self._bug}"
         ways = ["train longer (trainer.max_epochs)"]
         if self.fraction < 1:
             ways.append("add it to more pictures (bug.spurious.fraction)")

@@ -57,6 +57,11 @@ def create_model(
     return model
 
 
+def timm_model(name: str, **options: Any) -> nn.Module:
+    """A network of timm by its name there; options are those of `create_model`."""
+    return create_model(f"timm/{name.removeprefix('timm/')}", **options)
+
+
 def known_models() -> list[str]:
     """The names that `create_model` takes, except timm's, of which there are over a thousand."""
     models = _torchvision()
