@@ -19,7 +19,6 @@ from explaindebug.data import ImageSet
 from explaindebug.datamodules import DebugDataModule
 from explaindebug.debugtests.lab import Domain
 
-SIZE = 48  # px
 REFERENCES = 128  # training pictures for methods that need some
 
 
@@ -29,15 +28,14 @@ class DataModules:
 
     data: DebugDataModule
     foreign: DebugDataModule
-    unsized: dict[str, Any] | None = None  # the foreign ones' options, if their size is the data's
+    unsized: dict[str, Any] | None = None  # the foreign ones' options, if some are to be the data's
 
     @classmethod
     def of(cls, settings: Settings) -> "DataModules":
         """Those of the settings, which show on the console how far reading and fetching are."""
         own = built(settings.data, "data")
-        unsized = settings.foreign.get("size", 0) is None
-        usual = {"size": SIZE} if unsized else {}  # until the size of the data is known
-        foreign = built({**settings.foreign, **usual}, "foreign")
+        foreign = built(settings.foreign, "foreign")
+        unsized = isinstance(own, OwnData) and not {"size", "normalise"} <= {*settings.foreign}
         for module in (own, foreign):
             for name, what in (("progress", "reading pictures"), ("fetching", "fetching data")):
                 if hasattr(module, name):
@@ -55,8 +53,7 @@ class DataModules:
             return self.foreign
         like = self.data.clean.train
         how = {"mean": list(like.mean), "std": list(like.std)}
-        sizes = {"size": like.size[1], "normalise": how}
-        return built({**self.unsized, **sizes}, "foreign")
+        return built({"size": like.size[1], "normalise": how, **self.unsized}, "foreign")
 
     def training(self, domain: Domain) -> ImageSet:
         """A domain's clean training pictures."""

@@ -23,7 +23,7 @@ from explaindebug.app.typed import is_own
 from explaindebug.core.errors import ConfigError
 from explaindebug.data import ImageSet
 from explaindebug.debugtests.lab import Domain
-from explaindebug.models.heads import head_outputs
+from explaindebug.models.heads import fit_head, head_outputs
 from explaindebug.models.weights import load_weights, own_part, read_weights
 
 FILLED = ("outputs", "num_classes", "size")  # arguments that the data say
@@ -106,8 +106,10 @@ class Architecture:
         """
         if not self.own:
             return self._build(images, weights=str(file))
-        network, state = self.build(images), read_weights(file)
-        load_weights(network, own_part(state, network), file)
+        network = self.build(images)
+        state = own_part(read_weights(file), network)
+        fit_head(network, state)
+        load_weights(network, state, file)
         return network
 
     def _build(self, images: ImageSet, **more: Any) -> nn.Module:

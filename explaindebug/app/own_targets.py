@@ -92,7 +92,7 @@ def _unlink(config: DictConfig, gone: Sequence[str]) -> None:
     raw: Any = OmegaConf.to_container(config.get("foreign"), resolve=False)
     for key in ("size", "normalise"):
         if key in gone and raw.get(key) == "${data." + key + "}":
-            config["foreign"][key] = None
+            del config["foreign"][key]
 
 
 def is_module(target: str) -> bool:
