@@ -55,7 +55,8 @@ class Named(Classifier):
     """Its batches are mappings, its labels floats in a column, and each picture has a weight."""
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        assert batch["label"].dtype == torch.float32 and batch["label"].shape[1:] == (1,)
+        assert batch["label"].dtype == torch.float32
+        assert batch["label"].shape[1:] == (1,)
         assert torch.equal(batch["weight"] % 2, batch["label"][:, 0].double() % 2)
         assert len(batch["name"]) == len(batch["image"])
         return F.cross_entropy(self(batch["image"]), batch["label"][:, 0].long())

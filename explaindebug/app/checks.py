@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from explaindebug.app.networks import Networks
+from explaindebug.app.own_modules import check_outputs
 from explaindebug.app.progress import say
 from explaindebug.app.session import Session
 from explaindebug.attributions._engine.plan import Plan
@@ -41,6 +42,7 @@ def check(session: Session, tests: Sequence[Experiment]) -> None:
     for test in tests:
         test.check(session)
     for domain in domains:
+        check_own(session.networks, domain)
         check_methods(session, domain)
     if to_train := [want for want in wanted if session.networks.to_train(want)]:
         check_disk(session.networks, to_train)
@@ -86,6 +88,20 @@ def check_files(session: Session, wanted: Sequence[NetworkSpec]) -> None:
         for want in files:
             if want.name == "reference":
                 say(f"networks: {want.file} is the reference, other clean networks are controls")
+
+
+def check_own(networks: Networks, domain: Domain) -> None:
+    """Refuse a class of the user's own that has not as many outputs as there are classes.
+
+    Raises:
+        ConfigError, UnsupportedModelError: with both numbers, or where it gives no logits.
+    """
+    architecture = networks.architectures[domain]
+    if not architecture.own or networks.made:
+        return  # files have been looked at as they were read
+    images, key = networks.modules.training(domain), architecture.key
+    network, what = networks.build(domain).eval(), f"{key}._target_={architecture.name}"
+    check_outputs(network, images, what, f"Give it as many ({key}.num_classes=..., or alike).")
 
 
 def check_methods(session: Session, domain: Domain) -> None:
