@@ -15,6 +15,8 @@ from explaindebug.core.io import WRITING, as_json, remove_abandoned, remove_part
 from explaindebug.core.wording import listed
 from explaindebug.evaluation.runs import flat
 
+# Options that runs of earlier versions did not have; unset they change nothing.
+UNSET = ("train_command", "trainer", "wrong")
 NOTE = "run.json"  # what makes a folder a run's
 
 
@@ -70,10 +72,10 @@ def note(checked: Settings, typed: str) -> dict[str, Any]:
     """What makes the folder this run's; written when all is checked, so that typos leave none."""
     identity = asdict(checked) | {"output": None, "store": None, "logger": None, "workers": None}
     paper = identity.pop("paper")  # what a run is put beside changes nothing of it
-    for model in (identity["model"], identity["foreign_model"] or {}):
-        for key in ("train_command", "trainer"):
-            if model.get(key) is None:
-                model.pop(key, None)
+    for node in (identity["model"], identity["foreign_model"], *identity["bug"].values()):
+        for key in UNSET if node else ():
+            if node.get(key) is None:
+                node.pop(key, None)
     given = Given.of(identity.pop("networks"))
     if given is not None:
         identity["networks"] = given.identity

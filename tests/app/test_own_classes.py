@@ -302,6 +302,7 @@ class TestSmaller:
             enable_model_summary=False,
             **quiet,
         )
-        trainer.fit(adopted(module), datamodule=data)
+        data.setup("fit")
+        trainer.fit(adopted(module), data.train_dataloader())
         assert not torch.equal(module.net[0].weight, before)
         assert "loss" in trainer.callback_metrics
