@@ -1,5 +1,6 @@
 """LightningModules of somebody's project: trained by their own steps, on batches as they know."""
 
+import inspect
 from typing import Any
 
 from torch import nn
@@ -26,10 +27,21 @@ def logits_of(network: nn.Module) -> nn.Module:
 
 
 def adopted(module: Any) -> Any:
-    """The LightningModule as one of the package that trains here, if it is of the other one."""
-    if not isinstance(module, pl.LightningModule):
-        kind = type(module)
-        module.__class__ = type(kind.__name__, (kind, pl.LightningModule), {})
+    """The LightningModule as one of the package that trains here, if it is of the other one.
+
+    What its class leaves as it was becomes that of our package: a trainer finds out by comparison
+    which hooks a module has.
+    """
+    if isinstance(module, pl.LightningModule):
+        return module
+    kind, found = type(module), inspect.getattr_static
+    (theirs,) = [one for one in MODULES if isinstance(module, one)]
+    left = {
+        name: found(pl.LightningModule, name)
+        for name in dir(pl.LightningModule)
+        if not name.startswith("__") and found(kind, name, None) is found(theirs, name, None)
+    }
+    module.__class__ = type(kind.__name__, (kind, pl.LightningModule), left)
     return module
 
 
