@@ -14,7 +14,15 @@ from explaindebug.data.imageset import ImageSet, Labels, Splits
 from explaindebug.data.scenes import DrawnScenes, Scenes
 from explaindebug.data.splits import SPLITS, balanced
 from explaindebug.data.synthetic.splits import animals, figures
-from explaindebug.debugtests import Arms, DebugTest, NetworkSpec, Options, Probe, measured
+from explaindebug.debugtests import (
+    Arms,
+    DebugTest,
+    NetworkSpec,
+    Options,
+    Probe,
+    Roles,
+    measured,
+)
 from explaindebug.debugtests.lab import Domain
 from explaindebug.evaluation.comparison import Comparison
 from explaindebug.evaluation.postprocessing import ROBUST
@@ -75,6 +83,9 @@ class PlainLab:
     def build(self, domain: Domain) -> nn.Module:
         classes = len(self.splits[domain].train.classes)
         return create_model("bvd_cnn", size=self.size, outputs=classes, widths=[4], hidden=[8])
+
+    def cast(self, trained: Roles) -> Roles:
+        return trained
 
     def words(self, domain: Domain) -> str:
         return f"untrained, of {domain}"

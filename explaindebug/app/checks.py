@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from explaindebug.app.networks import Networks
+from explaindebug.app.own_modules import check_outputs
 from explaindebug.app.progress import say
 from explaindebug.app.session import Session
 from explaindebug.attributions._engine.plan import Plan
@@ -21,9 +22,9 @@ REMEDY = {  # if weights are used as they are, and a test needs more networks
 }
 
 
-def wanted_by(tests: Sequence[Experiment]) -> list[NetworkSpec]:
+def wanted_by(session: Session, tests: Sequence[Experiment]) -> list[NetworkSpec]:
     """The networks of all tests, without duplicates, in the order in which they are trained."""
-    return list(dict.fromkeys(want for test in tests for want in test.networks()))
+    return list(dict.fromkeys(want for test in tests for want in session.networks_of(test)))
 
 
 def check(session: Session, tests: Sequence[Experiment]) -> None:
@@ -33,13 +34,15 @@ def check(session: Session, tests: Sequence[Experiment]) -> None:
         ConfigError, DataError, UnsupportedModelError: for the first problem found.
     """
     say(f"output: {session.folder}")
-    wanted = wanted_by(tests)
+    wanted = wanted_by(session, tests)
     domains = list(dict.fromkeys(want.domain for want in wanted))
     say(f"data: {session.modules.describe(domains)}")
     check_given(session.networks, wanted)
+    check_files(session, wanted)
     for test in tests:
         test.check(session)
     for domain in domains:
+        check_own(session.networks, domain)
         check_methods(session, domain)
     if to_train := [want for want in wanted if session.networks.to_train(want)]:
         check_disk(session.networks, to_train)
@@ -51,7 +54,7 @@ def check_given(networks: Networks, wanted: Sequence[NetworkSpec]) -> None:
     Raises:
         ConfigError: with the alternatives.
     """
-    given = [want for want in wanted if not networks.to_train(want)]
+    given = [want for want in wanted if want.file is None and not networks.to_train(want)]
     for domain in dict.fromkeys(want.domain for want in given):
         architecture = networks.architectures[domain]
         mine = [want for want in given if want.domain == domain]
@@ -64,13 +67,51 @@ def check_given(networks: Networks, wanted: Sequence[NetworkSpec]) -> None:
         architecture.check_weights(networks.modules.training(domain))
 
 
+def check_files(session: Session, wanted: Sequence[NetworkSpec]) -> None:
+    """Read the networks that exist, and say which has which part.
+
+    Raises:
+        ConfigError, DataError, UnsupportedModelError: for a file of something else, and for tests
+            that want different ones of them.
+    """
+    files = [want for want in wanted if want.file is not None]
+    domains = {want.domain for want in files if want.name != "bug"}
+    if len(domains) > 1:
+        raise ConfigError(
+            "networks.control and networks.reference are networks of the foreign pictures for "
+            "bug=ood, and clean twins of networks.bug for the other tests: run bug=ood by itself."
+        )
+    for want in files:
+        session.networks.take(want)
+    given = session.given
+    if given is not None and given.reference is None:
+        for want in files:
+            if want.name == "reference":
+                say(f"networks: {want.file} is the reference, other clean networks are controls")
+
+
+def check_own(networks: Networks, domain: Domain) -> None:
+    """Refuse a class of the user's own that has not as many outputs as there are classes.
+
+    Raises:
+        ConfigError, UnsupportedModelError: with both numbers, or where it gives no logits.
+    """
+    architecture = networks.architectures[domain]
+    if not architecture.own or networks.made:
+        return  # files have been looked at as they were read
+    images, key = networks.modules.training(domain), architecture.key
+    network, what = networks.build(domain).eval(), f"{key}._target_={architecture.name}"
+    check_outputs(network, images, what, f"Give it as many ({key}.num_classes=..., or alike).")
+
+
 def check_methods(session: Session, domain: Domain) -> None:
     """Refuse methods that don't support the network's layers, and networks without logits.
 
     Raises:
         UnsupportedModelError: with the layers' names.
     """
-    network = session.build(domain)
+    made = [done for want, done in session.networks.made.items() if want.domain == domain]
+    network = made[0].network if made else session.build(domain)
     images = session.modules.training(domain).batch(slice(0, 4)).image
     with watch(network) as private:
         plan = Plan(session.settings.attributions)

@@ -9,6 +9,7 @@ from typing import Any
 
 from explaindebug import __version__
 from explaindebug.app.stopping import stops
+from explaindebug.app.typed import freed
 
 EXIT_ERROR = 1
 # Command -> the module whose `main` takes its arguments, and the exit status of errors.
@@ -31,6 +32,9 @@ def main() -> None:
     if "--version" in sys.argv[1:]:
         print(f"explaindebug {__version__}")
         return
+    sys.argv[1:] = freed(sys.argv[1:])
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # where the classes of one's own project are
     with stops() as signals:
         try:
             failed = _run()
@@ -64,9 +68,12 @@ def _run() -> bool:
             from explaindebug.app.early import check_names
 
             check_names(config)
-            from explaindebug.app.experiments import start
+            from hydra.core.hydra_config import HydraConfig
 
-            start(config)
+            from explaindebug.app.experiments import start
+            from explaindebug.app.own_targets import own_keys
+
+            start(own_keys(config, HydraConfig.get().overrides.task))
         except Exception as error:
             _print_error(error, full)
             failed = True

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import get_args
 
@@ -11,8 +11,10 @@ from torch import nn
 
 from explaindebug.app.data_modules import DataModules
 from explaindebug.app.ddp_workers import Team
+from explaindebug.app.given import load
 from explaindebug.app.network_spec import Architecture
 from explaindebug.app.outputs import Outputs
+from explaindebug.app.own_modules import Served, logits_of
 from explaindebug.app.progress import say
 from explaindebug.app.settings import Settings
 from explaindebug.app.store import Recipe, Store, Trained
@@ -54,11 +56,26 @@ class Networks:
 
     def build(self, domain: Domain) -> nn.Module:
         """A new network for a domain's classes."""
+        return logits_of(self._fresh(domain))
+
+    def _fresh(self, domain: Domain) -> nn.Module:
+        """The same in the form in which it is trained."""
         return self.architectures[domain].build(self.modules.training(domain))
 
     def to_train(self, wanted: NetworkSpec) -> bool:
         """Whether the network is trained; if not, its weights are used as they are."""
-        return self.architectures[wanted.domain].train
+        return wanted.file is None and self.architectures[wanted.domain].train
+
+    def take(self, wanted: NetworkSpec) -> None:
+        """Read an existing network from its file.
+
+        Raises:
+            ConfigError, DataError, UnsupportedModelError: for a file of something else.
+        """
+        assert wanted.file is not None
+        images = self.modules.training(wanted.domain)
+        network = load(self.architectures[wanted.domain], images, wanted.file)
+        self.made[wanted] = Trained(network, None)
 
     def recipe(self, wanted: NetworkSpec) -> Recipe:
         """Everything that determines the network's weights."""
@@ -76,6 +93,10 @@ class Networks:
             "augment": getattr(module, "augment", None),
             **architecture.identity,
         }
+        if architecture.lightning:  # which has its own optimizer
+            training = {k: v for k, v in training.items() if k not in ("lr", "schedule")}
+        if architecture.training is not None:
+            training = dict(architecture.identity)
         seed = 1000 * self.settings.seed + wanted.twin
         data = module.data.train.fingerprint()
         return Recipe(wanted.name, seed, architecture.options, training, data)
@@ -91,7 +112,11 @@ class Networks:
             team = cache(lambda: stack.enter_context(self._team()))
 
             def make(wanted: NetworkSpec) -> None:
-                if self.to_train(wanted):
+                if wanted in self.made:
+                    return
+                if wanted.file is not None:
+                    self.take(wanted)
+                elif self.to_train(wanted):
                     self.made[wanted] = self._trained(wanted, team)
                 else:
                     self.made[wanted] = Trained(self.build(wanted.domain).eval(), None)
@@ -101,6 +126,8 @@ class Networks:
     def how(self, wanted: NetworkSpec) -> str:
         """How a network was obtained, for display."""
         done = self.made[wanted]
+        if wanted.file is not None:
+            return f"from {wanted.file}"
         if done.checkpoint is None:
             return "with its weights as they are"
         if done.reused:
@@ -115,24 +142,39 @@ class Networks:
             with self.store.turn(recipe):
                 missing = not self.store.has(recipe)  # another run may have trained it meanwhile
                 if missing:
-                    alone = self.trainers.processes == 1
+                    outside = self.architectures[wanted.domain].training is not None
+                    alone = outside or self.trainers.processes == 1
                     said = self.fit(wanted) if alone else team()(wanted)[0]
                     self.warnings += [w for w in said if w not in self.warnings]
-        done = self.store.load(recipe, self.build(wanted.domain), reused=not missing)
+        done = self.store.load(recipe, self._like(recipe, wanted.domain), reused=not missing)
         self.outputs.checkpoint(wanted.name, done)
         return done
 
     def fit(self, wanted: NetworkSpec) -> list[str]:
         """Train a network into the store, or do this process's part; returns new warnings."""
         recipe = self.recipe(wanted)
+        module = self.modules(wanted.domain, wanted.bug).with_seed(recipe.seed)
+        architecture = self.architectures[wanted.domain]
+        if architecture.training is not None:
+            log = self.outputs.folder / "training" / f"{wanted.name.replace(' ', '-')}.log"
+            train, pictures = architecture.training, module.data.train
+            self.store.fit_outside(recipe, partial(train, pictures, recipe.seed, log=log))
+            return []
         extra = self.trainers.callbacks(wanted.name)
         self.store.fit(
             recipe,
-            lambda: self.build(wanted.domain),
-            self.modules(wanted.domain, wanted.bug).with_seed(recipe.seed),
+            lambda: self._fresh(wanted.domain),
+            Served(module) if architecture.lightning else module,
             lambda callbacks: self.trainers([*callbacks, *extra]),
         )
         return [w for x in extra if isinstance(x, AttributionCallback) for w in x.reported]
+
+    def _like(self, recipe: Recipe, domain: Domain) -> nn.Module:
+        """A network for the weights that are kept: with as many outputs as they have."""
+        architecture, kept = self.architectures[domain], self.store.kept(recipe)
+        if architecture.training is None:
+            return self._fresh(domain)
+        return load(architecture, self.modules.training(domain), str(kept))
 
     def _team(self) -> Team:
         size = self.trainers.processes

@@ -62,7 +62,7 @@ def carried_out(
     write_settings(session, config, typed)
     session.outputs.start(session.folder.name)
 
-    session.train(wanted_by(tests))
+    session.train(wanted_by(session, tests))
     results = measured(session, tests)
     made = how_made(session.settings, typed, time.perf_counter() - start)
     made |= {f"{method} takes": remark for method, remark in session.remarks.items()}
@@ -86,7 +86,7 @@ def checked_run(config: DictConfig, folder: Path) -> tuple[Session, list[Experim
     tests = experiments(checked)
     _ = Plan(checked.attributions)
     session = Session(checked, folder)
-    _ = session.comparison, session.modules
+    _ = session.comparison, session.modules, session.given
     trainers = session.networks.trainers
     _ = trainers.callbacks("check")
     trainers.check()
@@ -124,7 +124,11 @@ def measured(session: Session, tests: Sequence[Experiment]) -> list[TestResult]:
         for test in tests:
             bar.test(test.title.lower())
             results.append(test.run(session))
-            results[-1].domains = tuple(dict.fromkeys(want.domain for want in test.networks()))
+            networks = session.networks_of(test)
+            results[-1].domains = tuple(dict.fromkeys(want.domain for want in networks))
+            results[-1].facts = {**session.told(networks), **results[-1].facts}
+            if results[-1].lacks:
+                results[-1].warnings = (results[-1].lacks, *results[-1].warnings)
             if session.settings.clusters == "class":
                 results[-1].clusters = session.probed[test.name]
             scores = sum((result.scores for result in results), Scores())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from explaindebug import __version__
+from explaindebug.app.given import Given
 from explaindebug.app.locks import RUNNING
 from explaindebug.app.settings import Settings
 from explaindebug.core.errors import ConfigError
@@ -14,6 +15,8 @@ from explaindebug.core.io import WRITING, as_json, remove_abandoned, remove_part
 from explaindebug.core.wording import listed
 from explaindebug.evaluation.runs import flat
 
+# Options that runs of earlier versions did not have; unset, they change nothing.
+UNSET = ("train_command", "trainer", "wrong")
 NOTE = "run.json"  # identifies the run that a folder belongs to
 
 
@@ -69,4 +72,11 @@ def note(checked: Settings, typed: str) -> dict[str, Any]:
     """The note that identifies a run; written after all checks, so that a typo leaves none."""
     identity = asdict(checked) | {"output": None, "store": None, "logger": None, "workers": None}
     paper = identity.pop("paper")  # the comparison with the paper does not affect the run
+    for node in (identity["model"], identity["foreign_model"], *identity["bug"].values()):
+        for key in UNSET if node else ():
+            if node.get(key) is None:
+                node.pop(key, None)
+    given = Given.of(identity.pop("networks"))
+    if given is not None:
+        identity["networks"] = given.identity
     return {"version": __version__, "command": typed, "paper": paper, "settings": identity}

@@ -10,6 +10,7 @@ from torch import nn
 
 from explaindebug.app.classifier import predictions
 from explaindebug.app.data_modules import DataModules, classes_of, true_colours
+from explaindebug.app.given import Given
 from explaindebug.app.networks import Networks
 from explaindebug.app.outputs import Outputs
 from explaindebug.app.progress import say
@@ -17,12 +18,26 @@ from explaindebug.app.settings import Settings
 from explaindebug.attributions._engine.jobs import Progress
 from explaindebug.attributions._engine.plan import Plan
 from explaindebug.bugs.base import DataBug
-from explaindebug.core.errors import AttributionError, DataError, ExplainDebugError
+from explaindebug.core.errors import (
+    AttributionError,
+    ConfigError,
+    DataError,
+    ExplainDebugError,
+)
 from explaindebug.core.isolation import undisturbed
 from explaindebug.data import ImageSet
 from explaindebug.data.imageset import Labels
 from explaindebug.datamodules import DebugDataModule
-from explaindebug.debugtests import Arms, DebugTest, NetworkSpec, Options, Probe, measured
+from explaindebug.debugtests import (
+    Arms,
+    DebugTest,
+    Experiment,
+    NetworkSpec,
+    Options,
+    Probe,
+    Roles,
+    measured,
+)
 from explaindebug.debugtests.explain import Measured, merged
 from explaindebug.debugtests.lab import Domain
 from explaindebug.evaluation.comparison import Comparison
@@ -31,6 +46,7 @@ from explaindebug.evaluation.postprocessing import PostProcessing
 from explaindebug.evaluation.results import TestResult
 
 SHOWN_GROUPS = 12  # classes and groups whose accuracies are listed one by one
+ABOVE_CHANCE = 0.1  # accuracy above chance, below which an existing network gets a warning
 
 
 @dataclass
@@ -52,6 +68,11 @@ class Session:
     def modules(self) -> DataModules:
         """The data modules of both domains."""
         return DataModules.of(self.settings)
+
+    @cached_property
+    def given(self) -> Given | None:
+        """The networks that exist; None where they are trained."""
+        return Given.of(self.settings.networks)
 
     @cached_property
     def outputs(self) -> Outputs:
@@ -77,6 +98,23 @@ class Session:
                 train(want)
                 found = self.accuracy(want, "test", self.data(want.domain, want.bug).data.test)
                 say(f"  accuracy {found:.3f} on test pictures, {self.networks.how(want)}")
+                if want.file is not None:
+                    self._doubt(want)
+
+    def _doubt(self, want: NetworkSpec) -> None:
+        """Warn of an existing network that knows nothing of the pictures as they are given."""
+        clean = self.data(want.domain).clean.test
+        found = float((self.predictions(want, clean) == clean.labels).mean())
+        if found <= 1 / len(clean.classes) + ABOVE_CHANCE:
+            doubt = (
+                f"{want.name} ({want.file}) is right on {found:.2f} of the clean test pictures, "
+                "hardly more than chance. Are pictures normalised as in its training "
+                f"(data.normalise), of its size, and its classes in this order: "
+                f"{', '.join(clean.classes[:10])}?"
+            )
+            if doubt not in self.warnings:
+                self.warnings.append(doubt)
+                say(f"  {doubt}")
 
     @property
     def seed(self) -> int:
@@ -96,9 +134,43 @@ class Session:
         """A new network for a domain's classes."""
         return self.networks.build(domain)
 
+    def cast(self, trained: Roles) -> Roles:
+        """The existing networks in these parts, where there are some; else those to train."""
+        return trained if self.given is None else self.given.cast(trained)
+
+    def networks_of(self, test: Experiment) -> list[NetworkSpec]:
+        """The networks of a test: those that it trains, or the existing ones.
+
+        Raises:
+            ConfigError: where there are some, and the test can't take them.
+        """
+        if self.given is None:
+            return list(test.networks())
+        if test.roles is None:
+            raise ConfigError(
+                f"bug.{test.name} trains networks of its own kinds and can't take those of "
+                "networks. Leave one of them out."
+            )
+        return self.cast(test.roles).everybody
+
+    def told(self, wanted: Sequence[NetworkSpec]) -> dict[str, str]:
+        """Of each existing network its file, the file's digest, and accuracies, for people."""
+        found: dict[str, str] = {}
+        if self.given is None:
+            return found
+        for want in wanted:
+            right = dict.fromkeys(
+                f"{what} {value:.3f}" for name, what, value in self.accuracies if name == want.name
+            )
+            found[f"network: {want.name}"] = f"{self.given.told(want)}; accuracy: " + ", ".join(
+                right
+            )
+        return found
+
     def words(self, domain: Domain) -> str:
         """Description of a domain's networks, for display."""
-        return self.networks.architectures[domain].words
+        kind = self.networks.architectures[domain]
+        return kind.words if self.given is None else kind.name
 
     def network(self, spec: NetworkSpec) -> nn.Module:
         """The trained network, in eval mode."""
@@ -131,6 +203,8 @@ class Session:
 
     def record(self, spec: NetworkSpec) -> None:
         """Write what the bug changed: which rows, and their correct labels."""
+        if spec.file is not None:
+            return  # the pictures that it was trained on are unknown
         self.outputs.record(spec.name, self.data(spec.domain, spec.bug).record)
 
     def options(self, domain: Domain) -> Options:

@@ -12,13 +12,25 @@ from hydra._internal.utils import _locate  # like get_object, which also logs er
 from omegaconf import DictConfig, OmegaConf
 
 from explaindebug.app.classifier import Schedule
+from explaindebug.app.own_targets import keeps_all, parameters
+from explaindebug.app.typed import is_own
 from explaindebug.core.errors import ConfigError
 from explaindebug.core.registry import nearest
 from explaindebug.core.validation import number, whole
 from explaindebug.evaluation.postprocessing import PostProcessing
 from explaindebug.studies.adebayo2020.experiments import resolved
 
-GROUPS = ("data", "foreign", "model", "bug", "trainer", "logger", "callbacks", "postprocessing")
+GROUPS = (
+    "data",
+    "foreign",
+    "model",
+    "bug",
+    "trainer",
+    "logger",
+    "callbacks",
+    "networks",
+    "postprocessing",
+)
 CHOICES = {
     "data": "data=embedded",
     "foreign": "data@foreign=figures",
@@ -27,10 +39,13 @@ CHOICES = {
     "trainer": "trainer=cpu",
     "logger": "logger=none",
     "callbacks": "callbacks=none",
+    "networks": "networks.bug=bug.ckpt",
     "postprocessing": "preset=robust",
 }
 USUAL = {"attributions": "grad,gbp", "similarities": "ssim,spearman"}
 HYDRAS = ("_target_", "_convert_", "_recursive_", "_partial_", "_args_")
+# Options of a user's data module that it need not take: see `OwnData`.
+WRAPPERS = ("classes", "normalise", "batch_size", "augment", "workers", "seed")
 LARGEST = 2**31 - 1
 LARGEST_SEED = 4_294_967
 
@@ -64,6 +79,7 @@ class Settings:
     trainer: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)
+    networks: dict[str, Any] = field(default_factory=dict)  # files by role; none are trained then
     foreign_model: Any = None  # a group like `model`; None: the same as `model`
     paper: str | None = None  # the table of the paper to compare the run with
 
@@ -123,7 +139,9 @@ def settings(config: DictConfig) -> Settings:
     for group in ("bug", "logger", "callbacks"):
         for key, node in getattr(checked, group).items():
             _check_built(node, f"{group}.{key}", f"Leave it out with ~{group}.{key}.")
-    for group in ("data", "foreign", "bug", "trainer", "logger", "callbacks"):
+    for group in ("data", "foreign"):
+        check_node(wrapped(getattr(checked, group)), group)
+    for group in ("bug", "trainer", "logger", "callbacks"):
         check_node(getattr(checked, group), group)
     for group in ("model", "foreign_model"):
         check_network(getattr(checked, group), group)
@@ -175,7 +193,7 @@ def _check_specs(specs: Any, where: str) -> None:
 
 
 def check_network(node: Any, where: str) -> None:
-    """Check a node that builds a network; its key `train` is not an option of the network's class.
+    """Check a node that builds a network; keys such as `train` are not options of its class.
 
     Raises:
         ConfigError: for an option that the class does not have, or a value of a wrong type.
@@ -185,7 +203,8 @@ def check_network(node: Any, where: str) -> None:
     if not isinstance(node, Mapping):
         raise ConfigError(f"{where} is {node!r}: choose a model, model@{where}=bvd_cnn, or null.")
     _check_type(node.get("train", True), bool, f"{where}.train")
-    check_node({key: value for key, value in node.items() if key != "train"}, where)
+    ours = ("train", "train_command", "trainer")
+    check_node({key: value for key, value in node.items() if key not in ours}, where)
 
 
 def check_node(node: Any, where: str) -> None:
@@ -208,6 +227,15 @@ def _check_call(node: dict[str, Any], where: str) -> None:
     except Exception as error:
         raise ConfigError(f"{where}._target_: {node['_target_']!r} can't be imported.") from error
     _check_options(target, {k: v for k, v in node.items() if k not in HYDRAS}, where)
+
+
+def wrapped(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A data node without the keys that are for what a user's own data module is wrapped in."""
+    target = str(node["_target_"])
+    if not is_own(target) or keeps_all(target):
+        return node
+    known = parameters(target)
+    return {k: v for k, v in node.items() if k not in WRAPPERS or k in known}
 
 
 def _check_options(target: Any, options: Mapping[str, Any], where: str) -> None:

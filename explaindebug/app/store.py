@@ -5,6 +5,7 @@ Networks are found by a hash of everything that determines their weights.
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,12 +20,22 @@ from explaindebug._lightning import pl
 from explaindebug.app.checkpoints import digest, read_checkpoint
 from explaindebug.app.classifier import Classifier
 from explaindebug.app.locks import locked
+from explaindebug.app.own_modules import adopted, is_lightning, logits_of
 from explaindebug.app.progress import say
 from explaindebug.callbacks.keys import log_key
-from explaindebug.core.errors import ConfigError, DataError
+from explaindebug.core.errors import (
+    ConfigError,
+    DataError,
+    ExplainDebugError,
+    UnsupportedModelError,
+)
 from explaindebug.core.io import remove_parts, set_aside, writable_folder, write_json
 
 COURSE = 2  # version of the training procedure; networks of other versions are not reused
+HYPER_PARAMETERS = (
+    *("hyper_parameters", "hparams_name", "hparams_type"),
+    *(f"datamodule_{name}" for name in ("hyper_parameters", "hparams_name", "hparams_type")),
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,8 @@ class Recipe:
     @property
     def kept(self) -> str:
         """File name of the weights: with patience, of the lowest validation loss, else the last."""
+        if "training" in self.training:
+            return "weights.pt"  # written by the user's code
         return "best.ckpt" if self.training.get("patience") else "last.ckpt"
 
 
@@ -110,18 +123,19 @@ class Store:
         """
         folder = writable_folder(self.folder / recipe.key)
         pl.seed_everything(recipe.seed, workers=True, verbose=False)
-        how: Any = {k: v for k, v in recipe.training.items() if k in ("lr", "schedule")}
-        module = Classifier(build(), name=recipe.name, **how)
+        module = _trainable(build(), recipe)
         start = time.perf_counter()
         last = folder / "last.ckpt"
         module.train()
-        runner = trainer(callbacks=_callbacks(recipe, folder))
+        loss = "val_loss" if _own(module) else log_key(recipe.name, "val_loss")
+        runner = trainer(callbacks=_callbacks(recipe, folder, loss))
         # Each process checks for itself; none uses what the first one clears away.
         damaged = self._damaged(recipe)
         whole = last.is_file() and not damaged
         if runner.is_global_zero:
             self._clear(recipe, damaged)
-        runner.fit(module, datamodule=data, ckpt_path=str(last) if whole else None)
+        with _told(module, recipe.name):
+            runner.fit(module, datamodule=data, ckpt_path=str(last) if whole else None)
         seconds = time.perf_counter() - start
         if not (folder / recipe.kept).is_file():
             raise ConfigError(
@@ -139,6 +153,27 @@ class Store:
             write_json(folder / "done.json", done)
             if recipe.kept != last.name:
                 last.unlink(missing_ok=True)
+
+    def kept(self, recipe: Recipe) -> Path:
+        """The file of the weights."""
+        return self.folder / recipe.key / recipe.kept
+
+    def fit_outside(self, recipe: Recipe, train: Callable[[Path, Path], None]) -> None:
+        """Have the network trained by somebody else's code, from its beginning.
+
+        `train` gets a folder to work in and the file for the weights.
+
+        Raises:
+            ConfigError, DataError: where that leaves no weights.
+        """
+        folder, start = writable_folder(self.folder / recipe.key), time.perf_counter()
+        self._clear(recipe, {})
+        train(writable_folder(folder / "work"), folder / recipe.kept)
+        shutil.rmtree(folder / "work", ignore_errors=True)
+        seconds = round(time.perf_counter() - start, 2)
+        write_json(folder / "recipe.json", {**recipe.__dict__, "key": recipe.key})
+        done = {"seconds": seconds, "epochs": None, "sha256": digest(folder / recipe.kept)}
+        write_json(folder / "done.json", done)
 
     def _done(self, recipe: Recipe) -> dict[str, Any] | None:
         """The content of `done.json`; None if there is none, or it can't be used."""
@@ -186,13 +221,46 @@ class Store:
         Raises:
             DataError: if the training is not finished, or its files are damaged.
         """
-        module = Classifier(network, name=recipe.name)
-        checkpoint = self.folder / recipe.key / recipe.kept
+        checkpoint = self.kept(recipe)
         done = self._done(recipe)
         if done is None:
             raise DataError(f"{checkpoint.parent} holds no finished training of {recipe.name!r}.")
-        module.load_state_dict(read_checkpoint(checkpoint)["state_dict"])
-        return Trained(module.network.eval(), checkpoint, done["seconds"], done["epochs"], reused)
+        if "training" not in recipe.training:
+            module = _trainable(network, recipe)
+            module.load_state_dict(read_checkpoint(checkpoint)["state_dict"])
+            network = logits_of(module) if _own(module) else module.network
+        return Trained(network.eval(), checkpoint, done["seconds"], done["epochs"], reused)
+
+
+def _trainable(network: nn.Module, recipe: Recipe) -> Any:
+    """A LightningModule as it is, anything else as a classifier."""
+    if is_lightning(network):
+        return adopted(network)
+    how: Any = {k: v for k, v in recipe.training.items() if k in ("lr", "schedule")}
+    return Classifier(network, name=recipe.name, **how)
+
+
+def _own(module: Any) -> bool:
+    """Whether it is the user's."""
+    return not isinstance(module, Classifier)
+
+
+@contextmanager
+def _told(module: Any, name: str) -> Iterator[None]:
+    """Inside, what fails in the user's module is told in a sentence."""
+    try:
+        yield
+    except (ExplainDebugError, OSError):
+        raise
+    except Exception as error:
+        if not _own(module):
+            raise
+        raise UnsupportedModelError(
+            f"training {name!r}: {type(module).__name__} failed ({type(error).__name__}: "
+            f"{' '.join(str(error).split())}). Its batches look as its own data module gives them, "
+            "or are lists of images and labels where the data is one of this package's. "
+            "HYDRA_FULL_ERROR=1 shows where."
+        ) from error
 
 
 def _own_state(path: Path, recipe: Recipe) -> dict[str, Any]:
@@ -238,8 +306,10 @@ class _Course(pl.Callback):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Add the recipe's key."""
+        """Add the recipe's key; leave out the module's arguments, which may be of any type."""
         checkpoint["recipe"] = self.recipe.key
+        for key in HYPER_PARAMETERS:
+            checkpoint.pop(key, None)
 
 
 class _Kept(pl.callbacks.ModelCheckpoint):
@@ -276,7 +346,7 @@ class _Patience(pl.callbacks.EarlyStopping):
         trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
 
 
-def _callbacks(recipe: Recipe, folder: Path) -> list[pl.Callback]:
+def _callbacks(recipe: Recipe, folder: Path, loss: str) -> list[pl.Callback]:
     """Callbacks that save the last state and, with patience, the best, and stop early.
 
     The one that saves the last state comes last, so that it includes the states of the others.
@@ -284,6 +354,5 @@ def _callbacks(recipe: Recipe, folder: Path) -> list[pl.Callback]:
     course, patience = _Course(recipe), recipe.training.get("patience")
     if not patience:
         return [course, _Kept(folder, "last")]
-    loss = log_key(recipe.name, "val_loss")
     stop = _Patience(loss, patience=patience, check_finite=False, strict=False)
     return [course, stop, _Kept(folder, "best", loss), _Kept(folder, "last")]

@@ -7,7 +7,7 @@ Each test is one file, with its `DebugTest` (pairs, direction, gates, wording) a
 from explaindebug.debugtests.base import Arms, DebugTest, known_tests
 from explaindebug.debugtests.experiment import Experiment
 from explaindebug.debugtests.groups import Groups, GroupsExperiment
-from explaindebug.debugtests.lab import CLEAN, TWIN, Lab, NetworkSpec
+from explaindebug.debugtests.lab import CLEAN, TWIN, Lab, NetworkSpec, Roles
 from explaindebug.debugtests.labels import Labels, LabelsExperiment
 from explaindebug.debugtests.ood import Ood, OodExperiment
 from explaindebug.debugtests.probe import Probe
@@ -37,6 +37,7 @@ __all__ = [
     "Probe",
     "Reinit",
     "ReinitExperiment",
+    "Roles",
     "SimpleLab",
     "Spurious",
     "SpuriousExperiment",

@@ -11,8 +11,10 @@ from dataclasses import replace
 from typing import ClassVar
 
 from explaindebug.core.validation import whole
-from explaindebug.debugtests.lab import Lab, NetworkSpec
+from explaindebug.debugtests.base import DebugTest
+from explaindebug.debugtests.lab import Lab, NetworkSpec, Roles
 from explaindebug.evaluation.results import TestResult
+from explaindebug.evaluation.scores import Scores
 
 
 class Experiment(ABC):
@@ -33,6 +35,11 @@ class Experiment(ABC):
     def networks(self) -> Sequence[NetworkSpec]:
         """The networks to train."""
 
+    @property
+    def roles(self) -> Roles | None:
+        """The parts of the networks to train; None where existing ones can't take them."""
+        return None
+
     @abstractmethod
     def run(self, lab: Lab) -> TestResult:
         """Measure."""
@@ -49,6 +56,40 @@ def with_scores_of(result: TestResult, more: TestResult) -> TestResult:
         scores=result.scores + more.scores,
         warnings=(*result.warnings, *more.warnings),
         unscored=(*result.unscored, *more.unscored),
+    )
+
+
+def lacking(test: DebugTest, roles: Roles) -> str:
+    """Which network a verdict would need besides the given ones, as a sentence."""
+    if test.needs_reference and roles.reference is None:
+        return (
+            "No network without the bug was given to compare with: give two, "
+            "networks.control=[clean.ckpt,clean2.ckpt], of which the first is the reference."
+        )
+    if roles.control:
+        return ""
+    if test.needs_reference:
+        return (
+            "The only clean network given is the reference, so how much good networks differ is "
+            "unknown: give a clean twin of it, networks.control=[clean.ckpt,clean2.ckpt]."
+        )
+    return (
+        "No clean twin was given, so this number is unknown without the bug: give one or more, "
+        "networks.control=[clean.ckpt,clean2.ckpt]."
+    )
+
+
+def unmeasured(test: DebugTest, lab: Lab, lacks: str) -> TestResult:
+    """The result of a test for which a network is missing: it names the methods."""
+    asked = tuple(lab.options("data").plan.methods)
+    return TestResult(
+        test.name,
+        test.title,
+        test.headline(()),
+        Scores(),
+        layout=test.layout,
+        lacks=lacks,
+        asked=asked,
     )
 
 

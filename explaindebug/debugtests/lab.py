@@ -22,10 +22,35 @@ class NetworkSpec:
     domain: Domain = "data"
     bug: DataBug | None = None
     twin: int = 0  # networks with different numbers differ in everything random
+    file: str | None = None  # its weights, where it exists and is not trained
 
 
 CLEAN = NetworkSpec("clean")
 TWIN = NetworkSpec("clean twin", twin=1)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The parts that networks have in a test, as in `Arms`."""
+
+    bug: tuple[NetworkSpec, ...]
+    control: tuple[NetworkSpec, ...] = ()
+    reference: NetworkSpec | None = None
+
+    @property
+    def everybody(self) -> list[NetworkSpec]:
+        """All of them."""
+        return [*self.bug, *self.control, *([] if self.reference is None else [self.reference])]
+
+    @property
+    def given(self) -> bool:
+        """Whether these are existing networks, and none is trained."""
+        return self.bug[0].file is not None
+
+    def arms(self, lab: "Lab") -> Arms:
+        """Their networks."""
+        reference = None if self.reference is None else lab.network(self.reference)
+        return Arms([*map(lab.network, self.bug)], [*map(lab.network, self.control)], reference)
 
 
 class Data(Protocol):
@@ -66,6 +91,9 @@ class Lab(Protocol):
 
     def build(self, domain: Domain) -> nn.Module:
         """A new network for the classes of a domain."""
+
+    def cast(self, trained: Roles) -> Roles:
+        """Who has these parts: existing networks, where the lab has some, else those to train."""
 
     def words(self, domain: Domain) -> str:
         """Description of the networks of a domain, for display."""

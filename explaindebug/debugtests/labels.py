@@ -2,17 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from explaindebug.bugs.base import DataBug
+from explaindebug.bugs.known_flips import read_flips
 from explaindebug.bugs.label_flips import LabelFlips
+from explaindebug.core.errors import ConfigError
 from explaindebug.data import ImageSet
 from explaindebug.data.splits import balanced
 from explaindebug.debugtests import detection as detecting
-from explaindebug.debugtests.base import Arms
-from explaindebug.debugtests.experiment import Experiment, at_least_none, with_scores_of
-from explaindebug.debugtests.lab import CLEAN, TWIN, Lab, NetworkSpec
+from explaindebug.debugtests.experiment import (
+    Experiment,
+    at_least_none,
+    lacking,
+    unmeasured,
+    with_scores_of,
+)
+from explaindebug.debugtests.lab import CLEAN, TWIN, Lab, NetworkSpec, Roles
 from explaindebug.debugtests.reference import AgainstReference
 from explaindebug.evaluation.detection import Detector, detectors
 from explaindebug.evaluation.results import Headline, Layout, TestResult
@@ -65,17 +74,33 @@ class LabelsExperiment(Experiment):
     rate: float = 0.1
     own_target: bool = False  # explain the class that each network predicts, not the reference's
     detect: int = 64  # number of training examples, half of them flipped, for the detectors
+    wrong: str | None = None  # a file with the wrong labels, where they are not drawn by `rate`
 
     def __post_init__(self) -> None:
         at_least_none("bug.labels.detect", self.detect)
         _ = LabelFlips(self.rate)  # an invalid rate is an error now
 
+    @cached_property
+    def _flips(self) -> DataBug:
+        return LabelFlips(self.rate) if self.wrong is None else read_flips(self.wrong)
+
+    @property
+    def _suspected(self) -> DataBug:
+        """The flips; with `rate=0` those that would be."""
+        return self._flips if self.wrong is not None else LabelFlips(self.rate or 0.1)
+
     @property
     def _trained(self) -> NetworkSpec:
-        return NetworkSpec("mislabelled", bug=LabelFlips(self.rate), twin=2)
+        return NetworkSpec("mislabelled", bug=self._flips, twin=2)
 
     def check(self, lab: Lab) -> None:
-        """Check that there are enough flipped examples, and others."""
+        """Check that there are enough flipped examples, and others, and that they are known."""
+        if lab.cast(self.roles).given and self.wrong is None:
+            raise ConfigError(
+                "bug=labels explains the training pictures whose labels were wrong, and which ones "
+                "were wrong for networks.bug is not known. Name a file: bug.labels.wrong=wrong.csv "
+                "with the columns row (of the training pictures, from 0) and label (as told)."
+            )
         self._probe(lab)
         self._unflipped(lab)
 
@@ -83,31 +108,44 @@ class LabelsExperiment(Experiment):
         """A clean reference, another clean network, and the one with wrong labels."""
         return [CLEAN, TWIN, self._trained]
 
+    @property
+    def roles(self) -> Roles:
+        """One with wrong labels, and two clean ones."""
+        return Roles((self._trained,), (TWIN,), CLEAN)
+
     def calls(self, lab: Lab) -> int:
-        """Maps of three networks for both probes, and maps of the detectors' examples."""
-        return self.explanations + detecting.calls(len(self._suspects(lab)[0]))
+        """Maps of all networks for both probes, and maps of the detectors' examples."""
+        roles = lab.cast(self.roles)
+        maps = 0 if roles.reference is None else 2 * len(roles.everybody)
+        return maps + detecting.calls(len(self._suspects(lab)[0]))
 
     def run(self, lab: Lab) -> TestResult:
         """Similarity of the mislabelled network's and the clean twin's maps to the reference's."""
-        told, clean = self._told(lab), lab.data().clean.train
-        lab.record(self._trained)
-        right = lab.accuracy(self._trained, "flipped examples, right labels", self._flipped(lab))
-        lab.accuracy(self._trained, "training labels as told", told)
-        lab.accuracy(self._trained, "training labels, right", clean)
-        arms = Arms([lab.network(self._trained)], [lab.network(TWIN)], lab.network(CLEAN))
-        own = self.own_target
-        result = lab.measure(Labels(own_target=own), arms, self._probe(lab))
-        others = lab.measure(Labels(UNFLIPPED, own), arms, self._unflipped(lab), pictures=0)
+        told, clean, roles = self._told(lab), lab.data().clean.train, lab.cast(self.roles)
+        (trained,) = roles.bug
+        lab.record(trained)
+        right = lab.accuracy(trained, "flipped examples, right labels", self._flipped(lab))
+        lab.accuracy(trained, "training labels as told", told)
+        lab.accuracy(trained, "training labels, right", clean)
+        result = self._compared(lab, roles)
         facts = {
             "training labels flipped": int((told.labels != told.truth).sum()),
             "flipped examples that the network calls by their right class": round(right, 3),
         }
         found, said = self._detectors(lab)
-        result = with_scores_of(result, others)
         warnings = (*result.warnings, *said)
         return replace(
             result, facts=facts, detectors=found, questions=(UNFLIPPED,), warnings=warnings
         )
+
+    def _compared(self, lab: Lab, roles: Roles) -> TestResult:
+        """Both probes' maps against the reference's, if there is one."""
+        own, arms, lacks = self.own_target, roles.arms(lab), lacking(Labels(), roles)
+        if arms.reference is None:
+            return unmeasured(Labels(), lab, lacks)
+        result = lab.measure(Labels(own_target=own), arms, self._probe(lab))
+        others = lab.measure(Labels(UNFLIPPED, own), arms, self._unflipped(lab), pictures=0)
+        return replace(with_scores_of(result, others), lacks=lacks)
 
     def _told(self, lab: Lab) -> ImageSet:
         """The training examples with the labels given to the network."""
@@ -115,7 +153,7 @@ class LabelsExperiment(Experiment):
 
     def _flipped(self, lab: Lab) -> ImageSet:
         clean = lab.data().clean.train
-        return clean.subset(LabelFlips(self.rate or 0.1).affected(clean))
+        return clean.subset(self._suspected.affected(clean))
 
     def _probe(self, lab: Lab) -> ImageSet:
         flipped = self._flipped(lab)
@@ -124,7 +162,7 @@ class LabelsExperiment(Experiment):
     def _unflipped(self, lab: Lab) -> ImageSet:
         """The same number of correctly labelled examples."""
         clean = lab.data().clean.train
-        affected = LabelFlips(self.rate or 0.1).affected(clean)
+        affected = self._suspected.affected(clean)
         right = clean.subset(np.setdiff1d(np.arange(len(clean)), affected))
         return right.subset(balanced(right.truth, lab.inputs, right.classes, "unflipped"))
 
@@ -134,7 +172,7 @@ class LabelsExperiment(Experiment):
         With `rate=0` those that would be: their labels are right, so nothing can distinguish them.
         """
         told = self._told(lab)
-        flipped = LabelFlips(self.rate or 0.1).affected(told)
+        flipped = self._suspected.affected(told)
         others = np.setdiff1d(np.arange(len(told)), flipped)
         half = min(self.detect // 2, len(flipped))
         ones, zeros = (
@@ -148,7 +186,8 @@ class LabelsExperiment(Experiment):
         if not self.detect:
             return [], []
         told, flipped = self._suspects(lab)
-        network, images = lab.network(self._trained), told.batch(slice(None)).image
+        (trained,) = lab.cast(self.roles).bug
+        network, images = lab.network(trained), told.batch(slice(None)).image
         of_labels, said = detecting.of_labels(network, told)
         maps = detecting.of_maps(network, images, lab.options("data"))
         found = detectors(
@@ -156,7 +195,7 @@ class LabelsExperiment(Experiment):
             flipped,
             test=self.name,
             finds="flipped labels",
-            rate=self.rate or 0.1,
+            rate=len(self._flipped(lab)) / len(self._told(lab)) if self.wrong else self.rate or 0.1,
             seed=lab.seed,
         )
         return found, said

@@ -11,9 +11,8 @@ from torch import Tensor
 from explaindebug.core.errors import ConfigError
 from explaindebug.data import ImageSet
 from explaindebug.debugtests import detection as detecting
-from explaindebug.debugtests.base import Arms
-from explaindebug.debugtests.experiment import Experiment, at_least_none
-from explaindebug.debugtests.lab import CLEAN, TWIN, Lab, NetworkSpec
+from explaindebug.debugtests.experiment import Experiment, at_least_none, lacking, unmeasured
+from explaindebug.debugtests.lab import CLEAN, TWIN, Lab, NetworkSpec, Roles
 from explaindebug.debugtests.reference import AgainstReference
 from explaindebug.evaluation.detection import Detector, detectors
 from explaindebug.evaluation.results import Headline, Layout, TestResult
@@ -88,24 +87,29 @@ class OodExperiment(Experiment):
         """A reference and a twin from the inputs' domain, and the networks to debug."""
         return [*self._bugs, self._reference, self._control]
 
+    @property
+    def roles(self) -> Roles:
+        """The networks to debug, and two of the inputs' domain."""
+        return Roles(self._bugs, (self._control,), self._reference)
+
     def calls(self, lab: Lab) -> int:
         """Maps of the reference, its twin, the networks to debug, and the detectors' inputs."""
-        return 2 + len(self._bugs) + detecting.calls(len(self._inputs(lab)[0]))
+        roles = lab.cast(self.roles)
+        maps = 0 if roles.reference is None else len(roles.everybody)
+        return maps + detecting.calls(len(self._inputs(lab)[0]))
 
     def run(self, lab: Lab) -> TestResult:
         """Similarity to the maps of the network from the inputs' own domain."""
-        arms = Arms(
-            bug=[lab.network(spec) for spec in self._bugs],
-            control=[lab.network(self._control)],
-            reference=lab.network(self._reference),
-        )
-        probe = lab.data("foreign").probe(lab.inputs)
-        result = lab.measure(Ood(), arms, probe, "foreign")
-        facts = {
-            "network to debug": lab.words(self._bugs[0].domain),
-            "network of the inputs' domain": lab.words("foreign"),
-        }
-        return replace(result, facts=facts, detectors=self._detectors(lab))
+        roles = lab.cast(self.roles)
+        arms, lacks = roles.arms(lab), lacking(Ood(), roles)
+        facts = {"network to debug": lab.words(roles.bug[0].domain)}
+        if arms.reference is None:
+            result = unmeasured(Ood(), lab, lacks)
+        else:
+            result = lab.measure(Ood(), arms, lab.data("foreign").probe(lab.inputs), "foreign")
+            facts["network of the inputs' domain"] = lab.words("foreign")
+        found = self._detectors(lab, roles.bug[0])
+        return replace(result, facts=facts, detectors=found, lacks=lacks)
 
     def _inputs(self, lab: Lab) -> tuple[Tensor, npt.NDArray[np.bool_]]:
         """Test inputs (n, c, h, w), half of them foreign to the network to debug.
@@ -119,11 +123,10 @@ class OodExperiment(Experiment):
         parts = [other.batch(slice(half)).image, own.batch(slice(start, start + half)).image]
         return torch.cat(parts), np.arange(2 * half) < half
 
-    def _detectors(self, lab: Lab) -> list[Detector]:
+    def _detectors(self, lab: Lab, bug: NetworkSpec) -> list[Detector]:
         """How well confidence and map statistics find foreign inputs."""
         if not self.detect:
             return []
-        bug = self._bugs[0]
         images, foreign = self._inputs(lab)
         return detectors(
             {

@@ -16,7 +16,7 @@ from explaindebug.core.validation import number, whole
 from explaindebug.debugtests.base import Arms, DebugTest
 from explaindebug.debugtests.experiment import Experiment
 from explaindebug.debugtests.explain import Measured
-from explaindebug.debugtests.lab import CLEAN, TWIN, Lab, NetworkSpec
+from explaindebug.debugtests.lab import CLEAN, TWIN, Lab, NetworkSpec, Roles
 from explaindebug.debugtests.measure import Measure
 from explaindebug.debugtests.probe import Probe
 from explaindebug.evaluation.results import Headline, Layout, TestResult
@@ -202,10 +202,16 @@ class ReinitExperiment(Experiment):
         """The trained network, and one trained with another seed."""
         return [CLEAN, TWIN] if self.twin else [CLEAN]
 
+    @property
+    def roles(self) -> Roles:
+        """The network itself, and its twin."""
+        return Roles((CLEAN,), (TWIN,) if self.twin else ())
+
     def calls(self, lab: Lab) -> int:
         """Maps of the trained network, noisy inputs, the twin, and every stage of every draw."""
-        found = self._stages(lab, lab.network(CLEAN))
-        return 2 + self.twin + (self.draws * len(found) if self.layers else 1)
+        roles = lab.cast(self.roles)
+        found = self._stages(lab, lab.network(roles.bug[0]))
+        return 2 + len(roles.control) + (self.draws * len(found) if self.layers else 1)
 
     def _stages(self, lab: Lab, network: nn.Module) -> Sequence[Stage]:
         how = replace(self._test().how, most=None)
@@ -213,5 +219,5 @@ class ReinitExperiment(Experiment):
 
     def run(self, lab: Lab) -> TestResult:
         """The cascade against the trained network."""
-        arms = Arms([lab.network(CLEAN)], [lab.network(TWIN)] if self.twin else [])
+        arms = lab.cast(self.roles).arms(lab)
         return lab.measure(self._test(lab.seed), arms, lab.data().probe(lab.inputs))

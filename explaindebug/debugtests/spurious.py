@@ -22,6 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -31,22 +32,29 @@ from explaindebug.bugs.own_signal import Own, OwnSignal, signal_at
 from explaindebug.bugs.spurious_signal import SpuriousSignal
 from explaindebug.core.errors import ConfigError, DataError
 from explaindebug.core.registry import nearest
+from explaindebug.core.wording import num
 from explaindebug.data.folder_layout import PICTURES
 from explaindebug.debugtests.base import SHOWN, Arms, DebugTest, roles
-from explaindebug.debugtests.experiment import Experiment, at_least_none, with_scores_of
+from explaindebug.debugtests.experiment import (
+    Experiment,
+    at_least_none,
+    lacking,
+    with_scores_of,
+)
 from explaindebug.debugtests.explain import Maps, Measured
-from explaindebug.debugtests.lab import CLEAN, TWIN, Lab, NetworkSpec
+from explaindebug.debugtests.lab import CLEAN, TWIN, Lab, NetworkSpec, Roles
 from explaindebug.debugtests.measure import Measure
 from explaindebug.debugtests.probe import Probe
 from explaindebug.debugtests.reference import AgainstReference
 from explaindebug.evaluation.comparison import Reference
 from explaindebug.evaluation.results import Gate, Headline, Layout, TestResult
 from explaindebug.evaluation.roles import BUG, CONTROL, Role
-from explaindebug.evaluation.scores import Scores
+from explaindebug.evaluation.scores import Key, Scores
 from explaindebug.evaluation.signal_reliance import SpuriousScore, spurious_score
 
 SCENE_GATE = 0.9  # required accuracy on scenes without any object
 SCORE_GATE = 0.85  # required share of inputs that the signal flips (Adebayo et al. 2022)
+ABSENT = "share, without the signal"
 UNLEARNED = "the network has not learned the signal, so no map should show it"
 HEADLINE = Headline(
     "share",
@@ -234,6 +242,24 @@ class Ordinary(AgainstReference):
     own_target: bool = True
 
 
+class Absent(DebugTest):
+    """Pictures without the signal: the share of the map where it would be."""
+
+    name = Spurious.name
+    title = Spurious.title
+
+    def headline(self, stages: Sequence[str]) -> Headline:
+        return HEADLINE
+
+    def pairs(self, arms: Arms, probe: Probe, measure: Measure) -> Iterator[Measured]:
+        """The network alone."""
+        assert probe.signal is not None
+        targets, place = measure.targets(arms.bug[0], probe), Reference.of_mask(probe.signal)
+        maps = measure.explain(arms.bug[0], probe.image, targets)
+        share = replace(measure.comparison, similarities=Spurious.measures)
+        yield measure.compare(ABSENT, BUG, lambda _: place, maps, probe, comparison=share)
+
+
 @dataclass(frozen=True)
 class SpuriousExperiment(Experiment):
     """The network learned a signal that has nothing to do with the object.
@@ -297,51 +323,90 @@ class SpuriousExperiment(Experiment):
         """The network to debug, and two clean ones."""
         return [CLEAN, TWIN, self._trained]
 
+    @property
+    def roles(self) -> Roles:
+        """Two clean networks to one with the bug."""
+        return Roles((self._trained,), (CLEAN, TWIN))
+
     def calls(self, lab: Lab) -> int:
-        """Maps of three networks, for pictures, scenes, and pictures without the signal."""
-        return 6 + (3 if self.ccm else 0)
+        """Maps of all networks, for pictures, scenes, and pictures without the signal."""
+        count = len(lab.cast(self.roles).everybody)
+        return 2 * count + (count if self.ccm or count == 1 else 0)
 
     def run(self, lab: Lab) -> TestResult:
         """Share of the attribution on the signal, GT-1 and GT-2, and the further questions."""
-        pictures = lab.data("data", self._bug)
-        lab.record(self._trained)
-        lab.accuracy(self._trained, "without the bug", lab.data().clean.test)
-        lab.accuracy(CLEAN, "with spurious signals", pictures.data.test)
-        gate, facts = self._reliance(lab)
-        trained, clean, twin = map(lab.network, (self._trained, CLEAN, TWIN))
-        result = lab.measure(Spurious(), Arms([trained], [clean, twin]), pictures.probe(lab.inputs))
+        pictures, roles = lab.data("data", self._bug), lab.cast(self.roles)
+        (trained,), clean = roles.bug, roles.control[:1]
+        lab.record(trained)
+        lab.accuracy(trained, "without the bug", lab.data().clean.test)
+        for spec in clean:
+            lab.accuracy(spec, "with spurious signals", pictures.data.test)
+        gate, facts = self._reliance(lab, trained, clean)
+        arms = roles.arms(lab)
+        result = lab.measure(Spurious(), arms, pictures.probe(lab.inputs))
         asked: Sequence[Headline] = ()
-        if self.ccm:
-            arms = Arms([trained], [twin], clean)
-            more = lab.measure(Ordinary(), arms, lab.data().probe(self.ccm), pictures=0)
+        if self.ccm and clean:
+            known, *twins = arms.control
+            others = Arms(arms.bug, twins, known)
+            more = lab.measure(Ordinary(), others, lab.data().probe(self.ccm), pictures=0)
             result = with_scores_of(result, more)
             asked = Spurious().questions(result.scores)
-        return replace(result, title=self._bug.title, gates=(gate,), facts=facts, questions=asked)
+        if not clean:
+            result, shares = self._alone(lab, arms, result)
+            facts |= shares
+        return replace(
+            result,
+            title=self._bug.title,
+            gates=(gate,),
+            facts=facts,
+            questions=asked,
+            lacks=lacking(Spurious(), roles),
+        )
 
-    def _reliance(self, lab: Lab) -> tuple[Gate, dict[str, Any]]:
+    def _alone(self, lab: Lab, arms: Arms, result: TestResult) -> tuple[TestResult, dict[str, Any]]:
+        """Without a twin: the share on the signal's place, in the same pictures without it, too."""
+        shown, test = lab.data("data", self._bug).probe(lab.inputs), lab.data().clean.test
+        bare = test.subset(np.flatnonzero(np.isin(test.indices, shown.indices)))
+        order = np.argsort(shown.indices, kind="stable")
+        assert shown.unmarked is not None
+        bare = replace(bare, signals=~shown.unmarked[order])
+        result = with_scores_of(result, lab.measure(Absent(), arms, bare, pictures=0))
+        said = [
+            f"{method} {num(result.scores[key].values.mean())} with it, "
+            f"{num(result.scores[key._replace(condition=ABSENT)].values.mean())} without"
+            for method in result.scores.unique("method")
+            for key in [Key(self.name, method, HEADLINE.condition, BUG, HEADLINE.similarity)]
+            if key in result.scores and key._replace(condition=ABSENT) in result.scores
+        ]
+        return result, {"share of the map on the signal's place": ", ".join(said)}
+
+    def _reliance(
+        self, lab: Lab, trained: NetworkSpec, clean: Sequence[NetworkSpec]
+    ) -> tuple[Gate, dict[str, Any]]:
         """Whether the network learned the signal, and how a clean one responds to it."""
-        test = lab.data("data", self._bug).data.test
-        scores = {spec: self._score(lab, spec) for spec in (self._trained, CLEAN)}
-        facts = {
-            "share of the class's training pictures with the signal": self._bug.fraction,
-            "spurious score": str(scores[self._trained]),
-            "clean network's spurious score": str(scores[CLEAN]),
-        }
+        test, both = lab.data("data", self._bug).data.test, (trained, *clean)
+        scores = {spec: self._score(lab, spec) for spec in both}
+        facts: dict[str, Any] = {}
+        if trained.file is None:
+            facts["share of the class's training pictures with the signal"] = self._bug.fraction
+        facts["spurious score"] = str(scores[trained])
+        for spec in clean:
+            facts["clean network's spurious score"] = str(scores[spec])
         if self._bug.name == "background":
-            alone, clean = (
-                lab.accuracy(spec, "scenes alone", test, scenes=True)
-                for spec in (self._trained, CLEAN)
-            )
-            facts["clean network's accuracy on scenes alone"] = round(clean, 3)
-            gate = Gate("accuracy on scenes alone", alone, SCENE_GATE, self._unlearned)
+            alone = {spec: lab.accuracy(spec, "scenes alone", test, scenes=True) for spec in both}
+            for spec in clean:
+                facts["clean network's accuracy on scenes alone"] = round(alone[spec], 3)
+            how = self._unlearned(trained)
+            gate = Gate("accuracy on scenes alone", alone[trained], SCENE_GATE, how)
         else:
-            score = scores[self._trained].value
-            gate = Gate("spurious score", score, SCORE_GATE, self._unlearned)
+            score = scores[trained].value
+            gate = Gate("spurious score", score, SCORE_GATE, self._unlearned(trained))
         return gate, facts
 
-    @property
-    def _unlearned(self) -> str:
+    def _unlearned(self, spec: NetworkSpec) -> str:
         """What a failed gate means, and what would help."""
+        if spec.file is not None:
+            return f"{UNLEARNED}, or the signal of its training looks different from {self._bug}"
         ways = ["train longer (trainer.max_epochs)"]
         if self._bug.fraction < 1:
             ways.append("add it to more pictures (bug.spurious.fraction)")

@@ -16,7 +16,7 @@ def trouble(result: TestResult, arms: Paired, units: int, least: int) -> str:
                 f"{num(gate.least)} is needed ({gate.meaning.rstrip('.')})."
             )
     if arms.trouble:
-        return arms.trouble
+        return result.lacks or arms.trouble
     n, missing = len(arms.bug), arms.missing
     if n < missing:
         return f"{missing} of {n + missing} inputs have no score: too many to leave out."

@@ -93,8 +93,9 @@ def repeated_verdicts(
 
 
 def _methods(group: Sequence[TestResult]) -> list[str]:
-    """The methods that a group's tests have scores of."""
-    return list(dict.fromkeys(m for result in group for m in result.scores.unique("method")))
+    """The methods that a group's tests have scores of, or would have."""
+    found = (m for result in group for m in (*result.scores.unique("method"), *result.asked))
+    return list(dict.fromkeys(found))
 
 
 def _cells(

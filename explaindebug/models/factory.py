@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from explaindebug.core.errors import ConfigError, DataError, ExplainDebugError
 from explaindebug.core.registry import nearest
 from explaindebug.models.bvd_cnn import BVDCNN
-from explaindebug.models.heads import find_head, replace_head
+from explaindebug.models.heads import fit_head, replace_head
 from explaindebug.models.weights import is_file, load_weights, own_part, read_weights, tensors_only
 
 AUXILIARY = ("AuxLogits", "aux1", "aux2")  # auxiliary heads of Inception v3 and GoogLeNet
@@ -57,6 +57,11 @@ def create_model(
     return model
 
 
+def timm_model(name: str, **options: Any) -> nn.Module:
+    """A network of timm by its name there; options are those of `create_model`."""
+    return create_model(f"timm/{name.removeprefix('timm/')}", **options)
+
+
 def known_models() -> list[str]:
     """The names that `create_model` takes, except timm's, of which there are over a thousand."""
     models = _torchvision()
@@ -72,9 +77,7 @@ def _load(model: nn.Module, state: dict[str, Tensor], source: str | Path) -> Non
     state = own_part(state, model)
     if hasattr(model, "aux_logits"):
         state = {k: v for k, v in state.items() if not k.startswith(AUXILIARY)}
-    last = state.get(f"{find_head(model)[0]}.weight")
-    if last is not None:
-        replace_head(model, len(last))
+    fit_head(model, state)
     load_weights(model, state, source)
 
 

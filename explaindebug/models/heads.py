@@ -1,8 +1,9 @@
 """Find a model's output layer, and replace it by one with another number of outputs."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from explaindebug.core.errors import ConfigError, UnsupportedModelError
 
@@ -48,6 +49,13 @@ def replace_head(model: nn.Module, outputs: int) -> None:
     name, old = find_head(model)
     model.set_submodule(name, _like(old, outputs))
     _drop_relu_after(model, name)
+
+
+def fit_head(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Give the model's head, in place, as many outputs as it has in these weights."""
+    last = state.get(f"{find_head(model)[0]}.weight")
+    if last is not None:
+        replace_head(model, len(last))
 
 
 def _like(old: nn.Linear | nn.Conv2d, outputs: int) -> nn.Module:
