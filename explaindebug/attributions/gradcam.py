@@ -63,7 +63,7 @@ class GradCam(Method):
     Checked: captum's LayerGradCam on Grad's networks but the ViT (float64, 1e-6); CAM's formula,
     HiResCAM's sum to the logit and LayerCAM's definition in closed form (float64, 1e-9); the layer
     that is found in torchvision's and timm's networks, against the one named by hand.
-    tests/attributions/test_gradcam.py
+    tests/attributions/test_references.py and tests/attributions/test_gradcam.py
 
     Differs: the paper leaves the layer to the reader, and takes VGG's last ReLU as here; other
     libraries often take what its max-pooling leaves, at half the resolution. Score-CAM is left

@@ -209,4 +209,4 @@ def test_another_hydra_application_composes_our_configs(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert done.stdout.strip() == "7 ['labels'] 48 16", done.stderr
+    assert done.stdout.strip() == "7 ['labels'] 48 18", done.stderr

@@ -85,7 +85,10 @@ def test_maps_have_the_images_shape_and_are_finite(
     assert largest(maps) > 0
 
 
-@pytest.mark.parametrize("spec", [s for s in SPECS if not ATTRIBUTIONS[next(iter(s))].signed])
+UNSIGNED = [spec for spec in SPECS if not ATTRIBUTIONS[next(iter(spec))].signed]
+
+
+@pytest.mark.parametrize("spec", UNSIGNED, indirect=True)
 def test_maps_without_sign_are_not_negative(
     spec: Any, network: nn.Module, images: Tensor, references: Tensor
 ) -> None:
