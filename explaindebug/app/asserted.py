@@ -1,4 +1,4 @@
-"""`explaindebug check ... --assertions FILE`: whether assertions hold, and whether they did before."""
+"""`explaindebug check ... --assertions FILE`: whether assertions hold, or did before."""
 
 import time
 from collections.abc import Mapping

@@ -13,6 +13,7 @@ from explaindebug.debugtests.base import Arms
 from explaindebug.debugtests.check import SIMILARITY, Check
 from explaindebug.debugtests.explain import Explain, Measured
 from explaindebug.debugtests.probe import Probe
+from explaindebug.evaluation.nulls import NULLS
 from explaindebug.evaluation.results import TestResult
 
 
@@ -30,7 +31,8 @@ class ModelCheck(ComparingCallback):
         noise, stable: see `Check`.
 
     Raises:
-        ConfigError: for a `noise` or `stable` out of range, or without `spearman`.
+        ConfigError: for a `noise` or `stable` out of range, without `spearman`, or for the null
+            `other`.
 
     Source: Adebayo et al. 2018; Sixt et al. 2020.
     """
@@ -51,6 +53,12 @@ class ModelCheck(ComparingCallback):
             raise ConfigError(
                 f"ModelCheck's answers are based on {SIMILARITY}: add it to similarities, which "
                 f"are {', '.join(self.comparison.measures)}."
+            )
+        if far := [name for name in self.comparison.nulls if NULLS[name].of_neighbour]:
+            # The next input's map is compared itself; its own neighbour may be on another process.
+            raise ConfigError(
+                f"ModelCheck compares with maps of other inputs itself: leave {far[0]!r} out of "
+                "nulls."
             )
 
     @property

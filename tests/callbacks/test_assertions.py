@@ -162,6 +162,8 @@ def test_what_can_not_work_is_refused(tmp_path: Any) -> None:
         validated(tmp_path, Assertions(["finite"], **FEW, reference=tmp_path / "none.ckpt"))
     with pytest.raises(ConfigError, match="spearman"):
         ModelCheck(["grad"], similarities=["ssim"])
+    with pytest.raises(ConfigError, match="other"):
+        ModelCheck(["grad"], nulls=["gaussian", "other"])
     with pytest.raises(ConfigError, match="noise"):
         ModelCheck(["grad"], noise=0)
 

@@ -113,7 +113,8 @@ class TestScores:
             asked = ["on_object", "stable", "class_sensitive"]
             old = Network()
             callbacks.append(Assertions(asked, method="grad", rate=0.5, reference=old, **some))
-            callbacks.append(ModelCheck(["grad"], probe=7, **shared))
+            near = [name for name in NULLS if not NULLS[name].of_neighbour]
+            callbacks.append(ModelCheck(["grad"], probe=7, **(shared | {"nulls": near})))
             path = tmp_path / str(devices)
             return run(path, callbacks, masked(9), devices=devices, module=Masked)
 
