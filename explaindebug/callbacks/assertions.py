@@ -15,7 +15,7 @@ from explaindebug.audit.assertions.base import Case
 from explaindebug.audit.assess import TRIAGE, check_rates, severities
 from explaindebug.callbacks.base import AttributionCallback
 from explaindebug.callbacks.networks import explained, from_checkpoint
-from explaindebug.callbacks.options import SharedOptions
+from explaindebug.callbacks.options import Attributions, SharedOptions
 from explaindebug.callbacks.sinks import Sinks
 from explaindebug.core.errors import AssertionsViolated, ConfigError
 from explaindebug.core.isolation import private_copy
@@ -42,12 +42,11 @@ class Assertions(AttributionCallback):
 
     Args:
         assertions, method, rate, margin: see `assess`.
-        probe: number of inputs; for a rate of 5 %, 73 or more can show that an assertion holds.
         fail: when a violated assertion, or one that has regressed, ends the run with an error:
             `never`, at `fit_end`, or after the `validation` that found it.
         reference: an earlier network, or a checkpoint of the same architecture.
-        pictures: number of inputs whose heat maps are drawn, the worst ones.
-        options: see `AttributionCallback`.
+        probe, pictures, options: see `AttributionCallback`; the worst inputs are drawn. For a rate
+            of 5 %, 73 or more inputs can show that an assertion holds.
 
     Raises:
         ConfigError: for assertions or options that can't work.
@@ -61,7 +60,7 @@ class Assertions(AttributionCallback):
         self,
         assertions: Sequence[Any] | Any = TRIAGE,
         *,
-        method: Any = "intgrad",
+        method: Attributions = "intgrad",
         rate: float = 0.05,
         margin: float = 0.05,
         fail: Fail = "never",
