@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from explaindebug import __version__
+from explaindebug.app import asserted
 from explaindebug.app.checked_images import FOLDER, Inputs, from_folder, from_module
 from explaindebug.app.checked_model import LIBRARIES, network, parsed
 from explaindebug.app.junit import Case, Outcome, write_junit
@@ -33,6 +34,7 @@ FAILED = 3  # the check could not be made
 OUTCOMES: dict[Fit, Outcome] = {"fit": "passed", "not fit": "failed", "can't tell": "skipped"}
 REFUSED: Outcome = "skipped"
 SCHEMA_VERSION = 1  # of check.json
+INPUTS = 64
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -43,11 +45,23 @@ def main(arguments: Sequence[str]) -> int:
     """
     asked = _parser().parse_args(arguments)
     started = time.perf_counter()
+    assertions = None if asked.assertions is None else asserted.read(Path(asked.assertions))
+    if asked.inputs is None:
+        asked.inputs = INPUTS if assertions is None else asserted.INPUTS
+    if asked.reference and assertions is None:
+        raise ConfigError("--reference goes with --assertions FILE, which it is compared by.")
     whole("--inputs", asked.inputs, least=2)
     whole("--size", asked.size, least=1)
     methods: Any = "all" if asked.methods == "all" else asked.methods.split(",")
-    model = network(asked.model, Path(asked.checkpoint), parsed(asked.model_arg, "--model-arg"))
+    made_with = parsed(asked.model_arg, "--model-arg")
+    model = network(asked.model, Path(asked.checkpoint), made_with)
+    before = network(asked.model, Path(asked.reference), made_with) if asked.reference else None
     inputs = _inputs(asked)
+    if assertions is not None:
+        judged = asserted.carried_out(assertions, model, inputs, before, asked.seed)
+        seconds = time.perf_counter() - started
+        folder = _folder(asked)
+        return asserted.written(judged, folder, _made(asked, arguments, inputs, seconds), seconds)
     found = check(
         model,
         inputs.images,
@@ -59,8 +73,26 @@ def main(arguments: Sequence[str]) -> int:
         seed=asked.seed,
     )
     seconds = time.perf_counter() - started
-    folder = writable_folder(Path(asked.out or time.strftime("outputs/%Y-%m-%d/%H-%M-%S-check")))
-    found.result.made = {
+    folder = _folder(asked)
+    found.result.made = _made(asked, arguments, inputs, seconds)
+    found.scores.to_csv(folder / "scores.csv")
+    report = found.report(folder / "report.html")
+    write_junit(folder / "junit.xml", "explaindebug check", cases(found), seconds)
+    write_json(folder / "check.json", plain(found))  # last: if it exists, the folder is complete
+    print_check(found.result, found.verdicts, found.fitness, found.refused, found.reliance, console)
+    say(f"\neverything is in {folder}; open {report}")
+    return STATUS[found.fit]
+
+
+def _folder(asked: argparse.Namespace) -> Path:
+    return writable_folder(Path(asked.out or time.strftime("outputs/%Y-%m-%d/%H-%M-%S-check")))
+
+
+def _made(
+    asked: argparse.Namespace, arguments: Sequence[str], inputs: Inputs, seconds: float
+) -> dict[str, str]:
+    """How the result was made, for those who want to make it again."""
+    made = {
         "command": shlex.join(["explaindebug", "check", *arguments]),
         "checkpoint": f"{asked.checkpoint}, SHA-256 {digest(Path(asked.checkpoint))}",
         "inputs": f"{len(inputs.images)} of {asked.data}",
@@ -69,13 +101,9 @@ def main(arguments: Sequence[str]) -> int:
         "time": f"{seconds:.0f} s",
         "versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
     }
-    found.scores.to_csv(folder / "scores.csv")
-    report = found.report(folder / "report.html")
-    write_junit(folder / "junit.xml", "explaindebug check", cases(found), seconds)
-    write_json(folder / "check.json", plain(found))  # last: if it exists, the folder is complete
-    print_check(found.result, found.verdicts, found.fitness, found.refused, found.reliance, console)
-    say(f"\neverything is in {folder}; open {report}")
-    return STATUS[found.fit]
+    if asked.reference:
+        made["reference"] = f"{asked.reference}, SHA-256 {digest(Path(asked.reference))}"
+    return made
 
 
 def cases(found: Checked) -> list[Case]:
@@ -139,7 +167,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="explaindebug check",
         description=ABOUT,
-        epilog="Exit status: 0 every method is fit to be read, 1 one is not, 2 undecided, "
+        epilog="Exit status: 0 every method is fit to be read (every assertion holds), 1 one is "
+        "not (is violated, or violated more often than by the reference), 2 undecided, "
         f"{FAILED} the check could not be made.",
     )
     add = parser.add_argument
@@ -155,7 +184,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--data-arg", action="append", default=[], metavar="NAME=VALUE", help="for your class")
     add("--methods", default=",".join(METHODS), help=f"names, or all ({','.join(METHODS)})")
     add("--masks", metavar="PATH", help="folder of the objects' masks, named as the pictures")
-    add("--inputs", type=int, default=64, metavar="N", help="number of inputs (64)")
+    add("--assertions", metavar="FILE", help="YAML list of assertions to check instead")
+    add("--reference", metavar="FILE", help="an earlier checkpoint, to tell what got worse")
+    add("--inputs", type=int, metavar="N", help=f"{INPUTS}, or {asserted.INPUTS} for assertions")
     add("--size", type=int, default=224, help="height and width of a folder's pictures (224)")
     add("--crop", type=float, default=1.0, help="centre square, as a share of the shorter side (1)")
     add("--normalise", default="imagenet", help="imagenet or none, of a folder's pictures")

@@ -53,8 +53,7 @@ def imported(spec: str, option: str) -> Any:
         ConfigError: if there is none.
     """
     where, _, name = spec.partition(":")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+    look_here()
     try:
         module = importlib.import_module(where)
     except ImportError as error:
@@ -67,6 +66,12 @@ def imported(spec: str, option: str) -> Any:
         known = [key for key, value in vars(module).items() if inspect.isclass(value)]
         raise ConfigError(f"{option} {spec}: {where} has no {name!r}.{nearest(name, known)}")
     return found
+
+
+def look_here() -> None:
+    """Let modules be imported from the current folder as well."""
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
 
 
 def accepted(make: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:

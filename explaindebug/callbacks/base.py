@@ -262,9 +262,9 @@ class AttributionCallback(EpochHooks):
 
     def _draw(self, whole: Measured, trainer: pl.Trainer) -> None:
         def make() -> list[Gallery]:
-            first = self._intake.whole.select(slice(self.pictures))
-            names = captions(first.label, self.classes)
-            drawn = gallery(whole.shown, first.row.tolist(), names, whole.arms)
+            chosen = self._drawn()
+            names = captions(chosen.label, self.classes)
+            drawn = gallery(whole.shown, chosen.row.tolist(), names, whole.arms)
             self.galleries = [] if drawn is None else [drawn]
             return self.galleries
 
@@ -272,6 +272,10 @@ class AttributionCallback(EpochHooks):
             self._logbook.draw(trainer, self, make)
         except AttributionError as error:
             self._reports.fail(f"could not draw: {error}", error, strict=self.strict)
+
+    def _drawn(self) -> Probe:
+        """The inputs whose maps are drawn: the first ones."""
+        return self._intake.whole.select(slice(self.pictures))
 
     def _show(self, name: str, probe: Probe, images: Tensor, maps: Any, arm: str = "") -> Measured:
         """The heat maps of a network, to be drawn as the row `name`; `arm` is its arm, if any."""

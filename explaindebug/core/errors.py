@@ -25,6 +25,10 @@ class AttributionError(ExplainDebugError, RuntimeError):
     """A map could not be computed, or is not finite."""
 
 
+class AssertionsViolated(ExplainDebugError, RuntimeError):
+    """Assertions about a network don't hold, where an error was asked for."""
+
+
 class MeasurementWarning(UserWarning):
     """Part of a measurement was lost or left out; tables and reports show it as well."""
 

@@ -135,12 +135,7 @@ class Check(DebugTest):
                 "the check compares maps of different inputs, but there is 1 input: pass at least "
                 "a dozen."
             )
-        stage = self._head(arms.bug[0], probe.image)
-        if not fresh(arms.bug[0], stage.layers, seed=self.seed).lost:
-            raise ConfigError(
-                f"re-initialising the last layer, {stage.name}, changes nothing: it has the values "
-                "of a newly built one. Was this network ever trained, or loaded?"
-            )
+        check_head(arms.bug[0], probe.image, self.seed)
 
     def finished(self, result: TestResult, scores: Scores) -> TestResult:
         """The verdicts are about this network alone."""
@@ -150,7 +145,7 @@ class Check(DebugTest):
         """Every question's comparison and control, and a few inputs' maps of each kind."""
         network, images = arms.bug[0], probe.image
         targets = measure.targets(network, probe)
-        outputs, second = _runner_up(network, images, targets, measure.explain.chunk)
+        outputs, second = runner_up(network, images, targets, measure.explain.chunk)
         own = self._maps(network, images, targets, measure)
         yield measure.show("as it is", probe, images, own)
         kept = references(own)
@@ -180,16 +175,10 @@ class Check(DebugTest):
             yield compare(CLASS, other, how)
             yield _control(CLASS, compare(STABLE, moved, how))
 
-        lost = private_copy(network)
-        reinitialise(lost, self._head(network, images).layers, seed=self.seed)
-        without = self._maps(lost, images, targets, measure)
+        without = self._maps(without_head(network, images, self.seed), images, targets, measure)
         yield measure.show(HEAD.arms[0], probe, images, without)
         yield compare(HEAD, without)
         yield _control(HEAD, alike)
-
-    def _head(self, network: nn.Module, images: Tensor) -> Stage:
-        """The last layer that has weights."""
-        return stages(layers(network, images[:1]))[0]
 
     def _maps(self, network: nn.Module, images: Tensor, targets: Tensor, measure: Measure) -> Maps:
         """Raw maps (n, c, h, w) of every method, and the edge detector's."""
@@ -200,7 +189,29 @@ class Check(DebugTest):
         return maps
 
 
-def _runner_up(
+def check_head(network: nn.Module, images: Tensor, seed: int) -> None:
+    """Raises ConfigError for a last layer whose values are those of a newly built one."""
+    stage = _head(network, images)
+    if not fresh(network, stage.layers, seed=seed).lost:
+        raise ConfigError(
+            f"re-initialising the last layer, {stage.name}, changes nothing: it has the values "
+            "of a newly built one. Was this network ever trained, or loaded?"
+        )
+
+
+def without_head(network: nn.Module, images: Tensor, seed: int) -> nn.Module:
+    """A private copy of the network whose last layer with weights is newly initialised."""
+    lost = private_copy(network)
+    reinitialise(lost, _head(network, images).layers, seed=seed)
+    return lost
+
+
+def _head(network: nn.Module, images: Tensor) -> Stage:
+    """The last layer that has weights."""
+    return stages(layers(network, images[:1]))[0]
+
+
+def runner_up(
     network: nn.Module, images: Tensor, targets: Tensor, chunk: int
 ) -> tuple[int, Tensor]:
     """The number of outputs, and of the classes other than the target the likeliest one (n,)."""

@@ -7,11 +7,12 @@ If inputs come in clusters (of one class, from one photograph), the clusters are
 Values are then cluster totals, and `sizes` (n,) the numbers of inputs per cluster: see `totals`.
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest, false_discovery_control  # type: ignore[attr-defined]
+from scipy.stats import binomtest, false_discovery_control, norm  # type: ignore[attr-defined]
 
 Floats = npt.NDArray[np.float64]
 RESAMPLES = 2000
@@ -81,6 +82,15 @@ def wilson_interval(share: float, n: int, level: float = 0.95) -> tuple[float, f
     """
     ends = binomtest(round(share * n), n).proportion_ci(level, method="wilson")
     return float(ends.low), float(ends.high)
+
+
+def fewest_for_rate(rate: float, level: float = 0.95) -> int:
+    """The fewest trials, none of them a success, whose Wilson interval ends at `rate` or below.
+
+    With z the normal quantile, the interval of 0 of n ends at z^2 / (n + z^2).
+    """
+    z = float(norm.ppf((1 + level) / 2))
+    return math.ceil(z * z * (1 - rate) / rate)
 
 
 def sign_flip_test(values: npt.ArrayLike, *, flips: int = FLIPS, seed: int = 0) -> Floats:

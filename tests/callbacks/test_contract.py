@@ -18,8 +18,10 @@ from torch.utils.data import DataLoader, TensorDataset
 from explaindebug import _lightning
 from explaindebug._lightning import PACKAGES
 from explaindebug.callbacks import (
+    Assertions,
     AttributionCallback,
     HeatmapLogger,
+    ModelCheck,
     ReferenceSimilarity,
     ReinitCascade,
     SpuriousSimilarity,
@@ -39,6 +41,18 @@ METHODS = ["grad", {"sgrad": {"samples": 3}}, "gbp"]
 
 def cascade(**options: Any) -> ReinitCascade:
     return ReinitCascade(METHODS, **({"probe": 7, "strict": True, "pictures": 2} | options))
+
+
+def audits(**options: Any) -> list[AttributionCallback]:
+    """Assertions with a reference, and the check of one network."""
+    few: dict[str, Any] = {"probe": 7, "strict": True, "pictures": 2} | options
+    asked = ["weights_matter", "class_sensitive", "stable", {"same_answer": {"edit": "flip"}}]
+    with torch.random.fork_rng():
+        old = Network()
+    return [
+        Assertions(asked, method="grad", rate=0.5, reference=old, **few),
+        ModelCheck(["grad", "gbp"], **few),
+    ]
 
 
 def trained(
@@ -82,6 +96,9 @@ class TestTrainingIsBitIdentical:
         watched = cascade()
         assert_identical(plain, trained(tmp_path, [watched, HeatmapLogger(METHODS)], **options))
         assert len(watched.scores)
+        more = audits()
+        assert_identical(plain, trained(tmp_path, more, **options))
+        assert all(len(one.scores) for one in more)
 
     @pytest.mark.parametrize("first", [True, False])
     def test_under_weight_averaging(self, tmp_path: Any, first: bool) -> None:
@@ -89,7 +106,8 @@ class TestTrainingIsBitIdentical:
             return pl.callbacks.EMAWeightAveraging(decay=0.7)
 
         plain = trained(tmp_path, [ema()])
-        callbacks = [cascade(), ema()] if first else [ema(), cascade()]
+        watching = [cascade(), *audits()]
+        callbacks = [*watching, ema()] if first else [ema(), *watching]
         assert_identical(plain, trained(tmp_path, callbacks))
 
     def test_under_stochastic_weight_averaging(self, tmp_path: Any) -> None:
@@ -98,7 +116,7 @@ class TestTrainingIsBitIdentical:
 
         plain = trained(tmp_path, [swa()], max_epochs=3)
         watched = cascade()
-        assert_identical(plain, trained(tmp_path, [watched, swa()], max_epochs=3))
+        assert_identical(plain, trained(tmp_path, [watched, *audits(), swa()], max_epochs=3))
         assert len(watched.scores)
 
     def test_with_a_compiled_network(self, tmp_path: Any) -> None:
@@ -107,7 +125,9 @@ class TestTrainingIsBitIdentical:
 
         plain = trained(tmp_path, network=compiled)
         watched = cascade(forward="network")
-        assert_identical(plain, trained(tmp_path, [watched], network=compiled))
+        more = audits(forward="network")
+        assert_identical(plain, trained(tmp_path, [watched, *more], network=compiled))
+        assert all(len(one.scores) for one in more)
         assert len(watched.scores)
 
     def test_after_a_resume_in_the_middle_of_an_epoch(self, tmp_path: Any) -> None:
@@ -133,7 +153,7 @@ class TestTrainingIsBitIdentical:
             trainer(tmp_path, callbacks, max_epochs=1).fit(module, data, loader(10))
             return module.state_dict()
 
-        plain, watched = run([]), run([cascade()])
+        plain, watched = run([]), run([cascade(), *audits()])
         assert all(torch.equal(plain[k], watched[k]) for k in plain)
 
 

@@ -52,6 +52,9 @@ NAMES = {
     | COMPARED
     | CASCADE
     | {"smooth", "smooth_noise", "noise", "bins", "twin"},
+    "Assertions": (SHARED - {"attributions"})
+    | {"assertions", "method", "rate", "margin", "fail", "reference"},
+    "ModelCheck": SHARED | COMPARED | {"noise", "stable"},
     "SpuriousSimilarity": SHARED | COMPARED | {"control"},
     "ReferenceSimilarity": SHARED
     | COMPARED

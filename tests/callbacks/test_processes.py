@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from explaindebug.callbacks import (
+    Assertions,
     AttributionCallback,
     HeatmapLogger,
+    ModelCheck,
     ReferenceSimilarity,
     ReinitCascade,
     SpuriousSimilarity,
@@ -107,6 +109,12 @@ class TestScores:
             ]
             callbacks.append(SpuriousSimilarity(["grad"], probe=7, control=Network(), **shared))
             callbacks.append(ReferenceSimilarity(["grad"], probe=9, reference=Network(), **shared))
+            some: dict[str, Any] = {"probe": 7, "strict": True, "pictures": 2}
+            asked = ["on_object", "stable", "class_sensitive"]
+            old = Network()
+            callbacks.append(Assertions(asked, method="grad", rate=0.5, reference=old, **some))
+            near = [name for name in NULLS if not NULLS[name].of_neighbour]
+            callbacks.append(ModelCheck(["grad"], probe=7, **(shared | {"nulls": near})))
             path = tmp_path / str(devices)
             return run(path, callbacks, masked(9), devices=devices, module=Masked)
 
