@@ -1,6 +1,7 @@
-"""Audits of one network, without a second one that is known to be right."""
+"""Audits of a network that is not known to be right: against itself, or its last version."""
 
 from explaindebug.audit.check import check
 from explaindebug.audit.judging import Checked
+from explaindebug.audit.versions import Versioned, compare_models
 
-__all__ = ["Checked", "check"]
+__all__ = ["Checked", "Versioned", "check", "compare_models"]
