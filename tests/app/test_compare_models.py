@@ -118,6 +118,7 @@ def test_the_command_line_ends_with_the_status_and_errors_with_three(project: Pa
 
     open_ = typed("old.pth", "new.pth", *SHARED, "--out", "out")  # no control
     assert open_.returncode == 2, open_.stderr
+    assert json.loads((project / "out/versions.json").read_text())["control"] == "noise"
     bad = typed("old.pth", "none.pth", *SHARED)
     assert bad.returncode == 3
     assert bad.stderr.startswith("error: ")

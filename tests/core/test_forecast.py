@@ -30,7 +30,7 @@ class TestEstimate:
     def test_what_is_slow_the_first_time_does_not_count(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        clock, calls = Clock(monkeypatch), []
+        clock, calls = Clock(monkeypatch), list[int]()
 
         def work(inputs: int) -> None:
             clock.now += 100 if not calls else 0

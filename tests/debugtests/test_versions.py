@@ -32,7 +32,8 @@ class Linear(nn.Module):
             self.head.bias.copy_(SCALE * torch.arange(outputs, 0, -1))  # class 0 always wins
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(x.flatten(1))
+        logits: Tensor = self.head(x.flatten(1))
+        return logits
 
 
 def seeded(seed: int) -> torch.Generator:
