@@ -16,6 +16,7 @@ EXIT_ERROR = 1
 COMMANDS = {
     "check": ("explaindebug.app.check", 3),
     "compare": ("explaindebug.app.compare", EXIT_ERROR),
+    "compare-models": ("explaindebug.app.compare_models", 3),
 }
 
 

@@ -23,7 +23,7 @@ from explaindebug.evaluation.comparison import Comparison
 from explaindebug.evaluation.heatmaps import stretched
 from explaindebug.evaluation.postprocessing import ROBUST, PostProcessing
 
-METHODS = ("grad", "inputgrad", "gbp", "gradcam")  # one pass each
+METHODS: tuple[str, ...] = ("grad", "inputgrad", "gbp", "gradcam")  # one pass each
 NULLS = ("gaussian", "other", "edges")
 
 

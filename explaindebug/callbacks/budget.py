@@ -4,10 +4,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from explaindebug.callbacks.cost import Cost, Forecast, duration, timed
+from explaindebug.callbacks.cost import Forecast
 from explaindebug.callbacks.intake import Intake
 from explaindebug.callbacks.ranks import processes, together
 from explaindebug.callbacks.reports import Reports
+from explaindebug.core.forecast import Cost, duration, timed
 
 
 @dataclass(frozen=True)

@@ -1,42 +1,19 @@
-"""Time and memory of a measurement: estimated in advance, measured, and put in words."""
+"""Time and memory of a measurement: announced in advance, measured, and put in words."""
 
 import ctypes
-import math
 import os
 import sys
-import time
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
-from typing import NamedTuple, Self
+from typing import Self
 
 import torch
 from torch import nn
 
-FEW = 8  # most inputs that are timed for an estimate
+from explaindebug.core.forecast import FEW, duration
+
 MB = 2**20  # bytes
-
-
-class Cost(NamedTuple):
-    """Seconds of a measurement: for the first input, and for each further one."""
-
-    first: float
-    more: float
-
-    def seconds(self, inputs: int) -> float:
-        """Seconds for this number of inputs."""
-        return self.first + self.more * max(0, inputs - 1)
-
-    def inputs(self, budget: float) -> int:
-        """Number of inputs that fit into `budget` seconds, but at least 1."""
-        left = budget - self.first
-        return 1 if left <= 0 else 1 + math.floor(min(left / max(self.more, 1e-9), 1e9))
-
-    @classmethod
-    def worst(cls, costs: Sequence[Self]) -> Self:
-        """The cost of the slowest process, for which all others wait."""
-        return cls(*map(max, zip(*costs, strict=True)))
 
 
 class Forecast:
@@ -120,16 +97,6 @@ class Memory:
             self._most = max(self._most, resident(self._device) or 0)
 
 
-def timed(measure: Callable[[int], object], inputs: int) -> Cost:
-    """The cost of `measure(k)`, estimated from a few calls with k much smaller than `inputs`."""
-    measure(1)  # warm-up
-    one = _seconds(measure, 1)
-    few = min(FEW, inputs // 4)
-    if few < 2:
-        return Cost(one, one)
-    return Cost(one, max(0.0, _seconds(measure, few) - one) / (few - 1))
-
-
 def resident(device: torch.device) -> int | None:
     """Bytes of memory that this process currently holds on the device; None if unknown."""
     if device.type == "cuda":
@@ -157,21 +124,8 @@ def peak(device: torch.device) -> int:
     return most if sys.platform == "darwin" else 1024 * most
 
 
-def duration(seconds: float) -> str:
-    """For example `0.04 s`, `0.4 s`, `3 s`, `2 min`: no more digits than an estimate deserves."""
-    if seconds >= 90:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds:.0f} s" if seconds >= 2 else f"{seconds:.1g} s"
-
-
 def size(count: int) -> str:
     """For example `3 MB`, `1.2 GB`, `less than 1 MB`."""
     if count < MB:
         return "less than 1 MB"
     return f"{count / 2**30:.1f} GB" if count >= 2**30 else f"{count / MB:.0f} MB"
-
-
-def _seconds(measure: Callable[[int], object], inputs: int) -> float:
-    start = time.perf_counter()
-    measure(inputs)
-    return time.perf_counter() - start

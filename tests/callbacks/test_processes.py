@@ -23,9 +23,9 @@ from explaindebug.callbacks import (
     ReinitCascade,
     SpuriousSimilarity,
 )
-from explaindebug.callbacks.cost import Cost
 from explaindebug.callbacks.ranks import together
 from explaindebug.core.errors import AttributionError
+from explaindebug.core.forecast import Cost
 from explaindebug.evaluation.nulls import NULLS
 
 METHODS = [{"sgrad": {"samples": 2}}, "gbp"]

@@ -1,0 +1,119 @@
+"""What the commands on a user's own checkpoints have in common: arguments, inputs, provenance."""
+
+import argparse
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any, NoReturn
+
+from explaindebug.app.checked_images import FOLDER, Inputs, from_folder, from_module
+from explaindebug.app.checked_model import LIBRARIES, parsed
+from explaindebug.audit.check import METHODS
+from explaindebug.core.environment import versions
+from explaindebug.core.errors import ConfigError
+from explaindebug.core.validation import whole
+from explaindebug.datamodules.normalising import NORMALISATIONS, Normalisation
+
+WEIGHTS = "weights: .ckpt, .pt, .pth or .safetensors; only tensors are read"
+SPEC = f"{' or '.join(f'{name}:NAME' for name in LIBRARIES)}, or MODULE:CLASS of your own"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are ours."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}. See {self.prog} --help.")
+
+
+def add_shared(parser: argparse.ArgumentParser, *, inputs: str = "") -> None:
+    """Add the arguments for networks, inputs and methods.
+
+    `inputs` says how many there are by default, if the command decides; otherwise 64.
+    """
+    add = parser.add_argument
+    add("--model", required=True, metavar="SPEC", help=SPEC)
+    add("--data", required=True, metavar="SPEC", help="folder:PATH, or MODULE:CLASS of your own")
+    add("--model-arg", action="append", default=[], metavar="NAME=VALUE", help="for your class")
+    add("--data-arg", action="append", default=[], metavar="NAME=VALUE", help="for your class")
+    add("--methods", default=",".join(METHODS), help=f"names, or all ({','.join(METHODS)})")
+    add("--masks", metavar="PATH", help="folder of the objects' masks, named as the pictures")
+    default = None if inputs else 64
+    add("--inputs", type=int, default=default, metavar="N", help=f"number ({inputs or default})")
+    add("--size", type=int, default=224, help="height and width of a folder's pictures (224)")
+    add("--crop", type=float, default=1.0, help="centre square, as a share of the shorter side (1)")
+    add("--normalise", default="imagenet", help="imagenet or none, of a folder's pictures")
+    add("--seed", type=int, default=0, help="of everything random (0)")
+
+
+def check_shared(asked: argparse.Namespace) -> None:
+    """Reject values out of range, before anything is read.
+
+    Raises:
+        ConfigError: as said.
+    """
+    whole("--inputs", asked.inputs, least=2)
+    whole("--size", asked.size, least=1)
+
+
+def methods(asked: argparse.Namespace) -> Any:
+    """The attribution methods, as `attribute` takes them."""
+    return "all" if asked.methods == "all" else asked.methods.split(",")
+
+
+def inputs(asked: argparse.Namespace) -> Inputs:
+    """The inputs that the arguments name.
+
+    Raises:
+        ConfigError, DataError: if there are none, or masks don't go with them.
+    """
+    kind, _, rest = asked.data.partition(":")
+    if kind != FOLDER:
+        if asked.masks:
+            raise ConfigError(
+                "--masks goes with --data folder:PATH; batches of a data module carry `signal`, "
+                "True where the object is not."
+            )
+        return from_module(asked.data, parsed(asked.data_arg, "--data-arg"), asked.inputs)
+    how = (
+        Normalisation((0.0,), (1.0,))
+        if asked.normalise == "none"
+        else NORMALISATIONS[asked.normalise]
+    )
+    return from_folder(
+        Path(rest).expanduser(),
+        asked.inputs,
+        size=asked.size,
+        crop=asked.crop,
+        how=how,
+        masks=None if asked.masks is None else Path(asked.masks).expanduser(),
+        seed=asked.seed,
+    )
+
+
+def made(
+    command: str,
+    arguments: Sequence[str],
+    checkpoints: Mapping[str, str],
+    asked: argparse.Namespace,
+    count: int,
+    seconds: float,
+) -> dict[str, str]:
+    """How a result was made; `checkpoints` are files by what they are, `count` the inputs."""
+    files = {name: f"{file}, SHA-256 {digest(Path(file))}" for name, file in checkpoints.items()}
+    return {
+        "command": shlex.join(["explaindebug", command, *arguments]),
+        **files,
+        "inputs": f"{count} of {asked.data}",
+        "seed": str(asked.seed),
+        "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "time": f"{seconds:.0f} s",
+        "versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
+    }
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
