@@ -1,26 +1,18 @@
 """`explaindebug check CHECKPOINT --model ... --data ...`: which maps can be read on one network."""
 
-import argparse
-import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from hashlib import file_digest
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from explaindebug import __version__
-from explaindebug.app.checked_images import FOLDER, Inputs, from_folder, from_module
-from explaindebug.app.checked_model import LIBRARIES, network, parsed
+from explaindebug.app.checked_command import FAILED, Parser, chosen_methods, given, provenance
 from explaindebug.app.junit import Case, Outcome, write_junit
 from explaindebug.app.progress import console, say
 from explaindebug.audit import Checked, check
 from explaindebug.audit.check import METHODS
-from explaindebug.core.environment import versions
-from explaindebug.core.errors import ConfigError
 from explaindebug.core.io import writable_folder, write_json
-from explaindebug.core.validation import whole
-from explaindebug.datamodules.normalising import NORMALISATIONS, Normalisation
 from explaindebug.evaluation.fitness import Fit
 from explaindebug.evaluation.heatmaps import stretched
 from explaindebug.report.console.check import print_check
@@ -29,7 +21,6 @@ ABOUT = """Is the model broken, or the map? One checkpoint, no second network, n
 each method's map depend on the class, on the weights and on the input, and is it stable? With
 masks: does the network rely on the object, and does the map lie on it?"""
 STATUS: dict[Fit, int] = {"fit": 0, "not fit": 1, "can't tell": 2}
-FAILED = 3  # the check could not be made
 OUTCOMES: dict[Fit, Outcome] = {"fit": "passed", "not fit": "failed", "can't tell": "skipped"}
 REFUSED: Outcome = "skipped"
 SCHEMA_VERSION = 1  # of check.json
@@ -43,15 +34,11 @@ def main(arguments: Sequence[str]) -> int:
     """
     asked = _parser().parse_args(arguments)
     started = time.perf_counter()
-    whole("--inputs", asked.inputs, least=2)
-    whole("--size", asked.size, least=1)
-    methods: Any = "all" if asked.methods == "all" else asked.methods.split(",")
-    model = network(asked.model, Path(asked.checkpoint), parsed(asked.model_arg, "--model-arg"))
-    inputs = _inputs(asked)
+    model, inputs = given(asked)
     found = check(
         model,
         inputs.images,
-        methods=methods,
+        methods=chosen_methods(asked),
         labels=inputs.labels,
         masks=inputs.masks,
         picture=stretched if inputs.how is None else inputs.picture,
@@ -60,15 +47,8 @@ def main(arguments: Sequence[str]) -> int:
     )
     seconds = time.perf_counter() - started
     folder = writable_folder(Path(asked.out or time.strftime("outputs/%Y-%m-%d/%H-%M-%S-check")))
-    found.result.made = {
-        "command": shlex.join(["explaindebug", "check", *arguments]),
-        "checkpoint": f"{asked.checkpoint}, SHA-256 {digest(Path(asked.checkpoint))}",
-        "inputs": f"{len(inputs.images)} of {asked.data}",
-        "seed": str(asked.seed),
-        "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
-        "time": f"{seconds:.0f} s",
-        "versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
-    }
+    made = provenance("check", arguments, asked, len(inputs.images), seconds)
+    found.result.made = made
     found.scores.to_csv(folder / "scores.csv")
     report = found.report(folder / "report.html")
     write_junit(folder / "junit.xml", "explaindebug check", cases(found), seconds)
@@ -86,12 +66,6 @@ def cases(found: Checked) -> list[Case]:
     return [Case("fit to be read", *one) for one in (*judged, *refused)]
 
 
-def digest(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
-
-
 def plain(found: Checked) -> dict[str, Any]:
     """The answer as plain values, for `check.json`."""
     return {
@@ -105,60 +79,12 @@ def plain(found: Checked) -> dict[str, Any]:
     }
 
 
-def _inputs(asked: argparse.Namespace) -> Inputs:
-    kind, _, rest = asked.data.partition(":")
-    if kind != FOLDER:
-        if asked.masks:
-            raise ConfigError(
-                "--masks goes with --data folder:PATH; batches of a data module carry `signal`, "
-                "True where the object is not."
-            )
-        return from_module(asked.data, parsed(asked.data_arg, "--data-arg"), asked.inputs)
-    how = (
-        Normalisation((0.0,), (1.0,))
-        if asked.normalise == "none"
-        else NORMALISATIONS[asked.normalise]
-    )
-    return from_folder(
-        Path(rest).expanduser(),
-        asked.inputs,
-        size=asked.size,
-        crop=asked.crop,
-        how=how,
-        masks=None if asked.masks is None else Path(asked.masks).expanduser(),
-        seed=asked.seed,
-    )
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}. See {self.prog} --help.")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="explaindebug check",
         description=ABOUT,
         epilog="Exit status: 0 every method is fit to be read, 1 one is not, 2 undecided, "
         f"{FAILED} the check could not be made.",
     )
-    add = parser.add_argument
-    add("checkpoint", help="weights: .ckpt, .pt, .pth or .safetensors; only tensors are read")
-    add(
-        "--model",
-        required=True,
-        metavar="SPEC",
-        help=f"{' or '.join(f'{name}:NAME' for name in LIBRARIES)}, or MODULE:CLASS of your own",
-    )
-    add("--data", required=True, metavar="SPEC", help="folder:PATH, or MODULE:CLASS of your own")
-    add("--model-arg", action="append", default=[], metavar="NAME=VALUE", help="for your class")
-    add("--data-arg", action="append", default=[], metavar="NAME=VALUE", help="for your class")
-    add("--methods", default=",".join(METHODS), help=f"names, or all ({','.join(METHODS)})")
-    add("--masks", metavar="PATH", help="folder of the objects' masks, named as the pictures")
-    add("--inputs", type=int, default=64, metavar="N", help="number of inputs (64)")
-    add("--size", type=int, default=224, help="height and width of a folder's pictures (224)")
-    add("--crop", type=float, default=1.0, help="centre square, as a share of the shorter side (1)")
-    add("--normalise", default="imagenet", help="imagenet or none, of a folder's pictures")
-    add("--out", metavar="DIR", help="folder for the page, scores.csv, check.json, junit.xml")
-    add("--seed", type=int, default=0, help="of everything random (0)")
+    parser.add_checkpoint(methods=METHODS, inputs=64, file="check.json")
     return parser

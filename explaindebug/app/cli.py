@@ -15,6 +15,7 @@ EXIT_ERROR = 1
 COMMANDS = {
     "check": ("explaindebug.app.check", 3),
     "compare": ("explaindebug.app.compare", EXIT_ERROR),
+    "discover": ("explaindebug.app.discover", 3),
 }
 
 

@@ -187,9 +187,7 @@ def discover(
         plan = plan.without(refused)
         ready = plan if given_references is None else plan.prepare(network, given_references)
         targets = predictions(network, probe.image, chunk)
-        maps = ready(
-            network, probe.image, targets, chunk=chunk, workers=workers, progress=progress
-        )
+        maps = ready(network, probe.image, targets, chunk=chunk, workers=workers, progress=progress)
         predicted = targets.cpu().numpy().astype(np.int64)
         found, held = halves(predicted, seed)
         kinds = np.unique(predicted)
@@ -274,9 +272,7 @@ def off_object(candidate: Candidate, objects: Tensor) -> Candidate:
     wide = F.max_pool2d(objects[rows].float(), 2 * reach + 1, stride=1, padding=reach).bool()
     regions = candidate.regions & ~wide
     enough = regions.flatten(1).float().mean(1) >= LEFT
-    return replace(
-        candidate, rows=candidate.rows[enough.cpu().numpy()], regions=regions[enough]
-    )
+    return replace(candidate, rows=candidate.rows[enough.cpu().numpy()], regions=regions[enough])
 
 
 def _signal(signal: Tensor | None) -> Tensor:

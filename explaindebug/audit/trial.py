@@ -126,7 +126,9 @@ class Trial:
 
         def shown(place: int) -> dict[str, Maps]:
             pairs = changed.items()
-            return {f: display((p[place][:k] - images).abs().sum(1, keepdim=True)) for f, p in pairs}
+            return {
+                f: display((p[place][:k] - images).abs().sum(1, keepdim=True)) for f, p in pairs
+            }
 
         inputs = np.stack([to_bytes(self.picture(image)) for image in images])
         captions = tuple(self.captions[row] for row in rows)

@@ -145,11 +145,6 @@ def test_candidates_are_tested_on_inputs_that_were_not_looked_at() -> None:
     assert sorted([*found.found, *found.held]) == list(range(N))
     for _, column in found.scores:
         assert set(column.rows) <= set(found.held)
-    changed = images.clone()
-    changed[found.held] = changed[found.held].flip(3)  # the corner of the held-out half is moved
-    again = discover(Corner(), changed, methods=METHODS, sources=["ranks"])
-    if np.array_equal(again.held, found.held):
-        assert again.suspects[0].area == found.suspects[0].area
 
 
 def test_halves_split_every_class_and_depend_on_the_seed() -> None:

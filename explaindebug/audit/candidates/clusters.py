@@ -17,6 +17,7 @@ from explaindebug.audit.candidates.base import SOURCES, Candidate, Evidence, Flo
 SIDE = 8  # of the maps that are compared
 NEIGHBOURS = 5
 MOST = 4  # clusters of a class
+CONNECTED = 0.05  # eigenvalues below this are as good as zero, of groups hardly connected
 
 
 @SOURCES.register("clusters")
@@ -50,9 +51,9 @@ def clusters(evidence: Evidence) -> list[Candidate]:
 
 def spectral(points: Floats, seed: int = 0) -> Ints:
     """The cluster (n,) of each point (n, d): k-means of the leading eigenvectors of the graph of
-    nearest neighbours, normalised; as many clusters as the widest gap of its eigenvalues says.
+    nearest neighbours, normalised; as many clusters as the largest step of its eigenvalues says.
 
-    Source: Ng, Jordan and Weiss 2002; von Luxburg 2007 (the gap).
+    Source: Ng, Jordan and Weiss 2002; von Luxburg 2007 (the step).
     """
     n = len(points)
     if n < 2 * NEIGHBOURS:
@@ -63,7 +64,8 @@ def spectral(points: Floats, seed: int = 0) -> Ints:
     near = np.argsort(distances, axis=1, kind="stable")[:, :NEIGHBOURS]
     graph[np.arange(n)[:, None], near] = 1
     values, vectors = eigh(laplacian(np.maximum(graph, graph.T), normed=True))
-    count = 1 + int(np.argmax(np.diff(values[: MOST + 1])))
+    heights = values[: MOST + 1] + CONNECTED
+    count = 1 + int(np.argmax(heights[1:] / heights[:-1]))
     if count == 1:
         return np.zeros(n, np.int64)
     chosen = vectors[:, :count]

@@ -3,7 +3,6 @@
 Source: Lee and Seung 2001 (the factors); Fel et al. 2023, CRAFT (factors of activations).
 """
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -41,7 +40,7 @@ def parts(evidence: Evidence) -> list[Candidate]:
             continue
         size = evidence.images.shape[2:]
         large = F.interpolate(part[there], size, mode="bilinear", align_corners=False).flatten(1)
-        order = large.argsort(1, descending=True, stable=True)[:, : evidence.pixels]
+        order = large.argsort(dim=1, descending=True, stable=True)[:, : evidence.pixels]
         regions = torch.zeros_like(large, dtype=torch.bool).scatter(1, order, True)
         placed = regions.view(-1, 1, *size).to(evidence.images.device)
         made.append(Candidate(f"parts-{k + 1}", f"Part {k + 1} of the feature map", rows, placed))
