@@ -1,4 +1,4 @@
-"""Does `discover` find shortcuts that were planted, and does it claim any where there is none?
+"""How often `discover` finds shortcuts that were planted, and claims any where there is none.
 
     python benchmarks/discover.py [--quick] [--json FILE] [--sets N] [--tables N]
 

@@ -38,7 +38,7 @@ class Parser(argparse.ArgumentParser):
             "--model",
             required=True,
             metavar="SPEC",
-            help=f"{' or '.join(f'{name}:NAME' for name in LIBRARIES)}, or MODULE:CLASS of your own",
+            help=f"{' or '.join(f'{one}:NAME' for one in LIBRARIES)}, or MODULE:CLASS of your own",
         )
         own = "for your class"
         spec = "folder:PATH, or MODULE:CLASS of your own"

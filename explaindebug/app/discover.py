@@ -1,4 +1,4 @@
-"""`explaindebug discover CHECKPOINT --model ... --data ...`: does it rely on an unknown shortcut?"""
+"""`explaindebug discover CHECKPOINT --model ... --data ...`: a search for unknown shortcuts."""
 
 import csv
 import time

@@ -1,4 +1,4 @@
-"""Intervene on a candidate's region: does the class lose more than with as much elsewhere?"""
+"""Interventions on a candidate's region, beside as much elsewhere in the same pictures."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from explaindebug.audit.candidates.base import Candidate, Ints
+from explaindebug.attributions._engine.inputs import predictions
+from explaindebug.audit.candidates.base import Candidate, Floats, Ints
 from explaindebug.bugs.interventions import elsewhere, removed
 from explaindebug.debugtests.reliance import DROP, HEADLINE, probabilities
 from explaindebug.evaluation.heatmaps import Maps, display, to_bytes
@@ -102,17 +103,15 @@ class Trial:
 
     def _lost(
         self, network: nn.Module, rows: Tensor, changed: dict[str, list[Tensor]]
-    ) -> dict[str, list[np.ndarray[tuple[int], np.dtype[np.float64]]]]:
-        """Fill -> probability (m,) of the network's own class that is lost in and off the region."""
-        from explaindebug.attributions._engine.inputs import predictions
-
+    ) -> dict[str, list[Floats]]:
+        """Fill -> probability (m,) of the network's own class that is lost, in each place."""
         images = self.images[rows]
         targets = predictions(network, images, self.chunk)
         before = probabilities(network, images, targets, self.chunk)
 
-        def lost(after: Tensor) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        def lost(after: Tensor) -> Floats:
             drop = before - probabilities(network, after, targets, self.chunk)
-            return drop.double().cpu().numpy()
+            return np.asarray(drop.double().cpu(), np.float64)
 
         return {fill: [lost(after) for after in pair] for fill, pair in changed.items()}
 

@@ -57,7 +57,7 @@ def answered(own: Sequence[Verdict], twins: Sequence[Verdict]) -> Answer:
 
 
 def either(answers: Iterable[Answer]) -> Answer:
-    """ "shows" if one does, "doesn't" if all don't; of nothing, "can't tell"."""
+    """An answer of several: that one shows, or that none does; of nothing, "can't tell"."""
     found = set(answers)
     if "shows" in found:
         return "shows"
@@ -65,7 +65,7 @@ def either(answers: Iterable[Answer]) -> Answer:
 
 
 def both(first: Answer, second: Answer) -> Answer:
-    """ "shows" if both do, "doesn't" if one doesn't."""
+    """An answer that needs two: "shows" if both do, "doesn't" if one doesn't."""
     if "doesn't" in (first, second):
         return "doesn't"
     return "shows" if (first, second) == ("shows", "shows") else "can't tell"

@@ -13,7 +13,7 @@ from explaindebug.core.errors import UnsupportedModelError
 from explaindebug.core.rng import generator
 
 PARTS = 4
-STEPS = 100
+STEPS = 200
 TINY = 1e-9
 
 
@@ -68,7 +68,7 @@ def factors(values: Tensor, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     multiplicative updates, which never raise it; the rows of H have the length 1.
     """
     n, d = values.shape
-    drawn = torch.rand(n + d, count, generator=generator(seed), dtype=values.dtype) + 0.1
+    drawn = torch.rand(n + d, count, generator=generator(seed), dtype=values.dtype) + TINY
     scale = (values.mean() / count).sqrt()
     w, h = drawn[:n] * scale, drawn[n:].T * scale
     for _ in range(STEPS):

@@ -112,11 +112,11 @@ def test_factors_reproduce_what_has_few_of_them_as_well_as_a_library_does() -> N
     values = torch.rand(60, 3, generator=rng).double() @ torch.rand(3, 9, generator=rng).double()
     w, h = factors(values, 3)
     ours = (values - w @ h).norm() / values.norm()
-    peer = NMF(3, solver="mu", max_iter=100, tol=0, init="random", random_state=0)
+    peer = NMF(3, solver="mu", max_iter=200, tol=0, init="random", random_state=0)
     raw = values.numpy()
     rest = np.linalg.norm(raw - peer.fit_transform(raw) @ peer.components_)
     theirs = float(rest / np.linalg.norm(raw))
-    assert ours < 1.5 * theirs + 0.01
+    assert ours < 1.5 * theirs + 0.02
     assert bool((w >= 0).all() & (h >= 0).all())
     assert h.norm(dim=1) == pytest.approx(torch.ones(3).double())
     again = loadings(values, h)
