@@ -10,9 +10,11 @@ from .attributions import all_zero as all_zero
 from .attributions import attribute as attribute
 from .attributions import not_finite as not_finite
 from .audit import Checked as Checked
+from .audit import Discovered as Discovered
 from .audit import Versioned as Versioned
 from .audit import check as check
 from .audit import compare_models as compare_models
+from .audit import discover as discover
 from .cascade import Cascade as Cascade
 from .cascade import Cascaded as Cascaded
 from .cascade import cascade as cascade

@@ -10,6 +10,7 @@ from typing import Any
 from explaindebug import __version__
 from explaindebug.app import asserted
 from explaindebug.app.check_arguments import (
+    FAILED,
     WEIGHTS,
     Parser,
     add_shared,
@@ -32,7 +33,6 @@ ABOUT = """Is the model broken, or the map? One checkpoint, no second network, n
 each method's map depend on the class, on the weights and on the input, and is it stable? With
 masks: does the network rely on the object, and does the map lie on it?"""
 STATUS: dict[Fit, int] = {"fit": 0, "not fit": 1, "can't tell": 2}
-FAILED = 3  # the check could not be made
 OUTCOMES: dict[Fit, Outcome] = {"fit": "passed", "not fit": "failed", "can't tell": "skipped"}
 REFUSED: Outcome = "skipped"
 SCHEMA_VERSION = 1  # of check.json
@@ -121,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("checkpoint", help=WEIGHTS)
-    add_shared(parser, inputs=f"{INPUTS}, or {asserted.INPUTS} for assertions")
+    add_shared(parser, inputs=None, number=f"{INPUTS}, or {asserted.INPUTS} for assertions")
     add("--assertions", metavar="FILE", help="YAML list of assertions to check instead")
     add("--reference", metavar="FILE", help="an earlier checkpoint, to tell what got worse")
     add("--out", metavar="DIR", help="folder for the page, scores.csv, check.json, junit.xml")

@@ -17,6 +17,7 @@ from explaindebug.core.validation import whole
 from explaindebug.datamodules.normalising import NORMALISATIONS, Normalisation
 
 WEIGHTS = "weights: .ckpt, .pt, .pth or .safetensors; only tensors are read"
+FAILED = 3  # exit status if the work could not be done
 SPEC = f"{' or '.join(f'{name}:NAME' for name in LIBRARIES)}, or MODULE:CLASS of your own"
 
 
@@ -27,20 +28,25 @@ class Parser(argparse.ArgumentParser):
         raise ConfigError(f"{message}. See {self.prog} --help.")
 
 
-def add_shared(parser: argparse.ArgumentParser, *, inputs: str = "") -> None:
+def add_shared(
+    parser: argparse.ArgumentParser,
+    *,
+    inputs: int | None = 64,
+    number: str = "",
+    methods: Sequence[str] = METHODS,
+) -> None:
     """Add the arguments for networks, inputs and methods.
 
-    `inputs` says how many there are by default, if the command decides; otherwise 64.
+    `inputs` is their number by default; if None, the command decides, and `number` says how.
     """
     add = parser.add_argument
     add("--model", required=True, metavar="SPEC", help=SPEC)
     add("--data", required=True, metavar="SPEC", help="folder:PATH, or MODULE:CLASS of your own")
     add("--model-arg", action="append", default=[], metavar="NAME=VALUE", help="for your class")
     add("--data-arg", action="append", default=[], metavar="NAME=VALUE", help="for your class")
-    add("--methods", default=",".join(METHODS), help=f"names, or all ({','.join(METHODS)})")
+    add("--methods", default=",".join(methods), help=f"names, or all ({','.join(methods)})")
     add("--masks", metavar="PATH", help="folder of the objects' masks, named as the pictures")
-    default = None if inputs else 64
-    add("--inputs", type=int, default=default, metavar="N", help=f"number ({inputs or default})")
+    add("--inputs", type=int, default=inputs, metavar="N", help=f"number ({number or inputs})")
     add("--size", type=int, default=224, help="height and width of a folder's pictures (224)")
     add("--crop", type=float, default=1.0, help="centre square, as a share of the shorter side (1)")
     add("--normalise", default="imagenet", help="imagenet or none, of a folder's pictures")

@@ -17,6 +17,7 @@ COMMANDS = {
     "check": ("explaindebug.app.check", 3),
     "compare": ("explaindebug.app.compare", EXIT_ERROR),
     "compare-models": ("explaindebug.app.compare_models", 3),
+    "discover": ("explaindebug.app.discover", 3),
 }
 
 

@@ -1,0 +1,39 @@
+"""The page of a search for shortcuts: which regions a network relies on."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from explaindebug.core.io import write_atomically
+from explaindebug.evaluation.results import RunResult
+from explaindebug.evaluation.suspects import Fact, Suspect
+from explaindebug.report.discover import caution, facts_table, in_short, reading, suspects_table
+from explaindebug.report.html.write import draw, render
+
+
+def write_discovered(
+    result: RunResult,
+    suspects: Sequence[Suspect],
+    facts: Sequence[Fact],
+    masked: bool,
+    path: Path,
+    level: float,
+    refused: Mapping[str, str],
+) -> Path:
+    """Write the page, with all figures and pictures in it, and return its path."""
+    verdicts = [verdict for one in suspects for verdict in one.verdicts]
+    drawn = {test.name: draw(test, verdicts, test.lines(result.methods)) for test in result.tests}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page = render(
+        result,
+        verdicts,
+        drawn,
+        level,
+        template="discover.html.jinja",
+        answer=in_short(suspects, masked=masked),
+        remark=caution(masked=masked),
+        reading=reading(max((v.margin for v in verdicts), default=0.1), level),
+        suspects=suspects_table(suspects, result.methods, masked=masked),
+        facts=facts_table(facts) if facts else None,
+        refused=refused,
+    )
+    return write_atomically(path, page)
