@@ -28,6 +28,7 @@ def write_check(
         verdicts,
         drawn,
         level,
+        alone=True,
         template="check.html.jinja",
         answer=in_short(result, fitness),
         remark=reliance(relied),

@@ -28,6 +28,7 @@ def write_discovered(
         verdicts,
         drawn,
         level,
+        alone=True,
         template="discover.html.jinja",
         answer=in_short(suspects, masked=masked),
         remark=caution(masked=masked),

@@ -29,6 +29,7 @@ def write_versions(
         verdicts,
         drawn,
         level,
+        alone=True,
         template="versions.html.jinja",
         answer=in_short(result, changes, inputs, seeds),
         reading=reading(verdicts, level, seeds),

@@ -82,7 +82,7 @@ def write_page(
     """Write only the page, with all figures and maps in it; arguments as in `write_report`."""
     drawn = {test.name: draw(test, verdicts, test.lines(result.methods)) for test in result.tests}
     path.parent.mkdir(parents=True, exist_ok=True)
-    return write_atomically(path, render(result, verdicts, drawn, level, further))
+    return write_atomically(path, render(result, verdicts, drawn, level, further, alone=True))
 
 
 def draw(
@@ -118,11 +118,13 @@ def render(
     curves: Sequence[Figure] = (),
     published: Published | None = None,
     *,
+    alone: bool = False,
     template: str = "report.html.jinja",
     **more: object,
 ) -> str:
     """The page as HTML; `drawn` are each test's figures, `curves` those of the sweeps.
 
+    A page that stands `alone` has no links to files beside it.
     A `template` that extends the report's takes `more` values, or others for `answer`, `remark`
     and `reading`. All user text is escaped.
     """
@@ -156,6 +158,7 @@ def render(
             )
             for test in result.tests
         ],
+        alone=alone,
         not_a_number="#" + bytes(NOT_A_NUMBER).hex(),
         **scales(),
         **{**said, **more},
