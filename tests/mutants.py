@@ -79,8 +79,8 @@ NAMED = (
     Named(
         "the clean network measured instead of the mislabelled one",
         "debugtests/labels.py",
-        "Arms([lab.network(self._trained)]",
-        "Arms([lab.network(CLEAN)]",
+        "Roles((self._trained,), (TWIN,), CLEAN)",
+        "Roles((CLEAN,), (TWIN,), CLEAN)",
         f"{SCIENCE}::TestLabels",
     ),
     Named(
@@ -93,15 +93,15 @@ NAMED = (
     Named(
         "bug and control exchanged in the spurious test",
         "debugtests/spurious.py",
-        "map(lab.network, (self._trained, CLEAN, TWIN))",
-        "map(lab.network, (CLEAN, self._trained, TWIN))",
+        "Roles((self._trained,), (CLEAN, TWIN))",
+        "Roles((CLEAN,), (self._trained, TWIN))",
         SPURIOUS,
     ),
     Named(
         "another network's weights are lost",
         "debugtests/reinit.py",
-        "Arms([lab.network(CLEAN)]",
-        "Arms([lab.network(TWIN)]",
+        "Roles((CLEAN,), ",
+        "Roles((TWIN,), ",
         REINIT,
     ),
     Named(
@@ -134,10 +134,10 @@ NAMED = (
     ),
     Named(
         "accuracy is the error",
-        "app/classifier.py",
-        "(predictions(network, images) == labels)",
-        "(predictions(network, images) != labels)",
-        "tests/app/test_classifier.py",
+        "app/session.py",
+        ".numpy() == images.labels",
+        ".numpy() != images.labels",
+        f"{SCIENCE}::TestClassifier",
     ),
     Named(
         "the rate never falls",

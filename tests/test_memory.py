@@ -17,7 +17,9 @@ from torch.utils.data import DataLoader
 from explaindebug.attributions import ATTRIBUTIONS, attribute
 from explaindebug.attributions._engine.specs import all_names
 from explaindebug.callbacks import (
+    Assertions,
     HeatmapLogger,
+    ModelCheck,
     ReferenceSimilarity,
     ReinitCascade,
     SpuriousSimilarity,
@@ -161,6 +163,8 @@ def callbacks() -> dict[str, Any]:
         "cascade": ReinitCascade(**quick, most=2),
         "spurious": SpuriousSimilarity(**quick, control=network()),
         "reference": ReferenceSimilarity(**quick, **with_networks),
+        "check": ModelCheck(**quick),
+        "assertions": Assertions(["stable"], method="grad", rate=0.9, probe=4, pictures=1),
         "a failing one": Failing(few["attributions"], probe=2),
     }
 
