@@ -2,9 +2,9 @@
 
 import csv
 import json
-import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as xml
 
@@ -16,6 +16,7 @@ from explaindebug.app import asserted
 from explaindebug.app import check as app
 from explaindebug.core.errors import ConfigError, DataError
 
+Command = Callable[..., tuple[int, str, str]]  # exit status, stdout, stderr
 PROJECT = """
 import pytorch_lightning as pl
 import torch
@@ -116,15 +117,11 @@ def test_files_that_ask_for_nothing_are_refused(project: Path) -> None:
     assert not Path("out").exists()
 
 
-def test_the_command_exits_with_the_status(project: Path) -> None:
+@pytest.mark.filterwarnings("ignore:explaindebug. off_region")
+def test_the_command_exits_with_the_status(project: Path, command: Command) -> None:
     ask("[off_region]")
-    command = [sys.executable, "-c", "from explaindebug.app.cli import main; main()", "check", BAD]
-    where = ["--model", "asserting_project:linear", "--data", "asserting_project:Data"]
-    done = subprocess.run(
-        [*command, *where, "--assertions", "asked.yaml", "--out", "out"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1, done.stderr
-    assert "off_region: violated" in done.stdout
+    where = ("--model", "asserting_project:linear", "--data", "asserting_project:Data")
+    asked = ("--assertions", "asked.yaml", "--out", "out")
+    status, said, errors = command("explaindebug", "check", BAD, *where, *asked)
+    assert status == 1, errors
+    assert "off_region: violated" in said

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from xml.etree import ElementTree as xml
 
@@ -20,6 +20,7 @@ from explaindebug.core.errors import ConfigError, DataError
 from explaindebug.datamodules.normalising import Normalisation
 
 SIDE = 16
+Command = Callable[..., tuple[int, str, str]]  # exit status, stdout, stderr
 PROJECT = f"""
 import pytorch_lightning as pl
 import torch
@@ -124,20 +125,19 @@ def test_a_method_that_the_network_refuses_is_listed_and_skipped(project: Path) 
     assert suite.get("skipped") == "1"
 
 
-def test_the_command_line_ends_with_the_status_and_errors_with_three(project: Path) -> None:
-    def typed(*arguments: str) -> subprocess.CompletedProcess[str]:
-        code = "from explaindebug.app.cli import main; main()"
-        command = [sys.executable, "-c", code, "check", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
+def test_the_command_line_ends_with_the_status_and_errors_with_three(
+    project: Path, command: Command
+) -> None:
+    code = "from explaindebug.app.cli import main; main()"
     linear = ("linear.pth", "--model", "own_project:constant", "--data", "own_project:Data")
-    good = typed(*linear, "--methods", "grad", "--out", "out")
+    typed = [sys.executable, "-c", code, "check", *linear, "--methods", "grad", "--out", "out"]
+    good = subprocess.run(typed, capture_output=True, text=True, check=False)
     assert good.returncode == 1, good.stderr
-    bad = typed("none.pth", *linear[1:])
-    assert bad.returncode == 3
-    assert bad.stderr.startswith("error: ")
-    assert bad.stderr.count("\n") == 1
-    assert typed("--no-such-option").returncode == 3
+    status, _, said = command("explaindebug", "check", "none.pth", *linear[1:])
+    assert status == 3
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    assert command("explaindebug", "check", "--no-such-option")[0] == 3
 
 
 @pytest.mark.parametrize(

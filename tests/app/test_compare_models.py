@@ -2,9 +2,8 @@
 
 import csv
 import json
-import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from xml.etree import ElementTree as xml
 
@@ -14,6 +13,7 @@ import torch
 from explaindebug.app import compare_models as app
 from explaindebug.core.errors import ConfigError, DataError
 
+Command = Callable[..., tuple[int, str, str]]  # exit status, stdout, stderr
 SIDE = 8
 PROJECT = f"""
 import torch
@@ -110,19 +110,19 @@ def test_a_budget_that_is_too_short_is_said(project: Path) -> None:
     assert "1 of 24 inputs" in found["warnings"][0]
 
 
-def test_the_command_line_ends_with_the_status_and_errors_with_three(project: Path) -> None:
-    def typed(*arguments: str) -> subprocess.CompletedProcess[str]:
-        code = "from explaindebug.app.cli import main; main()"
-        command = [sys.executable, "-c", code, "compare-models", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+def test_the_command_line_ends_with_the_status_and_errors_with_three(
+    project: Path, command: Command
+) -> None:
+    def typed(*arguments: str) -> tuple[int, str, str]:
+        return command("explaindebug", "compare-models", *arguments)
 
-    open_ = typed("old.pth", "new.pth", *SHARED, "--out", "out")  # no control
-    assert open_.returncode == 2, open_.stderr
+    status, _, said = typed("old.pth", "new.pth", *SHARED, "--out", "out")  # no control
+    assert status == 2, said
     assert json.loads((project / "out/versions.json").read_text())["control"] == "noise"
-    bad = typed("old.pth", "none.pth", *SHARED)
-    assert bad.returncode == 3
-    assert bad.stderr.startswith("error: ")
-    assert bad.stderr.count("\n") == 1
+    status, _, said = typed("old.pth", "none.pth", *SHARED)
+    assert status == 3
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize(
