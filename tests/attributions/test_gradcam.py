@@ -255,6 +255,14 @@ def test_checkpointed_activations_change_nothing(reentrant: bool) -> None:
         assert torch.equal(maps, again[method])
 
 
+def test_the_output_of_a_named_layer_is_as_it_was_before_it_is_overwritten() -> None:
+    model, x = flattened(), pictures()
+    plain = GradCam(layer="0", relu=False)(model, x, TARGETS)
+    assert not torch.equal(plain, GradCam(layer="1", relu=False)(model, x, TARGETS))
+    model[1].inplace = True
+    assert torch.equal(GradCam(layer="0", relu=False)(model, x, TARGETS), plain)
+
+
 # Refusals
 
 
@@ -276,6 +284,21 @@ class Attending(nn.Module):
         return (weights.transpose(1, 2) @ self.value(x))[:, 0]
 
 
+class Queried(nn.Module):
+    """A query of its own attends in two heads, whose outputs are flattened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.query = nn.Conv2d(3, 6, 3), nn.Parameter(torch.randn(1, 2, 1, 3))
+        self.head = nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x).relu().flatten(2).unflatten(1, (2, 3)).transpose(2, 3)
+        query = self.query.expand(len(x), -1, -1, -1)
+        x = F.scaled_dot_product_attention(query, x, x).transpose(1, 2)
+        return self.head(x.reshape(len(x), 6))
+
+
 def patchless() -> nn.Module:
     """Tokens of which no convolution has made a grid."""
 
@@ -295,6 +318,7 @@ def patchless() -> nn.Module:
     [
         (dense, "there is none before the logits"),
         (Attending, r"hidden by a __getitem__ of \(1, 3, 4\)"),
+        (Queried, r"hidden by a reshape of \(1, 1, 2, 3\)"),
         (patchless, "its 4 tokens are no grid"),
     ],
 )

@@ -64,6 +64,16 @@ def test_the_ten_lines_of_the_readme(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "report.html"]
 
 
+def test_what_a_method_takes_is_told_with_the_results(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    stem = nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()
+    network = nn.Sequential(*stem, nn.Flatten(), nn.Linear(4 * SIZE**2, 2))
+    lab = SimpleLab(images(), networks={"bug": network})
+    found = run_test(Spurious(signal=signal()), lab, methods=[{"gradcam": {"relu": False}}])
+    assert found.result.made["gradcam takes"] == f"Relu in 1, {SIZE} x {SIZE}"
+    assert "Relu in 1" in found.report(tmp_path / "report.html").read_text()
+
+
 def test_with_bug_and_control_exchanged_the_bug_does_not_show() -> None:
     lab = SimpleLab(images(), networks={"bug": twins()[0], "control": [bug(), Looks(CORNER, 3)]})
     found = run_test(Spurious(signal=signal()), lab, methods=["grad"])
