@@ -10,23 +10,23 @@ from typing import Any
 from explaindebug import __version__
 from explaindebug.app import asserted
 from explaindebug.app.check_arguments import (
-    FAILED,
     WEIGHTS,
     Parser,
     add_shared,
     check_shared,
+    folder,
     inputs,
     made,
-    methods,
+    options,
 )
 from explaindebug.app.checked_model import network, parsed
-from explaindebug.app.junit import Case, Outcome, write_junit
+from explaindebug.app.cli import UNANSWERED
+from explaindebug.app.junit import Case, Outcome, skipped, write_junit
 from explaindebug.app.progress import console, say
 from explaindebug.audit import Checked, check
 from explaindebug.core.errors import ConfigError
-from explaindebug.core.io import writable_folder, write_json
+from explaindebug.core.io import write_json
 from explaindebug.evaluation.fitness import Fit
-from explaindebug.evaluation.heatmaps import stretched
 from explaindebug.report.console.check import print_check
 
 ABOUT = """Is the model broken, or the map? One checkpoint, no second network, no training: does
@@ -34,7 +34,6 @@ each method's map depend on the class, on the weights and on the input, and is i
 masks: does the network rely on the object, and does the map lie on it?"""
 STATUS: dict[Fit, int] = {"fit": 0, "not fit": 1, "can't tell": 2}
 OUTCOMES: dict[Fit, Outcome] = {"fit": "passed", "not fit": "failed", "can't tell": "skipped"}
-REFUSED: Outcome = "skipped"
 SCHEMA_VERSION = 1  # of check.json
 INPUTS = 64
 
@@ -63,39 +62,30 @@ def main(arguments: Sequence[str]) -> int:
         if asked.reference:
             files["reference"] = asked.reference
         how = made("check", arguments, files, asked, len(given.images), seconds)
-        return asserted.written(judged, _folder(asked), how, seconds)
+        return asserted.written(judged, folder(asked, "check"), how, seconds)
     found = check(
         model,
         given.images,
-        methods=methods(asked),
-        labels=given.labels,
-        masks=given.masks,
-        picture=stretched if given.how is None else given.picture,
-        captions=given.names or None,
-        seed=asked.seed,
+        **options(asked, given),
     )
     seconds = time.perf_counter() - started
-    folder = _folder(asked)
+    out = folder(asked, "check")
     found.result.made = made("check", arguments, files, asked, len(given.images), seconds)
-    found.scores.to_csv(folder / "scores.csv")
-    report = found.report(folder / "report.html")
-    write_junit(folder / "junit.xml", "explaindebug check", cases(found), seconds)
-    write_json(folder / "check.json", plain(found))  # last: if it exists, the folder is complete
+    found.scores.to_csv(out / "scores.csv")
+    report = found.report(out / "report.html")
+    write_junit(out / "junit.xml", "explaindebug check", cases(found), seconds)
+    write_json(out / "check.json", plain(found))  # last: if it exists, the folder is complete
     print_check(found.result, found.verdicts, found.fitness, found.refused, found.reliance, console)
-    say(f"\neverything is in {folder}; open {report}")
+    say(f"\neverything is in {out}; open {report}")
     return STATUS[found.fit]
-
-
-def _folder(asked: argparse.Namespace) -> Path:
-    return writable_folder(Path(asked.out or time.strftime("outputs/%Y-%m-%d/%H-%M-%S-check")))
 
 
 def cases(found: Checked) -> list[Case]:
     """A test case for each method: whether it can be read."""
     names = found.result.methods
-    judged = [(names[one.method], OUTCOMES[one.fit], one.reason) for one in found.fitness]
-    refused = [(m, REFUSED, why) for m, why in found.refused.items()]
-    return [Case("fit to be read", *one) for one in (*judged, *refused)]
+    group = "fit to be read"
+    judged = [Case(group, names[f.method], OUTCOMES[f.fit], f.reason) for f in found.fitness]
+    return [*judged, *skipped(group, found.refused)]
 
 
 def plain(found: Checked) -> dict[str, Any]:
@@ -117,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         description=ABOUT,
         epilog="Exit status: 0 every method is fit to be read (every assertion holds), 1 one is "
         "not (is violated, or violated more often than by the reference), 2 undecided, "
-        f"{FAILED} the check could not be made.",
+        f"{UNANSWERED} the check could not be made.",
     )
     add = parser.add_argument
     add("checkpoint", help=WEIGHTS)

@@ -1,23 +1,24 @@
-"""What the commands on a user's own checkpoints have in common: arguments, inputs, provenance."""
+"""What the commands on a user's own checkpoints share: arguments, inputs, folder, provenance."""
 
 import argparse
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any, NoReturn
 
 from explaindebug.app.checked_images import FOLDER, Inputs, from_folder, from_module
 from explaindebug.app.checked_model import LIBRARIES, parsed
+from explaindebug.app.checkpoints import digest
 from explaindebug.audit.check import METHODS
 from explaindebug.core.environment import versions
 from explaindebug.core.errors import ConfigError
+from explaindebug.core.io import writable_folder
 from explaindebug.core.validation import whole
 from explaindebug.datamodules.normalising import NORMALISATIONS, Normalisation
+from explaindebug.evaluation.heatmaps import stretched
 
 WEIGHTS = "weights: .ckpt, .pt, .pth or .safetensors; only tensors are read"
-FAILED = 3  # exit status if the work could not be done
 SPEC = f"{' or '.join(f'{name}:NAME' for name in LIBRARIES)}, or MODULE:CLASS of your own"
 
 
@@ -40,10 +41,11 @@ def add_shared(
     `inputs` is their number by default; if None, the command decides, and `number` says how.
     """
     add = parser.add_argument
+    own = "for your class"
     add("--model", required=True, metavar="SPEC", help=SPEC)
     add("--data", required=True, metavar="SPEC", help="folder:PATH, or MODULE:CLASS of your own")
-    add("--model-arg", action="append", default=[], metavar="NAME=VALUE", help="for your class")
-    add("--data-arg", action="append", default=[], metavar="NAME=VALUE", help="for your class")
+    add("--model-arg", action="append", default=[], metavar="NAME=VALUE", help=own)
+    add("--data-arg", action="append", default=[], metavar="NAME=VALUE", help=own)
     add("--methods", default=",".join(methods), help=f"names, or all ({','.join(methods)})")
     add("--masks", metavar="PATH", help="folder of the objects' masks, named as the pictures")
     add("--inputs", type=int, default=inputs, metavar="N", help=f"number ({number or inputs})")
@@ -63,9 +65,22 @@ def check_shared(asked: argparse.Namespace) -> None:
     whole("--size", asked.size, least=1)
 
 
-def methods(asked: argparse.Namespace) -> Any:
-    """The attribution methods, as `attribute` takes them."""
-    return "all" if asked.methods == "all" else asked.methods.split(",")
+def options(asked: argparse.Namespace, given: Inputs) -> dict[str, Any]:
+    """What the commands' functions are called with, besides networks and images."""
+    return {
+        "methods": "all" if asked.methods == "all" else asked.methods.split(","),
+        "labels": given.labels,
+        "masks": given.masks,
+        "picture": stretched if given.how is None else given.picture,
+        "captions": given.names or None,
+        "seed": asked.seed,
+    }
+
+
+def folder(asked: argparse.Namespace, command: str) -> Path:
+    """The folder to write to, made if it does not exist."""
+    default = time.strftime(f"outputs/%Y-%m-%d/%H-%M-%S-{command}")
+    return writable_folder(Path(asked.out or default))
 
 
 def inputs(asked: argparse.Namespace) -> Inputs:
@@ -117,9 +132,3 @@ def made(
         "time": f"{seconds:.0f} s",
         "versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
     }
-
-
-def digest(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, Subset
 
-from explaindebug.app.checked_model import called, imported
+from explaindebug.app.checked_model import called, made_by
 from explaindebug.callbacks.probe import unpack
 from explaindebug.core.errors import ConfigError, DataError, ExplainDebugError
 from explaindebug.data.image_files import read_picture
@@ -92,7 +92,7 @@ def from_module(spec: str, arguments: Mapping[str, Any], count: int) -> Inputs:
         ConfigError: if it can't be imported or made.
         DataError: if it gives no images.
     """
-    module = called(imported(spec, "--data"), spec, arguments, "--data-arg")
+    module = called(made_by(spec, "--data"), spec, arguments, "--data-arg")
     loader = _loader(module, spec)
     try:
         parts = [unpack(batch) for batch in _batches(loader, count)]

@@ -1,8 +1,6 @@
 """The network that a command line names: `torchvision:resnet18`, or `my_project:PetClassifier`."""
 
-import importlib
 import inspect
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ import yaml
 from torch import nn
 
 from explaindebug.core.errors import ConfigError
-from explaindebug.core.registry import nearest
+from explaindebug.core.importing import imported
 from explaindebug.models.factory import create_model
 from explaindebug.models.weights import load_weights, own_part, read_arguments, read_weights
 
@@ -35,7 +33,7 @@ def network(spec: str, checkpoint: Path, arguments: Mapping[str, Any]) -> nn.Mod
     if library in LIBRARIES or not name:
         known = LIBRARIES.get(library, "") + (name or spec)
         return create_model(known, weights=checkpoint, **arguments).eval()
-    make = imported(spec, "--model")
+    make = made_by(spec, "--model")
     saved = accepted(make, read_arguments(checkpoint))
     made = called(make, spec, {**saved, **arguments}, "--model-arg")
     if not isinstance(made, nn.Module):
@@ -46,32 +44,17 @@ def network(spec: str, checkpoint: Path, arguments: Mapping[str, Any]) -> nn.Mod
     return made.eval()
 
 
-def imported(spec: str, option: str) -> Any:
-    """The class or function `MODULE:NAME`, looked for in the current folder as well.
+def made_by(spec: str, option: str) -> Any:
+    """The class or function `MODULE:NAME` of the user's own.
 
     Raises:
         ConfigError: if there is none.
     """
-    where, _, name = spec.partition(":")
-    look_here()
-    try:
-        module = importlib.import_module(where)
-    except ImportError as error:
-        raise ConfigError(
-            f"{option} {spec}: {error}. Write it as MODULE:NAME, and run the command where "
-            f"`import {where}` works."
-        ) from error
-    found = getattr(module, name, None)
+    how = f"Write {option} as MODULE:NAME, and run the command where `import MODULE` works."
+    found = imported(spec, how)
     if not callable(found):
-        known = [key for key, value in vars(module).items() if inspect.isclass(value)]
-        raise ConfigError(f"{option} {spec}: {where} has no {name!r}.{nearest(name, known)}")
+        raise ConfigError(f"{option} {spec} is a {type(found).__name__}, not a class or function.")
     return found
-
-
-def look_here() -> None:
-    """Let modules be imported from the current folder as well."""
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
 
 
 def accepted(make: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:

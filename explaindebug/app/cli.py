@@ -12,12 +12,13 @@ from explaindebug.app.stopping import stops
 from explaindebug.app.typed import freed
 
 EXIT_ERROR = 1
+UNANSWERED = 3  # errors of commands whose other statuses are answers
 # Command -> the module whose `main` takes its arguments, and the exit status of errors.
 COMMANDS = {
-    "check": ("explaindebug.app.check", 3),
+    "check": ("explaindebug.app.check", UNANSWERED),
     "compare": ("explaindebug.app.compare", EXIT_ERROR),
-    "compare-models": ("explaindebug.app.compare_models", 3),
-    "discover": ("explaindebug.app.discover", 3),
+    "compare-models": ("explaindebug.app.compare_models", UNANSWERED),
+    "discover": ("explaindebug.app.discover", UNANSWERED),
 }
 
 
@@ -29,14 +30,14 @@ def main() -> None:
 
     Ctrl-C and SIGTERM end the run with status 130 and 143; the same command resumes it.
     """
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # where the classes of one's own project are
     if sys.argv[1:] and (command := COMMANDS.get(sys.argv[1])):
         sys.exit(_command(*command, sys.argv[2:]))
     if "--version" in sys.argv[1:]:
         print(f"explaindebug {__version__}")
         return
     sys.argv[1:] = freed(sys.argv[1:])
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # where the classes of one's own project are
     with stops() as signals:
         try:
             failed = _run()

@@ -16,18 +16,19 @@ from explaindebug.app.check_arguments import (
     Parser,
     add_shared,
     check_shared,
+    folder,
     inputs,
     made,
-    methods,
+    options,
 )
 from explaindebug.app.checked_model import network, parsed
-from explaindebug.app.junit import Case, Outcome, write_junit
+from explaindebug.app.cli import UNANSWERED
+from explaindebug.app.junit import Case, Outcome, skipped, write_junit
 from explaindebug.app.progress import console, say
 from explaindebug.audit import Versioned, compare_models
 from explaindebug.core.errors import ConfigError
-from explaindebug.core.io import writable_folder, write_csv, write_json
+from explaindebug.core.io import write_csv, write_json
 from explaindebug.core.validation import number
-from explaindebug.evaluation.heatmaps import stretched
 from explaindebug.evaluation.version_changes import Compared, Reasons
 from explaindebug.report.console.versions import print_versions
 
@@ -35,7 +36,6 @@ NAME = "compare-models"
 ABOUT = """Two versions of a model: which inputs keep their answer and change their reason, compared
 with a retrained seed of the old version?"""
 STATUS: dict[Reasons, int] = {"same": 0, "changed": 1, "can't tell": 2}
-FAILED = 3  # the comparison could not be made
 OUTCOMES: dict[Reasons, Outcome] = {"same": "passed", "changed": "failed", "can't tell": "skipped"}
 SCHEMA_VERSION = 1  # of versions.json
 FIXED = ("input", "name", "old_class", "new_class", "old_probability", "new_probability")
@@ -59,27 +59,22 @@ def main(arguments: Sequence[str]) -> int:
         new,
         given.images,
         control=seeds,
-        methods=methods(asked),
-        labels=given.labels,
-        masks=given.masks,
-        picture=stretched if given.how is None else given.picture,
-        captions=given.names or None,
         budget=asked.budget,
-        seed=asked.seed,
+        **options(asked, given),
     )
     seconds = time.perf_counter() - started
-    folder = writable_folder(Path(asked.out or time.strftime(f"outputs/%Y-%m-%d/%H-%M-%S-{NAME}")))
+    out = folder(asked, NAME)
     files = {"old": asked.old, "new": asked.new}
     files |= {f"retrained seed {k + 1}": file for k, file in enumerate(asked.seed_twin)}
     found.result.made = made(NAME, arguments, files, asked, len(given.images), seconds)
-    found.scores.to_csv(folder / "scores.csv")
-    write_inputs(folder / "versions.csv", found)
-    report = found.report(folder / "report.html")
-    write_junit(folder / "junit.xml", f"explaindebug {NAME}", cases(found), seconds)
-    write_json(folder / "versions.json", plain(found))  # last: if it exists, the rest does
+    found.scores.to_csv(out / "scores.csv")
+    write_inputs(out / "versions.csv", found)
+    report = found.report(out / "report.html")
+    write_junit(out / "junit.xml", f"explaindebug {NAME}", cases(found), seconds)
+    write_json(out / "versions.json", plain(found))  # last: if it exists, the rest does
     answer = (found.result, found.verdicts, found.changes, found.inputs, found.refused)
     print_versions(*answer, found.seeds, console)
-    say(f"\neverything is in {folder}; open {report}")
+    say(f"\neverything is in {out}; open {report}")
     return STATUS[found.reasons]
 
 
@@ -105,11 +100,9 @@ def write_inputs(path: Path, found: Versioned) -> None:
 def cases(found: Versioned) -> list[Case]:
     """A test case for each method: whether reasons are the same."""
     names = found.result.methods
-    judged = [(names[one.method], OUTCOMES[one.reasons], one.why) for one in found.changes]
-    refused: list[tuple[str, Outcome, str]] = [
-        (method, "skipped", why) for method, why in found.refused.items()
-    ]
-    return [Case("reasons kept", *one) for one in (*judged, *refused)]
+    group = "reasons kept"
+    judged = [Case(group, names[c.method], OUTCOMES[c.reasons], c.why) for c in found.changes]
+    return [*judged, *skipped(group, found.refused)]
 
 
 def plain(found: Versioned) -> dict[str, Any]:
@@ -149,8 +142,8 @@ def _parser() -> argparse.ArgumentParser:
         prog=f"explaindebug {NAME}",
         description=ABOUT,
         epilog="Exit status: 0 no change beyond the control's, 1 reasons changed, 2 undecided, or "
-        f"changed without a retrained seed to compare with, {FAILED} the comparison could not be "
-        "made.",
+        f"changed without a retrained seed to compare with, {UNANSWERED} the comparison could not "
+        "be made.",
     )
     add = parser.add_argument
     add("old", help=WEIGHTS)

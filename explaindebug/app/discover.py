@@ -9,23 +9,23 @@ from typing import Any
 
 from explaindebug import __version__
 from explaindebug.app.check_arguments import (
-    FAILED,
     WEIGHTS,
     Parser,
     add_shared,
     check_shared,
+    folder,
     inputs,
     made,
-    methods,
+    options,
 )
 from explaindebug.app.checked_model import network, parsed
+from explaindebug.app.cli import UNANSWERED
 from explaindebug.app.junit import Case, Outcome, write_junit
 from explaindebug.app.progress import console, say
 from explaindebug.audit import Discovered, discover
 from explaindebug.audit.discover import METHODS
 from explaindebug.core.errors import ConfigError, DataError
-from explaindebug.core.io import writable_folder, write_json
-from explaindebug.evaluation.heatmaps import stretched
+from explaindebug.core.io import write_json
 from explaindebug.evaluation.results import Answer
 from explaindebug.report.console.discover import print_discovered
 
@@ -55,27 +55,21 @@ def main(arguments: Sequence[str]) -> int:
     found = discover(
         model,
         given.images,
-        methods=methods(asked),
-        labels=given.labels,
-        masks=given.masks,
         metadata=_metadata(asked.metadata, given.names),
         control=twin,
-        picture=stretched if given.how is None else given.picture,
-        captions=given.names or None,
-        seed=asked.seed,
+        **options(asked, given),
     )
     seconds = time.perf_counter() - started
-    default = time.strftime("outputs/%Y-%m-%d/%H-%M-%S-discover")
-    folder = writable_folder(Path(asked.out or default))
+    out = folder(asked, "discover")
     found.result.made = made("discover", arguments, files, asked, len(given.images), seconds)
-    found.scores.to_csv(folder / "scores.csv")
-    report = found.report(folder / "report.html")
-    write_junit(folder / "junit.xml", "explaindebug discover", cases(found), seconds)
-    write_json(folder / "discover.json", plain(found))  # last: then the folder is complete
+    found.scores.to_csv(out / "scores.csv")
+    report = found.report(out / "report.html")
+    write_junit(out / "junit.xml", "explaindebug discover", cases(found), seconds)
+    write_json(out / "discover.json", plain(found))  # last: then the folder is complete
     print_discovered(
         found.result, found.suspects, found.facts, found.masked, found.refused, console
     )
-    say(f"\neverything is in {folder}; open {report}")
+    say(f"\neverything is in {out}; open {report}")
     return STATUS[found.answer]
 
 
@@ -126,7 +120,7 @@ def _parser() -> Parser:
         prog="explaindebug discover",
         description=ABOUT,
         epilog="Exit status: 0 no candidate is confirmed, 1 one is (with masks: off the object), "
-        f"2 undecided, {FAILED} errors.",
+        f"2 undecided, {UNANSWERED} errors.",
     )
     add = parser.add_argument
     add("checkpoint", help=WEIGHTS)

@@ -15,8 +15,8 @@ from explaindebug.core.errors import ConfigError, DataError
 from explaindebug.core.registry import nearest
 from explaindebug.data import ImageSet
 from explaindebug.debugtests import NetworkSpec, Roles
+from explaindebug.debugtests.simple import ROLES
 
-ROLES = ("bug", "control", "reference")
 EXAMPLE = "networks.bug=bug.ckpt networks.control=[clean1.ckpt,clean2.ckpt]"
 
 

@@ -1,6 +1,6 @@
 """JUnit XML, as GitHub, GitLab and Jenkins read it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 from xml.etree import ElementTree as xml
@@ -17,6 +17,11 @@ class Case(NamedTuple):
     name: str
     outcome: Outcome
     message: str = ""
+
+
+def skipped(group: str, refused: Mapping[str, str]) -> list[Case]:
+    """A case for each method that was left out, with the reason."""
+    return [Case(group, method, "skipped", why) for method, why in refused.items()]
 
 
 def write_junit(path: Path | str, suite: str, cases: Sequence[Case], seconds: float) -> Path:

@@ -7,12 +7,12 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hydra._internal.utils import _locate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from explaindebug._lightning import MODULES
 from explaindebug.app.typed import GROUPS, target_of
 from explaindebug.core.errors import ConfigError
+from explaindebug.core.importing import imported
 from explaindebug.datamodules import DebugDataModule
 
 # What of a model is ours whatever it builds.
@@ -56,13 +56,9 @@ def located(target: str) -> Any:
     Raises:
         ConfigError: where there is none.
     """
-    try:
-        return _locate(target)
-    except Exception as error:
-        raise ConfigError(
-            f"{target!r} can't be imported ({' '.join(str(error).split())}). Name it as Python "
-            "would, module.Class, and start in the folder of the module."
-        ) from error
+    return imported(
+        target, "Name it as Python would, module.Class, and start in the folder of the module."
+    )
 
 
 def check_arguments(key: str, options: Mapping[str, Any], given: Sequence[str] = ()) -> None:

@@ -4,7 +4,6 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
-from pkgutil import resolve_name
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,10 +11,15 @@ import numpy as np
 from explaindebug.bugs import BUGS
 from explaindebug.bugs.spurious_signal import OfOneClass, Placed, SpuriousSignal, without_object
 from explaindebug.core.errors import ConfigError
+from explaindebug.core.importing import imported
 from explaindebug.data.imageset import Bools, ImageSet, Labels, Pixels
 from explaindebug.data.scenes import Scenes
 
 Own = Callable[..., tuple[Pixels, Bools]]
+HOW = (
+    "Give module.function, of an installed package or of a file beside train.py or in a folder on "
+    "PYTHONPATH."
+)
 
 
 @BUGS.register("function")
@@ -53,7 +57,7 @@ class OwnSignal(OfOneClass):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        found = imported(self.call) if isinstance(self.call, str) else self.call
+        found = imported(self.call, HOW) if isinstance(self.call, str) else self.call
         object.__setattr__(self, "put", _with_options(found, self.options, self._own_name))
 
     @property
@@ -139,28 +143,13 @@ def signal_at(path: str, options: Mapping[str, Any]) -> SpuriousSignal:
     Raises:
         ConfigError: for what can't be imported, or doesn't take its options.
     """
-    found = imported(path)
+    found = imported(path, HOW)
     if inspect.isclass(found) and issubclass(found, SpuriousSignal):
         made: SpuriousSignal = _made(found, options, path)
         return made
     mine = {one.name for one in fields(OwnSignal) if one.init} - {"call", "options"}
     rest = {key: value for key, value in options.items() if key not in mine}
     return OwnSignal(call=path, options=rest, **{k: options[k] for k in options if k in mine})
-
-
-def imported(path: str) -> Any:
-    """What an import path, module.name, stands for.
-
-    Raises:
-        ConfigError: if there is no such thing, or its module fails.
-    """
-    try:
-        return resolve_name(path)
-    except Exception as error:
-        raise ConfigError(
-            f"{path!r} can't be imported ({type(error).__name__}: {error}). Give module.function, "
-            "of an installed package or of a file beside train.py or in a folder on PYTHONPATH."
-        ) from error
 
 
 def _with_options(found: Any, options: Mapping[str, Any], name: str) -> Own:

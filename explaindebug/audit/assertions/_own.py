@@ -1,6 +1,5 @@
 """Assertions of the user's own: any function of outputs, maps and batch."""
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from explaindebug.audit.assertions.base import ASSERTIONS, Assertion, Case
 from explaindebug.core.errors import ConfigError, DataError
+from explaindebug.core.importing import imported
 
 # outputs (n, k) or (n,), raw maps (n, c, h, w), the inputs as a `Probe` -> severities (n,) >= 0
 Function = Callable[..., Any]
@@ -120,14 +120,7 @@ def _short(path: str) -> str:
 
 
 def _imported(path: str) -> Function:
-    module, _, name = path.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(
-            f"assertion {path}: {error}. Write it as MODULE:NAME, and run where "
-            f"`import {module}` works."
-        ) from error
+    found = imported(path, "Write it as MODULE:NAME, and run where `import MODULE` works.")
     if not callable(found):
         raise ConfigError(f"assertion {path} is a {type(found).__name__}, not a function.")
     function: Function = found
