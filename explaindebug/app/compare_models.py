@@ -66,7 +66,8 @@ def main(arguments: Sequence[str]) -> int:
     out = folder(asked, NAME)
     files = {"old": asked.old, "new": asked.new}
     files |= {f"retrained seed {k + 1}": file for k, file in enumerate(asked.seed_twin)}
-    found.result.made = made(NAME, arguments, files, asked, len(given.images), seconds)
+    how = made(NAME, arguments, files, asked, len(given.images), seconds)
+    found.result.made = {**found.result.made, **how}
     found.scores.to_csv(out / "scores.csv")
     write_inputs(out / "versions.csv", found)
     report = found.report(out / "report.html")

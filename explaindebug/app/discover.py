@@ -61,7 +61,8 @@ def main(arguments: Sequence[str]) -> int:
     )
     seconds = time.perf_counter() - started
     out = folder(asked, "discover")
-    found.result.made = made("discover", arguments, files, asked, len(given.images), seconds)
+    how = made("discover", arguments, files, asked, len(given.images), seconds)
+    found.result.made = {**found.result.made, **how}
     found.scores.to_csv(out / "scores.csv")
     report = found.report(out / "report.html")
     write_junit(out / "junit.xml", "explaindebug discover", cases(found), seconds)

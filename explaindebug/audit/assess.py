@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explaindebug import __version__
 from explaindebug.attributions._engine.plan import Plan
 from explaindebug.audit.asserted import (
     DRIFT,
@@ -27,9 +26,10 @@ from explaindebug.core.errors import (
     MeasurementWarning,
     UnsupportedModelError,
 )
-from explaindebug.core.isolation import undisturbed
+from explaindebug.core.isolation import device_of, undisturbed
 from explaindebug.core.validation import number, whole
 from explaindebug.debugtests.explain import Explain, Measured
+from explaindebug.debugtests.run import provenance
 from explaindebug.debugtests.simple import SimpleLab
 from explaindebug.evaluation.roles import BUG, CONTROL
 
@@ -103,7 +103,7 @@ def assess(
     lab = SimpleLab(images, networks, labels=labels, masks=masks)
     if problem := too_few(rate, len(images), level):
         warnings.warn(f"explaindebug: {problem}", MeasurementWarning, stacklevel=2)
-    device = next((p.device for p in model.parameters()), images.device)
+    device = device_of(model, images.device)
     whole_found, troubles = Measured(), dict[str, str]()
     with undisturbed(device, seed=seed):
         arms, probe = lab.arms(device), lab.probe(device)
@@ -113,6 +113,7 @@ def assess(
         for network in arms.everybody:
             for refusal in plan.refusals(network, probe.image, given).values():
                 raise UnsupportedModelError(str(refusal))
+        made = provenance(plan, arms.bug[0], probe, seed)
         explain = Explain(plan, references=given, chunk=chunk, workers=workers, progress=None)
         for role, network in zip((BUG, CONTROL), arms.everybody, strict=False):
             case = Case.of(network, probe, explain, seed=seed)
@@ -120,8 +121,7 @@ def assess(
             whole_found.scores += part.scores
             troubles |= {name: why for name, why in failed.items() if name not in troubles}
     (name,) = plan.methods
-    made = {"method": name, "rate": f"{rate:g}", "margin": f"{margin:g}", "seed": str(seed)}
-    made |= {"versions": f"explaindebug {__version__}, torch {torch.__version__}"}
+    made = {"method": name, "rate": f"{rate:g}", "margin": f"{margin:g}", **made}
     how: dict[str, Any] = {"rate": rate, "margin": margin, "level": level, "seed": seed}
     found = asserted(chosen, whole_found.scores, troubles=troubles, made=made, **how)
     notes = [f"{one.name}: {one.note}" for one in found.outcomes if one.note]

@@ -4,20 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from explaindebug import __version__
 from explaindebug.attributions._engine.inputs import predictions
 from explaindebug.attributions._engine.jobs import Progress
 from explaindebug.attributions._engine.plan import Plan
 from explaindebug.attributions._engine.specs import Specs
 from explaindebug.audit.judging import Checked, judged
-from explaindebug.core.errors import UnsupportedModelError
-from explaindebug.core.isolation import undisturbed
+from explaindebug.core.isolation import device_of, undisturbed
 from explaindebug.debugtests.check import SIMILARITY, Check
 from explaindebug.debugtests.reliance import Reliance
-from explaindebug.debugtests.run import Options, measured
+from explaindebug.debugtests.run import Options, measured, provenance
 from explaindebug.debugtests.simple import SimpleLab
 from explaindebug.evaluation.comparison import Comparison
 from explaindebug.evaluation.heatmaps import stretched
@@ -97,15 +94,13 @@ def check(
     comparison = Comparison(together, postprocessing, NULLS, seed)
     lab = SimpleLab(images, {"bug": model}, labels=labels, masks=masks, classes=classes)
     test = Check(noise, stable, seed=seed)
-    device = next((p.device for p in model.parameters()), images.device)
+    device = device_of(model, images.device)
     with undisturbed(device, seed=seed):
         arms, probe = lab.arms(device), lab.probe(device)
         given = None if references is None else references.detach().clone().to(device)
         test.check(arms, probe)
-        refused = plan.refusals(arms.bug[0], probe.image, given)
-        if len(refused) == len(plan.methods):
-            raise UnsupportedModelError("\n".join(map(str, refused.values())))
-    plan = plan.without(refused)
+        plan, refused = plan.supported(arms.bug, probe.image, given)
+        made = provenance(plan, arms.bug[0], probe, seed)
     options = Options(
         plan=plan,
         comparison=comparison,
@@ -125,16 +120,17 @@ def check(
     if captions is not None:
         shown = tuple(captions[:pictures])
         found.galleries = [replace(gallery, captions=shown) for gallery in found.galleries]
-    with undisturbed(device, seed=seed):
-        right = predictions(arms.bug[0], probe.image, chunk) == probe.label
-    made = {"seed": str(seed), "versions": f"explaindebug {__version__}, torch {torch.__version__}"}
+    accuracies = []
+    if labels is not None:
+        with undisturbed(device, seed=seed):
+            right = predictions(arms.bug[0], probe.image, chunk) == probe.label
+        accuracies = [("the network", "these inputs", float(right.float().mean()))]
     return judged(
         found,
         plan.labels,
         reliance=None if masks is None else measured(Reliance(seed=seed), arms, probe, options),
-        refused={method: str(error) for method, error in refused.items()},
-        accuracies=[("the network", "these inputs", float(right.float().mean()))]
-        * (labels is not None),
+        refused=refused,
+        accuracies=accuracies,
         made=made,
         margin=margin,
         level=level,

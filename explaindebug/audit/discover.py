@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from explaindebug import __version__
 from explaindebug.attributions._engine.inputs import predictions
 from explaindebug.attributions._engine.jobs import Progress
 from explaindebug.attributions._engine.plan import Plan
@@ -20,10 +19,11 @@ from explaindebug.audit.candidates.base import Ints, ranked
 from explaindebug.audit.columns import check_metadata, facts
 from explaindebug.audit.trial import Trial
 from explaindebug.bugs.interventions import FILLS
-from explaindebug.core.errors import ConfigError, DataError, UnsupportedModelError
-from explaindebug.core.isolation import private_copy, undisturbed
+from explaindebug.core.errors import ConfigError, DataError
+from explaindebug.core.isolation import device_of, private_copy, undisturbed
 from explaindebug.core.validation import number
 from explaindebug.debugtests.panels import captions as named
+from explaindebug.debugtests.run import provenance
 from explaindebug.debugtests.simple import SimpleLab
 from explaindebug.evaluation.heatmaps import stretched
 from explaindebug.evaluation.results import Answer, RunResult, TestResult, Verdict
@@ -176,15 +176,14 @@ def discover(
     if captions is not None and len(captions) != len(images):
         raise DataError(f"there are {len(captions)} captions for {len(images)} inputs.")
     check_metadata(metadata or {}, len(images))
-    device = next((p.device for p in model.parameters()), images.device)
+    device = device_of(model, images.device)
     with undisturbed(device, seed=seed):
         network, probe = lab.arms(device).bug[0], lab.probe(device)
+        objects = None if probe.signal is None else ~probe.signal
         twin = None if control is None else private_copy(control).to(device)
         given_references = None if references is None else references.detach().clone().to(device)
-        refused = plan.refusals(network, probe.image, given_references)
-        if len(refused) == len(plan.methods):
-            raise UnsupportedModelError("\n".join(map(str, refused.values())))
-        plan = plan.without(refused)
+        plan, refused = plan.supported([network], probe.image, given_references)
+        made = provenance(plan, network, probe, seed)
         ready = plan if given_references is None else plan.prepare(network, given_references)
         targets = predictions(network, probe.image, chunk)
         maps = ready(network, probe.image, targets, chunk=chunk, workers=workers, progress=progress)
@@ -206,7 +205,7 @@ def discover(
         against: list[TestResult] = []
         kept: dict[str, Candidate] = {}
         for one in candidates:
-            inside = one if masks is None else off_object(one, ~_signal(probe.signal))
+            inside = one if objects is None else off_object(one, objects)
             if len(inside.rows) < LEAST:
                 continue
             kept[one.name] = inside
@@ -221,7 +220,7 @@ def discover(
             kept.get(one.name),
             [v for v in answers if v.test == one.name],
             [v for v in twins if v.test == one.name],
-            None if probe.signal is None else ~probe.signal,
+            objects,
             maps,
         )
         for one in candidates
@@ -231,7 +230,6 @@ def discover(
         if labels is not None
         else []
     )
-    made = {"seed": str(seed), "versions": f"explaindebug {__version__}, torch {torch.__version__}"}
     return Discovered(
         RunResult(tests, plan.labels, accuracies, made),
         suspects,
@@ -247,7 +245,7 @@ def discover(
         held,
         level,
         masks is not None,
-        {method: str(error) for method, error in refused.items()},
+        refused,
     )
 
 
@@ -273,11 +271,6 @@ def off_object(candidate: Candidate, objects: Tensor) -> Candidate:
     regions = candidate.regions & ~wide
     enough = regions.flatten(1).float().mean(1) >= LEFT
     return replace(candidate, rows=candidate.rows[enough.cpu().numpy()], regions=regions[enough])
-
-
-def _signal(signal: Tensor | None) -> Tensor:
-    assert signal is not None
-    return signal
 
 
 def _captions(

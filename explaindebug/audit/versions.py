@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explaindebug import __version__
 from explaindebug.attributions._engine.jobs import Progress
 from explaindebug.attributions._engine.plan import Plan
 from explaindebug.attributions._engine.specs import Specs
@@ -17,13 +16,12 @@ from explaindebug.audit.answers import Answers
 from explaindebug.audit.answers import captions as captioned
 from explaindebug.audit.budget import affordable, spread
 from explaindebug.audit.check import METHODS
-from explaindebug.core.errors import UnsupportedModelError
-from explaindebug.core.isolation import undisturbed
+from explaindebug.core.isolation import device_of, undisturbed
 from explaindebug.core.validation import number
 from explaindebug.debugtests.base import Arms
 from explaindebug.debugtests.check import Check
 from explaindebug.debugtests.probe import Probe
-from explaindebug.debugtests.run import Options, measured
+from explaindebug.debugtests.run import Options, measured, provenance
 from explaindebug.debugtests.simple import SimpleLab
 from explaindebug.debugtests.versions import HEADLINE, NEW, OLD, Versions
 from explaindebug.evaluation.comparison import Comparison
@@ -156,15 +154,16 @@ def compare_models(
     seeds = [control] if isinstance(control, nn.Module) else list(control or ())
     lab = SimpleLab(images, {"bug": new, "reference": old, "control": seeds}, labels, masks)
     test = Versions(floor=not seeds, noise=noise, seed=seed)
-    device = next((p.device for p in old.parameters()), images.device)
+    device = device_of(old, images.device)
     with undisturbed(device, seed=seed):
         arms, probe = lab.arms(device), lab.probe(device)
         given = None if references is None else references.detach().clone().to(device)
-        refused = _refused(plan, arms, probe, given)
+        plan, refused = plan.supported(arms.everybody, probe.image, given)
+        made = provenance(plan, arms.bug[0], probe, seed)
         test.check(arms, probe)
         answers = Answers.of(arms, probe, chunk)
     options = Options(
-        plan=plan.without(refused),
+        plan=plan,
         comparison=comparison,
         references=given,
         pictures=0,
@@ -194,7 +193,6 @@ def compare_models(
     found.facts = _facts(old, new, answers, inputs)
     judged = verdicts([found], margin=margin, level=level, seed=seed)
     own = {v.method: v for v in judged}
-    made = {"seed": str(seed), "versions": f"explaindebug {__version__}, torch {torch.__version__}"}
     return Versioned(
         RunResult([found], options.plan.labels, answers.accuracies(labels), made, said),
         judged,
@@ -204,17 +202,6 @@ def compare_models(
         len(seeds),
         refused,
     )
-
-
-def _refused(plan: Plan, arms: Arms, probe: Probe, references: Tensor | None) -> dict[str, str]:
-    """Why methods don't support one of the networks; raises if none is left."""
-    refused: dict[str, str] = {}
-    for network in arms.everybody:
-        for method, error in plan.refusals(network, probe.image, references).items():
-            refused.setdefault(method, str(error))
-    if len(refused) == len(plan.methods):
-        raise UnsupportedModelError("\n".join(refused.values()))
-    return refused
 
 
 def _galleries(

@@ -21,7 +21,7 @@ def imported(path: str, how: str) -> Any:
     except Exception as error:
         hint = ""
         if isinstance(error, AttributeError) and isinstance(error.obj, ModuleType):
-            hint = nearest(error.name, [name for name in vars(error.obj) if name[:1] != "_"])
+            hint = nearest(str(error.name), [name for name in vars(error.obj) if name[:1] != "_"])
         raise ConfigError(
             f"{path!r} can't be imported ({type(error).__name__}: {error}).{hint} {how}"
         ) from error

@@ -53,6 +53,11 @@ def watch(model: nn.Module, *, seed: int = 0) -> Iterator[nn.Module]:
         yield private_copy(model)
 
 
+def device_of(model: nn.Module, otherwise: torch.device) -> torch.device:
+    """Where a model's parameters are; `otherwise` for a model without any."""
+    return next((p.device for p in model.parameters()), otherwise)
+
+
 @contextmanager
 def private_randomness(seed: int, device: torch.device) -> Iterator[None]:
     """Seed the global random states with `seed` inside the block; restore them afterwards."""

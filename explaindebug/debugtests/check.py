@@ -173,7 +173,8 @@ class Check(DebugTest):
             how = measure.comparison
             how = replace(how, postprocessing=how.postprocessing.with_sign("signed"))
             yield compare(CLASS, other, how)
-            yield _control(CLASS, compare(STABLE, moved, how))
+            signed = measure.compare(CLASS.condition, CONTROL, kept, moved, probe, comparison=how)
+            yield Measured(signed.scores)
 
         without = self._maps(without_head(network, images, self.seed), images, targets, measure)
         yield measure.show(HEAD.arms[0], probe, images, without)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from explaindebug import __version__
 from explaindebug.attributions._engine.inputs import predictions
@@ -14,7 +14,7 @@ from explaindebug.attributions._engine.jobs import Progress
 from explaindebug.attributions._engine.plan import Plan
 from explaindebug.attributions._engine.specs import Specs
 from explaindebug.core.errors import ConfigError, UnsupportedModelError
-from explaindebug.core.isolation import undisturbed
+from explaindebug.core.isolation import device_of, undisturbed
 from explaindebug.debugtests.base import Arms, DebugTest, roles
 from explaindebug.debugtests.explain import Explain, Measured, merged
 from explaindebug.debugtests.measure import Measure
@@ -198,13 +198,13 @@ def run_test(
         raise ConfigError(f"target must be 'predicted' or 'label', got {target!r}.")
     if target == "label" and lab.labels is None:
         raise ConfigError("target='label' explains the labels, but the lab has none.")
-    device = next((p.device for n in lab.role("bug") for p in n.parameters()), lab.images.device)
+    device = device_of(lab.role("bug")[0], lab.images.device)
     with undisturbed(device, seed=seed):
         arms, probe = lab.arms(device), lab.probe(device)
         given = None if references is None else references.detach().clone().to(device)
         test.check(arms, probe)
         _check_networks(plan, arms, probe, given)
-        remarks = plan.remarks(arms.bug[0], probe.image)
+        made = provenance(plan, arms.bug[0], probe, seed)
         accuracies = [] if lab.labels is None else _accuracies(arms, probe, chunk)
     options = Options(
         plan=plan,
@@ -222,11 +222,19 @@ def run_test(
     )
     result = measured(test, arms, probe, options)
     labels = plan.labels
-    made = {"seed": str(seed), "versions": f"explaindebug {__version__}, torch {torch.__version__}"}
-    made |= {f"{method} takes": remark for method, remark in remarks.items()}
     answers = verdicts([result], margin=margin, level=level, seed=seed)
     further = followup.answers(result, margin=margin, level=level, seed=seed)
     return Found(RunResult([result], labels, accuracies, made), answers, further, level)
+
+
+def provenance(plan: Plan, network: nn.Module, probe: Probe, seed: int) -> dict[str, str]:
+    """How a result was made: the seed, versions, and what methods chose for the network."""
+    remarks = plan.remarks(network, probe.image)
+    return {
+        "seed": str(seed),
+        "versions": f"explaindebug {__version__}, torch {torch.__version__}",
+        **{f"{method} takes": remark for method, remark in remarks.items()},
+    }
 
 
 def _check_similarity(test: DebugTest, comparison: Comparison) -> None:

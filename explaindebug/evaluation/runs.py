@@ -123,6 +123,8 @@ def _test(test: TestResult) -> dict[str, Any]:
         "layout": asdict(test.layout),
         "domains": list(test.domains),
         "same_network": test.same_network,
+        "lacks": test.lacks,
+        "asked": list(test.asked),
         "scores": test.scores.digest,  # of its part of scores.csv
         "headline": asdict(test.headline),
         "stages": list(test.stages),
@@ -174,6 +176,8 @@ def _read(entry: Mapping[str, Any], scores: Scores, results: Mapping[str, Any]) 
         layout=_layout(entry.get("layout", {})),
         domains=tuple(entry.get("domains", DOMAINS)),
         same_network=entry.get("same_network", False),
+        lacks=entry.get("lacks", ""),
+        asked=tuple(entry.get("asked", ())),
     )
 
 

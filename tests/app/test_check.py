@@ -104,6 +104,13 @@ def test_a_project_of_ones_own_is_checked_with_its_saved_arguments(project: Path
     assert found["made"]["checkpoint"] in page
 
 
+def test_the_layer_that_grad_cam_took_is_said(project: Path) -> None:
+    run(*OWN, "--methods", "gradcam,grad")
+    made = json.loads((project / "out/check.json").read_text())["made"]
+    assert "net.1" in made["gradcam takes"]  # the activation before the dense layer
+    assert "grad takes" not in made
+
+
 def test_status_and_junit_say_that_a_method_is_not_fit(project: Path) -> None:
     """The gradient of a linear network is the same for every input."""
     arguments = ("linear.pth", "--model", "own_project:constant", "--data", "own_project:Data")

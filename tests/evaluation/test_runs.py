@@ -23,6 +23,8 @@ from explaindebug.evaluation.verdicts import verdicts
 def test_what_is_read_is_what_was_written(tmp_path) -> None:
     result = fake_run(inputs=1, size=16)
     result.tests[0].clusters = {row: f"photo {row // 2}" for row in range(95)}
+    result.tests[0].same_network = True
+    result.tests[1].lacks, result.tests[1].asked = "No twin was given.", ("absent",)
     found = read_run(write(tmp_path / "a", result)).result
     assert found.methods == result.methods
     assert found.accuracies == result.accuracies
@@ -31,6 +33,8 @@ def test_what_is_read_is_what_was_written(tmp_path) -> None:
         assert mine.headline == written.headline
         assert list(mine.gates) == list(written.gates)
         assert mine.clusters == written.clusters
+        assert mine.same_network is written.same_network
+        assert (mine.lacks, tuple(mine.asked)) == (written.lacks, tuple(written.asked))
         assert list(mine.questions) == list(written.questions)
         assert repr([*mine.detectors]) == repr([*written.detectors])  # some numbers are NaN
         assert (mine.name, mine.title, mine.facts) == (written.name, written.title, written.facts)

@@ -16,6 +16,7 @@ from explaindebug.core.errors import (
     ExplainDebugError,
     UnsupportedModelError,
 )
+from explaindebug.core.isolation import device_of
 
 
 class Survey(NamedTuple):
@@ -43,7 +44,7 @@ def check_images(images: Tensor) -> None:
 
 def placed(images: Tensor, model: nn.Module) -> Tensor:
     """A copy of the images as the model expects them: float32, on its device, in its layout."""
-    device = next((p.device for p in model.parameters()), images.device)
+    device = device_of(model, images.device)
     layout = torch.channels_last if _has_convolution(model) else torch.contiguous_format
     return images.detach().to(device, torch.float32, copy=True, memory_format=layout)
 

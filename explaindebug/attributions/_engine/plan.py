@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import count
 from typing import NamedTuple, Self
 
@@ -184,6 +184,22 @@ class Plan:
             except UnsupportedModelError as error:
                 refused[key] = error.with_traceback(None)  # its frames would keep the graph alive
         return refused
+
+    def supported(
+        self, models: Iterable[nn.Module], images: Tensor, references: Tensor | None = None
+    ) -> tuple[Self, dict[str, str]]:
+        """The plan without methods that one of the models refuses, and why, see `refusals`.
+
+        Raises:
+            UnsupportedModelError: if no method is left, with the reasons.
+        """
+        refused: dict[str, str] = {}
+        for model in models:
+            for key, error in self.refusals(model, images, references).items():
+                refused.setdefault(key, str(error))
+        if refused and len(refused) == len(self.methods):
+            raise UnsupportedModelError("\n".join(refused.values()))
+        return self.without(refused), refused
 
     def remarks(self, model: nn.Module, images: Tensor) -> dict[str, str]:
         """What methods chose for the model, like Grad-CAM's layer; found with one image."""

@@ -24,7 +24,7 @@ from explaindebug.attributions._autograd.tape import Tape
 from explaindebug.attributions._engine.targets import explained
 from explaindebug.attributions._support.pattern_means import Estimator, is_along
 from explaindebug.core.errors import ConfigError, DataError
-from explaindebug.core.isolation import frozen, watch
+from explaindebug.core.isolation import device_of, frozen, watch
 
 NEEDED_BY = "PatternNet and PatternAttribution"
 
@@ -154,7 +154,7 @@ def _run(model: nn.Module, batch: Tensor) -> list[Linear]:
 
 
 def _batches(images: Tensor | Iterable[Any], size: int, model: nn.Module) -> Iterator[Tensor]:
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    device = device_of(model, torch.device("cpu"))
     for batch in [images] if isinstance(images, Tensor) else images:
         pixels = batch if isinstance(batch, Tensor) else batch[0]
         for part in pixels.split(size) if len(pixels) else ():

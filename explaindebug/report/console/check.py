@@ -8,7 +8,7 @@ from rich.text import Text
 from explaindebug.evaluation.fitness import Fitness
 from explaindebug.evaluation.results import RunResult, Verdict
 from explaindebug.report.check import fit_table, in_short, reliance
-from explaindebug.report.console.tables import drawn, plainly
+from explaindebug.report.console.tables import drawn, plainly, print_refused, print_warnings
 
 
 def print_check(
@@ -28,11 +28,9 @@ def print_check(
         for one in fitness:
             said = f"{result.methods[one.method]}: {one.fit}. {one.reason}"
             where.print(Text(said), soft_wrap=True)
-        for method, why in refused.items():
-            where.print(Text(f"{method}: refused. {why}"), soft_wrap=True)
+        print_refused(where, refused)
         if said := reliance(relied):
             where.print(Text(said), soft_wrap=True)
-        for sentence in (w for test in result.tests for w in test.warnings):
-            where.print(Text.assemble(("warning  ", "yellow"), sentence), soft_wrap=True)
+        print_warnings(where, (w for test in result.tests for w in test.warnings))
 
     plainly(console, draw)

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from explaindebug.evaluation.results import RunResult
 from explaindebug.evaluation.suspects import Fact, Suspect
-from explaindebug.report.console.tables import drawn, plainly
+from explaindebug.report.console.tables import drawn, plainly, print_refused
 from explaindebug.report.discover import caution, facts_table, in_short, suspects_table
 
 
@@ -28,8 +28,7 @@ def print_discovered(
             where.print(drawn(table.of([""])))
         if facts:
             where.print(drawn(facts_table(facts)))
-        for method, why in refused.items():
-            where.print(Text(f"{method}: refused. {why}"), soft_wrap=True)
+        print_refused(where, refused)
         where.print(Text(caution(masked=masked)), soft_wrap=True)
 
     plainly(console, draw)

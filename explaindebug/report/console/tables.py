@@ -1,6 +1,6 @@
 """Tables (`report.table`) in a terminal, and the signs used in them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from rich import box
 from rich.console import Console
@@ -26,6 +26,18 @@ def plainly(console: Console | None, draw: Callable[[Console], None]) -> None:
         draw(console)
     text = printed.get().translate(ASCII)
     console.file.write(text.encode(console.encoding, "replace").decode(console.encoding))
+
+
+def print_refused(console: Console, refused: Mapping[str, str]) -> None:
+    """Print the methods that were left out, each with the reason."""
+    for method, why in refused.items():
+        console.print(Text(f"{method}: refused. {why}"), soft_wrap=True)
+
+
+def print_warnings(console: Console, sentences: Iterable[str]) -> None:
+    """Print warnings, labelled as such."""
+    for sentence in sentences:
+        console.print(Text.assemble(("warning  ", "yellow"), sentence), soft_wrap=True)
 
 
 def drawn(table: Table, title: str = "", styles: Mapping[str, str] = PLAIN) -> Drawn:

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from explaindebug.evaluation.results import RunResult, Verdict
 from explaindebug.evaluation.version_changes import Change, Compared
-from explaindebug.report.console.tables import drawn, plainly
+from explaindebug.report.console.tables import drawn, plainly, print_refused, print_warnings
 from explaindebug.report.versions import change_table, changed_answers, in_short, input_table
 
 
@@ -29,13 +29,13 @@ def print_versions(
         for one in changes:
             said = f"{result.methods[one.method]}: {one.reasons}. {one.why}"
             where.print(Text(said), soft_wrap=True)
-        for method, why in refused.items():
-            where.print(Text(f"{method}: refused. {why}"), soft_wrap=True)
+        print_refused(where, refused)
         for table in (input_table(inputs, 5), changed_answers(inputs, 5)):
             if table.rows:
                 where.print()
                 where.print(drawn(table, table.caption))
-        for sentence in (*result.warnings, *(w for test in result.tests for w in test.warnings)):
-            where.print(Text.assemble(("warning  ", "yellow"), sentence), soft_wrap=True)
+        print_warnings(
+            where, (*result.warnings, *(w for test in result.tests for w in test.warnings))
+        )
 
     plainly(console, draw)

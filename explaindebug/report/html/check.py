@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from explaindebug.core import wording
-from explaindebug.core.io import write_atomically
 from explaindebug.evaluation.fitness import Fitness
 from explaindebug.evaluation.results import RunResult, Verdict
 from explaindebug.report.check import fit_table, in_short, reliance
-from explaindebug.report.html.write import draw, render
+from explaindebug.report.html.write import write_page
 
 
 def write_check(
@@ -21,14 +20,11 @@ def write_check(
     relied: Verdict | None = None,
 ) -> Path:
     """Write the page, with all figures and maps in it, and return its path."""
-    drawn = {test.name: draw(test, verdicts, test.lines(result.methods)) for test in result.tests}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    page = render(
+    return write_page(
         result,
         verdicts,
-        drawn,
+        path,
         level,
-        alone=True,
         template="check.html.jinja",
         answer=in_short(result, fitness),
         remark=reliance(relied),
@@ -37,7 +33,6 @@ def write_check(
         fitness=fitness,
         refused=refused,
     )
-    return write_atomically(path, page)
 
 
 def reading(verdicts: Sequence[Verdict], level: float) -> list[str]:

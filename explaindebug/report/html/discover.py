@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from explaindebug.core.io import write_atomically
 from explaindebug.evaluation.results import RunResult
 from explaindebug.evaluation.suspects import Fact, Suspect
 from explaindebug.report.discover import caution, facts_table, in_short, reading, suspects_table
-from explaindebug.report.html.write import draw, render
+from explaindebug.report.html.write import write_page
 
 
 def write_discovered(
@@ -21,14 +20,11 @@ def write_discovered(
 ) -> Path:
     """Write the page, with all figures and pictures in it, and return its path."""
     verdicts = [verdict for one in suspects for verdict in one.verdicts]
-    drawn = {test.name: draw(test, verdicts, test.lines(result.methods)) for test in result.tests}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    page = render(
+    return write_page(
         result,
         verdicts,
-        drawn,
+        path,
         level,
-        alone=True,
         template="discover.html.jinja",
         answer=in_short(suspects, masked=masked),
         remark=caution(masked=masked),
@@ -37,4 +33,3 @@ def write_discovered(
         facts=facts_table(facts) if facts else None,
         refused=refused,
     )
-    return write_atomically(path, page)

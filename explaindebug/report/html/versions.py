@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from explaindebug.core import wording
-from explaindebug.core.io import write_atomically
 from explaindebug.evaluation.results import RunResult, Verdict
 from explaindebug.evaluation.version_changes import Change, Compared
-from explaindebug.report.html.write import draw, render
+from explaindebug.report.html.write import write_page
 from explaindebug.report.versions import change_table, changed_answers, in_short, input_table
 
 
@@ -22,14 +21,11 @@ def write_versions(
     seeds: int = 0,
 ) -> Path:
     """Write the page, with all figures and maps in it, and return its path."""
-    drawn = {test.name: draw(test, verdicts, test.lines(result.methods)) for test in result.tests}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    page = render(
+    return write_page(
         result,
         verdicts,
-        drawn,
+        path,
         level,
-        alone=True,
         template="versions.html.jinja",
         answer=in_short(result, changes, inputs, seeds),
         reading=reading(verdicts, level, seeds),
@@ -39,7 +35,6 @@ def write_versions(
         others=changed_answers(inputs),
         refused=refused,
     )
-    return write_atomically(path, page)
 
 
 def reading(verdicts: Sequence[Verdict], level: float, seeds: int) -> list[str]:

@@ -5,6 +5,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -78,11 +79,16 @@ def write_page(
     path: Path,
     level: float = 0.05,
     further: Sequence[Verdict] = (),
+    **more: Any,
 ) -> Path:
-    """Write only the page, with all figures and maps in it; arguments as in `write_report`."""
+    """Write only the page, with all figures and maps in it; arguments as in `write_report`.
+
+    `more` are those of `render`, for pages with a template of their own.
+    """
     drawn = {test.name: draw(test, verdicts, test.lines(result.methods)) for test in result.tests}
     path.parent.mkdir(parents=True, exist_ok=True)
-    return write_atomically(path, render(result, verdicts, drawn, level, further, alone=True))
+    page = render(result, verdicts, drawn, level, further, alone=True, **more)
+    return write_atomically(path, page)
 
 
 def draw(
