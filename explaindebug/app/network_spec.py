@@ -1,6 +1,5 @@
 """Which network each domain has, and whether it is trained or used with its given weights."""
 
-import hashlib
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 from hydra.utils import instantiate
 from torch import nn
 
+from explaindebug.app.checkpoints import digest
 from explaindebug.app.own_targets import (
     check_arguments,
     is_module,
@@ -70,7 +70,7 @@ class Architecture:
         weights = self.options.get("weights")
         found: dict[str, Any] = {}
         if weights is not None and Path(weights).is_file():
-            found["weights"] = hashlib.sha256(Path(weights).read_bytes()).hexdigest()
+            found["weights"] = digest(Path(weights))
         if self.lightning:
             found |= source_of(located(str(self.options["_target_"])))
         if self.training is not None:
