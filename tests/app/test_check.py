@@ -55,6 +55,18 @@ class Data(pl.LightningDataModule):
         return DataLoader(self.set, batch_size=5)
 
 
+class Masked(Data):  # objects are in the upper half
+    def val_dataloader(self):
+        def batch(items):
+            images = torch.stack([image for image, _ in items])
+            signal = torch.ones(len(items), 1, {SIDE}, {SIDE}, dtype=torch.bool)
+            signal[:, :, : {SIDE // 2}] = False
+            labels = torch.stack([label for _, label in items])
+            return {{"image": images, "label": labels, "signal": signal}}
+
+        return DataLoader(self.set, batch_size=5, collate_fn=batch)
+
+
 class NoData:
     pass
 
@@ -199,6 +211,13 @@ def test_inputs_are_spread_over_the_data(project: Path) -> None:
     assert torch.equal(found.images, everything.images[[0, 33, 66, 99]])
     assert found.labels is not None
     assert found.labels.tolist() == [0, 0, 0, 0]
+
+
+def test_the_object_is_where_a_batch_has_no_signal(project: Path) -> None:
+    found = from_module("own_project:Masked", {}, 6).masks
+    assert found is not None
+    assert found[:, :, : SIDE // 2].all()
+    assert not found[:, :, SIDE // 2 :].any()
 
 
 def folder(tmp_path: Path, count: int = 6) -> Path:

@@ -43,6 +43,14 @@ def test_a_function_a_class_and_an_object_are_taken_with_their_options(clean: Im
         assert np.array_equal(made.signals, expected.signals)
 
 
+def test_the_signal_alone_stands_on_the_mean_colour(clean: ImageSet) -> None:
+    made = OwnSignal(call=blot, options={"size": 3})(clean, split="test")
+    assert made.scenes is not None
+    mean = clean.pixels.mean((1, 2), keepdims=True).round()
+    assert np.array_equal(made.scenes[:, :3, :3], 255 - clean.pixels[:, :3, :3])
+    assert np.array_equal(made.scenes[:, 3:], np.broadcast_to(mean, clean.pixels.shape)[:, 3:])
+
+
 def test_an_import_path_has_the_options_of_the_signal_and_of_the_function() -> None:
     bug = signal_at("known_signals.blot", {"size": 3, "aligned": "dog", "fraction": 0.5})
     assert (bug.aligned, bug.fraction, bug.options) == ("dog", 0.5, {"size": 3})
