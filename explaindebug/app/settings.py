@@ -42,7 +42,11 @@ CHOICES = {
     "networks": "networks.bug=bug.ckpt",
     "postprocessing": "preset=robust",
 }
-USUAL = {"attributions": "grad,gbp", "similarities": "ssim,spearman"}
+USUAL = {
+    "attributions": "grad,gbp",
+    "similarities": "ssim,spearman",
+    "assertions": "class_sensitive,stable",
+}
 HYDRAS = ("_target_", "_convert_", "_recursive_", "_partial_", "_args_")
 # Options of a user's data module that it need not take: see `OwnData`.
 WRAPPERS = ("classes", "normalise", "batch_size", "augment", "workers", "seed")
@@ -59,6 +63,7 @@ class Settings:
     similarities: Any
     postprocessing: dict[str, Any]
     nulls: Any
+    assertions: Any  # as `attributions`, for the callback of that name
     margin: float  # effects up to this size don't count as showing the bug
     level: float  # the rate of false claims
     clusters: str | None  # which inputs are one cluster: those of a "class"; None: no clusters
@@ -107,7 +112,7 @@ class Settings:
         for name in ("output", "store"):
             if not getattr(self, name).strip():
                 raise ConfigError(f"{name} is empty: name a folder, for example {name}=runs/a.")
-        for name in ("attributions", "similarities"):
+        for name in ("attributions", "similarities", "assertions"):
             _check_specs(getattr(self, name), name)
         if not isinstance(self.nulls, list) or not all(isinstance(x, str) for x in self.nulls):
             raise ConfigError(f"nulls must be a list of names, [] for none, got {self.nulls!r}.")

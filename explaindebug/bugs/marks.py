@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from explaindebug.bugs import BUGS
 from explaindebug.bugs.spurious_signal import OfOneClass, Placed, without_object
-from explaindebug.core.errors import ConfigError
+from explaindebug.core.errors import ConfigError, DataError
 from explaindebug.core.validation import number, whole
 from explaindebug.data.imageset import Bools, ImageSet, Labels, Pixels
 from explaindebug.data.scenes import Scenes
@@ -31,6 +31,15 @@ class Mark(OfOneClass):
     @abstractmethod
     def drawn(self, side: int) -> tuple[npt.NDArray[np.uint8], Bools]:
         """Grey levels and the region that they cover, (side, side) each."""
+
+    def check(self, data: ImageSet, scenes: Scenes) -> None:
+        """Raises DataError for pictures that are not square."""
+        _, h, w = data.size
+        if h != w:
+            raise DataError(
+                f"{self.name} is drawn on square pictures, but these have {h} x {w} px: crop them, "
+                "or use a picture or function of your own as the signal."
+            )
 
     def place(self, data: ImageSet, labels: Labels, scenes: Scenes, split: str) -> Placed:
         _, side, _ = data.size

@@ -19,7 +19,6 @@ similarities without controls.
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,13 +26,11 @@ import torch
 from torch import Tensor, nn
 
 from explaindebug.attributions._engine.inputs import predictions
-from explaindebug.bugs import BUGS
-from explaindebug.bugs.own_signal import Own, OwnSignal, signal_at
+from explaindebug.bugs.named_signals import signal_named
+from explaindebug.bugs.own_signal import Own
 from explaindebug.bugs.spurious_signal import SpuriousSignal
 from explaindebug.core.errors import ConfigError, DataError
-from explaindebug.core.registry import nearest
 from explaindebug.core.wording import num
-from explaindebug.data.folder_layout import PICTURES
 from explaindebug.debugtests.base import SHOWN, Arms, DebugTest, roles
 from explaindebug.debugtests.experiment import (
     Experiment,
@@ -285,27 +282,10 @@ class SpuriousExperiment(Experiment):
 
     @cached_property
     def _bug(self) -> SpuriousSignal:
-        if isinstance(self.signal, SpuriousSignal):
-            return self.signal
-        if not isinstance(self.signal, str | dict):
-            return OwnSignal(call=self.signal, fraction=self.fraction)
-        spec = {self.signal: {}} if isinstance(self.signal, str) else self.signal
-        own = {"feather": self.feather} if "background" in spec else {}
-        given = {str(n): {"fraction": self.fraction, **own, **(o or {})} for n, o in spec.items()}
-        known = [n for n in BUGS if issubclass(BUGS[n], SpuriousSignal)]
-        for name, options in given.items():
-            if Path(name).suffix.lower() in PICTURES:
-                raise ConfigError(f"bug.spurious.signal: write {{image: {{path: {name}}}}}.")
-            if name not in known and "." in name:
-                return signal_at(name, options)
-            if name not in known:
-                raise ConfigError(
-                    f"bug.spurious.signal: unknown signal {name!r}.{nearest(name, known)} "
-                    f"Known: {', '.join(known)}; or the import path of a function of your own, "
-                    "module.function."
-                )
-        bug: SpuriousSignal = BUGS.build(given)
-        return bug
+        named = self.signal
+        own = named == "background" or (isinstance(named, dict) and "background" in named)
+        defaults = {"feather": self.feather} if own else {}
+        return signal_named(named, "bug.spurious.signal", fraction=self.fraction, **defaults)
 
     @property
     def _trained(self) -> NetworkSpec:

@@ -16,6 +16,8 @@ import explaindebug.configs
 from explaindebug._lightning import pl
 from explaindebug.app.settings import Settings, settings
 from explaindebug.attributions import Plan, attribute, not_finite
+from explaindebug.audit.assess import TRIAGE
+from explaindebug.core.errors import ConfigError
 from explaindebug.evaluation.comparison import Comparison, Reference
 from explaindebug.evaluation.postprocessing import PAPER, ROBUST, PostProcessing
 from explaindebug.evaluation.scores import Key, Scores
@@ -73,6 +75,19 @@ def comparison_of(checked: Settings) -> Comparison:
     """The object that a run builds."""
     maps = PostProcessing(**checked.postprocessing)
     return Comparison(checked.similarities, maps, checked.nulls, checked.seed)
+
+
+def test_assertions_are_a_key_of_their_own() -> None:
+    asked = "assertions=[stable,{off_region:{at_most:0.3}}]"
+    callback = instantiate(
+        composed("callbacks=assertions", asked).callbacks["assertions"], _convert_="all"
+    )
+    assert list(callback.assertions) == ["stable", "off_region"]
+    assert callback.assertions["off_region"].at_most == 0.3
+    usual = instantiate(composed("callbacks=assertions").callbacks["assertions"], _convert_="all")
+    assert tuple(usual.assertions) == TRIAGE
+    with pytest.raises(ConfigError, match="assertions is empty"):
+        composed("assertions=[]")
 
 
 @pytest.mark.parametrize("preset", PRESETS)

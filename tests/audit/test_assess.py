@@ -18,6 +18,8 @@ from explaindebug.audit.assertions import (
     OnObject,
     SameAnswer,
 )
+from explaindebug.audit.assertions.same_answer import EDITS
+from explaindebug.bugs.marks import Tag
 from explaindebug.core.errors import (
     AttributionError,
     ConfigError,
@@ -169,6 +171,66 @@ def test_same_answer_is_the_probability_that_an_edit_takes() -> None:
     assert found["same_answer-2"].drift > 0.1  # the weights stay where the picture moves
 
 
+def test_jpeg_changes_details_and_not_colours() -> None:
+    smooth = torch.linspace(-1, 1, SIDE).expand(N, 1, SIDE, SIDE).contiguous()
+    noise = images()
+    for x, least, most in ((smooth, 0.0, 0.05), (noise, 0.1, 0.5)):
+        moved = (EDITS["jpeg"].images(x) - x).abs().mean() / x.std()
+        assert least < moved < most
+        assert (EDITS["jpeg"].images(x).mean() - x.mean()).abs() < 0.02 * x.std()
+    with pytest.raises(ConfigError, match="2"):
+        EDITS["jpeg"].images(torch.zeros(1, 2, SIDE, SIDE))
+    colours = torch.zeros(1, 3, 16, 16)
+    colours[:, 0, :, :8], colours[:, 2, :, 8:] = 1.0, 1.0  # red and blue, which stay so
+    found = EDITS["jpeg"].images(colours)
+    assert found.argmax(1).flatten().bincount().tolist() == [128, 0, 128]
+
+
+def test_no_shortcut_is_what_the_class_gains_from_the_signal() -> None:
+    x = images().clamp(-1, 1)
+    x[:, :, 0, 0], x[:, :, 0, 1] = -1.0, 1.0  # black and white
+    weight = torch.zeros(3, SIDE, SIDE)
+    weight[1, 4:, 4:] = 0.2  # what is bright at the bottom right is evidence for class 1
+    model = Linear(weight, (0.0, 0.0, -9.0))
+    model.head.bias.data[0] = 0.5
+    patch = {"size": 0.5, "corner": "bottom_right"}
+    asked: Any = {"signal": {"tag": patch}, "toward": 1, "at_most": 0.0}
+    found = quiet(model, x, [{"no_shortcut": asked}])
+    levels, there = Tag(**patch).drawn(SIDE)
+    marked = torch.where(torch.from_numpy(there), torch.from_numpy(levels / 127.5 - 1), x.double())
+    before, after = (model(y.float()).softmax(1)[:, 1].detach() for y in (x, marked))
+    expected = (after - before).double().clamp_min(0)
+    expected[model(x).argmax(1) == 1] = torch.nan  # is of the class already
+    assert expected.isnan().any()
+    assert float(expected.nan_to_num().max()) > 0.05
+    got = severity(found, "no_shortcut")
+    np.testing.assert_allclose(got, expected.numpy(), atol=0.003)
+    other = quiet(model, x, [{"no_shortcut": {**asked, "toward": 2}}])
+    assert severity(other, "no_shortcut").max() < 1e-4  # nothing stands for class 2
+    missing = quiet(model, x, [{"no_shortcut": {**asked, "toward": 3}}])
+    assert missing.verdict == "can't tell"
+
+
+def whitened(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    mask = np.zeros(picture.shape[:2], bool)
+    mask[4:, 4:] = True
+    return np.where(mask[..., None], np.uint8(255), picture), mask
+
+
+def test_a_function_can_be_the_shortcut() -> None:
+    weight = torch.zeros(2, SIDE, SIDE)
+    weight[1, 4:, 4:] = 1.0
+    model, x = Linear(weight, (5.0, 0.0)), images().clamp(-1, 1)
+    found = quiet(model, x, [{"no_shortcut": {"signal": whitened, "toward": 1, "at_most": 0.5}}])
+    assert found["no_shortcut"].verdict == "violated"
+    clean = quiet(
+        Linear(weight.flip(1, 2), (5.0, 0.0)),
+        x,
+        [{"no_shortcut": {"signal": whitened, "toward": 1, "at_most": 0.5}}],
+    )
+    assert clean["no_shortcut"].rate == 0
+
+
 def test_object_needed_is_the_probability_that_stays_without_it() -> None:
     weight = torch.zeros(2, SIDE, SIDE)
     weight[0, :4, :4] = 1.0
@@ -277,10 +339,14 @@ def test_what_can_not_be_asserted_is_refused_before_any_pass() -> None:
     wrong: list[Any] = [
         [], "on_objekt", {"on_object": {"atleast": 1}}, {"on_object": {"at_least": 2}},
         {"off_region": {"region": "middle"}}, "same_answer", {"same_answer": {"edit": "turn"}},
+        {"no_shortcut": {"signal": "tag"}}, {"no_shortcut": {"signal": "tog", "toward": 0}},
+        {"no_shortcut": {"signal": {"tag": {"size": 2}}, "toward": 0}},
+        {"no_shortcut": {"signal": "tag", "toward": -1}},
+        {"no_shortcut": {"signal": "background", "toward": 0}},
         {"stable": {"noise": 0}}, [7], OnObject, {"object_needed": {"fill": "gold"}},
     ]  # fmt: skip
     for spec in wrong:
-        with pytest.raises(ConfigError):
+        with pytest.raises((ConfigError, DataError)):
             quiet(model, x, spec, masks=corner())
     for options in ({"rate": 0}, {"rate": 1}, {"margin": -1}, {"method": ["grad", "gbp"]}):
         with pytest.raises(ConfigError):
@@ -295,7 +361,7 @@ def test_every_assertion_is_registered_by_its_name() -> None:
     assert all(ASSERTIONS[name].name == name for name in ASSERTIONS)
     assert set(ASSERTIONS) == {
         "on_object", "off_region", "class_sensitive", "weights_matter", "stable", "same_answer",
-        "object_needed", "finite", "not_constant",
+        "object_needed", "no_shortcut", "finite", "not_constant",
     }  # fmt: skip
 
 

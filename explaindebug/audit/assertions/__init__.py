@@ -4,6 +4,7 @@ from explaindebug.audit.assertions._own import built
 from explaindebug.audit.assertions.base import ASSERTIONS, Assertion, Case
 from explaindebug.audit.assertions.class_sensitive import ClassSensitive
 from explaindebug.audit.assertions.finite import Finite
+from explaindebug.audit.assertions.no_shortcut import NoShortcut
 from explaindebug.audit.assertions.not_constant import NotConstant
 from explaindebug.audit.assertions.object_needed import ObjectNeeded
 from explaindebug.audit.assertions.off_region import OffRegion
@@ -18,6 +19,7 @@ __all__ = [
     "Case",
     "ClassSensitive",
     "Finite",
+    "NoShortcut",
     "NotConstant",
     "ObjectNeeded",
     "OffRegion",

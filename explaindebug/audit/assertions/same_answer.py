@@ -2,10 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from typing import NamedTuple
 
+import numpy as np
+from PIL import Image
 from torch import Tensor
 
+from explaindebug.audit.assertions._bytes import as_pictures
 from explaindebug.audit.assertions.base import ASSERTIONS, Assertion, Case, beyond, similarity
 from explaindebug.core.errors import ConfigError
 from explaindebug.core.registry import Registry
@@ -14,6 +18,7 @@ from explaindebug.debugtests.reliance import probabilities
 
 SHIFT = 1 / 16  # of the width
 BRIGHTER = 0.1  # of each input's range
+QUALITY = 50  # of a JPEG file: artefacts can be seen, the content is not in doubt
 
 
 class Edit(NamedTuple):
@@ -41,9 +46,23 @@ def brighten(x: Tensor) -> Tensor:
     return x + BRIGHTER * (x.amax((1, 2, 3), keepdim=True) - x.amin((1, 2, 3), keepdim=True))
 
 
+def jpeg(x: Tensor) -> Tensor:
+    """Written to a JPEG file of quality 50 and read again."""
+    pixels, back = as_pictures(x, "same_answer: edit=jpeg")
+    found = np.empty_like(pixels)
+    for i, picture in enumerate(pixels):
+        file = BytesIO()
+        Image.fromarray(picture.squeeze(-1) if picture.shape[-1] == 1 else picture).save(
+            file, "JPEG", quality=QUALITY
+        )
+        found[i] = np.asarray(Image.open(file)).reshape(picture.shape)
+    return back(found)
+
+
 EDITS.register("flip")(Edit(flip, flip))
 EDITS.register("shift")(Edit(shift, shift))
 EDITS.register("brightness")(Edit(brighten, lambda x: x))
+EDITS.register("jpeg")(Edit(jpeg, lambda x: x))
 
 
 @ASSERTIONS.register("same_answer")
