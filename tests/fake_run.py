@@ -1,8 +1,11 @@
 """A run that never happened: four tests, nine methods, eight stages, in numbers one could meet."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
@@ -59,6 +62,14 @@ def fake_run(inputs: int = 4, size: int = 48) -> RunResult:
         },
         warnings=["W&B could not be reached: the run is kept offline in logs/wandb."],
     )
+
+
+@contextmanager
+def no_figure_files() -> Iterator[None]:
+    """Figures' files take most of a report's time; inside, only those in the page are drawn."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("explaindebug.report.figures.style.save", lambda *_: None)
+        yield
 
 
 def fake_verdicts(run: RunResult) -> list[Verdict]:

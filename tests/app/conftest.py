@@ -14,6 +14,16 @@ Command = Callable[..., tuple[int, str, str]]
 Run = Callable[..., tuple[int, str]]
 
 
+@pytest.fixture(autouse=True)
+def _files_of_figures(request: Any, monkeypatch: Any) -> None:
+    """Figures' files take a third of a small run, so only tests that are `drawn` write them.
+
+    The figures in the page are drawn all the same; tests/report look at the files.
+    """
+    if not request.node.get_closest_marker("drawn"):
+        monkeypatch.setattr("explaindebug.report.figures.style.save", lambda *_: None)
+
+
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: Any, capsys: Any) -> Command:
     """Runs a command line in a temporary folder: (exit status, stdout, stderr)."""

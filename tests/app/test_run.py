@@ -56,6 +56,7 @@ def what_wandb_holds(run: wandb_runs.Run, scores: list[dict[str, str]]) -> None:
 
 
 class TestRuns:
+    @pytest.mark.drawn
     def test_all_four_tests_leave_everything_in_the_output_folder(
         self, run: Run, tmp_path: Path
     ) -> None:

@@ -32,7 +32,6 @@ from explaindebug.studies.adebayo2020.claims.layers import network_is_lost
 from explaindebug.studies.adebayo2020.entry import Entry
 from explaindebug.studies.adebayo2020.published import EXPERIMENTS
 
-pytestmark = pytest.mark.xdist_group("science")  # one process, so that the run is made once
 METHODS = ("grad", "vgrad", "gbp")
 OVERRIDES = (
     *("data._target_=striped_pictures.Striped", "foreign._target_=striped_pictures.Shaded"),

@@ -53,6 +53,7 @@ def parts(weights: Path) -> tuple[str, ...]:
     )
 
 
+@pytest.mark.drawn
 def test_all_by_one_command(command: Command, data: Path, tmp_path: Path) -> None:
     line = ("train.py", "experiment=paper", f"data.root={data}", "output=out", "store=store")
     line = (*line, *QUICK, *parts(tmp_path / "weights.pt"), "data.border=false", "seed=3")

@@ -471,6 +471,7 @@ def test_trained_squeezenet(real_data, method):
 @pytest.mark.slow
 def test_vgg16():
     model = pytest.importorskip("torchvision.models").vgg16(weights=None).eval()
+    model.avgpool, model.classifier[0] = nn.AdaptiveAvgPool2d(1), nn.Linear(512, 4096)
     images = drawn(2, 3, 32, 32)
     maps = attribute(
         model, images, methods=["pnet", "pattribution"], references=drawn(8, 3, 32, 32)

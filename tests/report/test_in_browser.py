@@ -1,6 +1,6 @@
 import pytest
 from browser import CHROMIUM, Browser, chromium
-from fake_run import METHODS, fake_run, fake_verdicts
+from fake_run import METHODS, fake_run, fake_verdicts, no_figure_files
 from run_folders import SETTINGS, write
 
 from explaindebug.evaluation.multirun.comparison import across
@@ -14,7 +14,8 @@ pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium on the PATH")
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     run = fake_run(inputs=8, size=24)
-    path = write_report(run, fake_verdicts(run), tmp_path_factory.mktemp("run"))
+    with no_figure_files():
+        path = write_report(run, fake_verdicts(run), tmp_path_factory.mktemp("run"))
     with chromium() as browser:
         browser.open(path)
         yield browser
@@ -30,7 +31,8 @@ def of_several(tmp_path_factory):
     folders = [write(folder / str(i), bug=bug) for i, bug in enumerate(rates)]
     found = across([read_run(path) for path in folders])
     whole, judged, further = merged(found, {})
-    path = write_report(whole, judged, folder, further=further, several=several(found))
+    with no_figure_files():
+        path = write_report(whole, judged, folder, further=further, several=several(found))
     with chromium() as browser:
         browser.open(path)
         yield browser

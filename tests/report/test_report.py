@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from fake_run import METHODS, fake_run, fake_verdicts
+from fake_run import METHODS, fake_run, fake_verdicts, no_figure_files
 from PIL import Image
 
 import explaindebug.report.html.write as report
@@ -236,7 +236,8 @@ def test_several_runs_show_their_spread(tmp_path) -> None:
         for v in VERDICTS
     }
     each["spurious", "grad"][0] = replace(each["spurious", "grad"][0], answer="can't tell")
-    path = write_report(RUN, VERDICTS, tmp_path, several=Several(each))
+    with no_figure_files():
+        path = write_report(RUN, VERDICTS, tmp_path, several=Several(each))
     page = Page(path.read_text(encoding="utf-8"))
     assert [t for a, t in page.all("span") if a.get("class") == "spread"][:2] == [
         "sd 0.10, 2 of 3 runs",
