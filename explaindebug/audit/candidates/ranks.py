@@ -1,7 +1,7 @@
 """Regions that rank high in the maps of many inputs.
 
 The mean over inputs of the maps' ranks, of a class against all others, and of all inputs. Source:
-Mamalakis et al. 2024, OSCAR (mean rank maps of a data set, compared between sets).
+Achara et al. 2025, OSCAR (rank profiles of regions over a data set, compared between networks).
 """
 
 import numpy as np
