@@ -30,8 +30,8 @@ from scipy.stats import binomtest
 from torch import nn
 
 from explaindebug.attributions import Plan
-from explaindebug.audit.assertions import Case, built
 from explaindebug.audit.asserted import asserted
+from explaindebug.audit.assertions import Case, built
 from explaindebug.audit.assess import severities
 from explaindebug.audit.check import check
 from explaindebug.bugs import BUGS
@@ -71,7 +71,6 @@ def contradictions(model: nn.Module, images: torch.Tensor, seed: int) -> tuple[l
     whole = check(model, rest, **how)
     truth = {}
     for test in whole.result.tests:
-        (headline,) = [test.headline]
         for verdict in (v for v in whole.verdicts if v.test == test.name):
             truth[verdict.test, verdict.method] = (
                 verdict.effect,
@@ -96,9 +95,7 @@ def _contradicts(verdict: Any, effect: float, unsure: float, margin: float) -> b
 
 def numbers(model: nn.Module, probe: Probe, role: str) -> Any:
     """Severities of all assertions."""
-    explain = Explain(
-        Plan("intgrad"), references=None, chunk=128, workers=1, progress=None
-    )
+    explain = Explain(Plan("intgrad"), references=None, chunk=128, workers=1, progress=None)
     return severities(built(ASSERTIONS), Case.of(model, probe, explain), role, strict=True)[0]
 
 
@@ -124,7 +121,9 @@ def compared(
         any_worse += bool(found.regressed)
         violated.update(one.name for one in found.outcomes if one.verdict == "violated")
     for name in built(ASSERTIONS):
-        bench.note(f"    {name}: regressed {worse[name]}, violated {violated[name]} of {len(pairs)}")
+        bench.note(
+            f"    {name}: regressed {worse[name]}, violated {violated[name]} of {len(pairs)}"
+        )
     peers = {} if level is None else {"level": level}
     bench.compare(f"{what}: any regressed", any_worse / len(pairs), peers)
     bench.note(f"    any: {wilson(any_worse, len(pairs))}")

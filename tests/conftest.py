@@ -15,6 +15,21 @@ os.environ.setdefault("WANDB_SILENT", "true")
 torch.set_num_threads(1)  # for fixtures of modules and classes, which come before those of a test
 
 
+# Files that take minutes come first, so that no process is left alone with one at the end.
+LONG = (
+    "test_several_experiments.py",
+    "test_ddp_workers.py",
+    "test_cluster_launcher.py",
+    "test_memory.py",
+    "test_run.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files; within one the order stays."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
     """Small operations on several threads are ten times slower on a busy machine."""

@@ -90,7 +90,7 @@ def test_two_processes_leave_what_one_does_and_under_another_name(run: Run, tmp_
 @pytest.mark.slow
 def test_an_interrupted_training_of_two_processes_goes_on(tmp_path: Path) -> None:
     """Ctrl-C ends all of them with one sentence; the same command resumes from the checkpoint."""
-    long = command("trainer.max_epochs=15")
+    long = command("trainer.max_epochs=10")
     with subprocess.Popen(
         long,
         cwd=tmp_path,
@@ -114,7 +114,7 @@ def test_an_interrupted_training_of_two_processes_goes_on(tmp_path: Path) -> Non
     assert epochs(tmp_path / "store") == {}
     done = subprocess.run(long, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert epochs(tmp_path / "store") == {"clean": 15}
+    assert epochs(tmp_path / "store") == {"clean": 10}
 
 
 @pytest.mark.parametrize(
