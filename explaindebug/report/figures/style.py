@@ -47,6 +47,7 @@ STYLE: Any = {
     "xtick.labelcolor": MUTED,
     "ytick.labelcolor": MUTED,
     "legend.frameon": False,
+    "image.composite_image": False,  # joining a grid's maps to one image takes most of the time
     "svg.fonttype": "none",  # keep text as text: searchable, and in the page's font
     "svg.hashsalt": "explaindebug",
     "pdf.fonttype": 42,
