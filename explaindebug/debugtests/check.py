@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from explaindebug.attributions._engine.targets import logits_of
+from explaindebug.attributions._engine.targets import logits_of, predicted
 from explaindebug.bugs.reinitialisation import fresh, reinitialise
 from explaindebug.cascade.states import Smoothing
 from explaindebug.core.errors import ConfigError, DataError
@@ -144,14 +144,18 @@ class Check(DebugTest):
     def pairs(self, arms: Arms, probe: Probe, measure: Measure) -> Iterator[Measured]:
         """Every question's comparison and control, and a few inputs' maps of each kind."""
         network, images = arms.bug[0], probe.image
-        targets = measure.targets(network, probe)
-        outputs, second = runner_up(network, images, targets, measure.explain.chunk)
+        logits = all_logits(network, images, measure.explain.chunk)
+        targets = probe.label if measure.target == "label" else predicted(logits)
+        outputs, second = runner_up(logits, targets)
         own = self._maps(network, images, targets, measure)
+        edges = own.get(EDGES)  # which don't change with class or weights
         yield measure.show("as it is", probe, images, own)
         kept = references(own)
 
         def compare(asked: Headline, maps: Maps, how: Comparison | None = None) -> Measured:
             return measure.compare(asked.condition, BUG, kept, maps, probe, comparison=how)
+
+        alone = replace(measure.comparison, nulls=())  # nulls are the same for most questions
 
         noisy = next(Smoothing(1, self.noise, self.seed)(images))
         moved = self._maps(network, noisy, targets, measure)
@@ -161,14 +165,14 @@ class Check(DebugTest):
         yield Measured(_constant(alike.scores, self.stable))
 
         elsewhere = self._maps(network, _next(images, probe), targets, measure)
-        yield compare(INPUT, elsewhere)
-        yield _control(INPUT, alike)
+        yield compare(INPUT, elsewhere, alone)
+        yield _shared(INPUT, alike)
         del elsewhere
         if probe.signal is not None:
             yield from _on_object(own, probe, measure)
 
         if outputs > 1:
-            other = self._maps(network, images, second, measure)
+            other = self._maps(network, images, second, measure, edges)
             yield measure.show(CLASS.arms[0], probe, images, other)
             how = measure.comparison
             how = replace(how, postprocessing=how.postprocessing.with_sign("signed"))
@@ -176,17 +180,26 @@ class Check(DebugTest):
             signed = measure.compare(CLASS.condition, CONTROL, kept, moved, probe, comparison=how)
             yield Measured(signed.scores)
 
-        without = self._maps(without_head(network, images, self.seed), images, targets, measure)
+        lost = without_head(network, images, self.seed)
+        without = self._maps(lost, images, targets, measure, edges)
         yield measure.show(HEAD.arms[0], probe, images, without)
-        yield compare(HEAD, without)
-        yield _control(HEAD, alike)
+        yield compare(HEAD, without, alone)
+        yield _shared(HEAD, alike)
 
-    def _maps(self, network: nn.Module, images: Tensor, targets: Tensor, measure: Measure) -> Maps:
-        """Raw maps (n, c, h, w) of every method, and the edge detector's."""
+    def _maps(
+        self,
+        network: nn.Module,
+        images: Tensor,
+        targets: Tensor,
+        measure: Measure,
+        edges: Tensor | None = None,
+    ) -> Maps:
+        """Raw maps (n, c, h, w) of every method; the edge detector's are made if not given."""
         maps = dict(measure.explain(network, images, targets))
         if self.edges:
             rows = np.arange(len(images))
-            maps[EDGES] = NULLS["edges"].make(Inputs(images, rows, images, self.seed))
+            inputs = Inputs(images, rows, images, self.seed)
+            maps[EDGES] = NULLS["edges"].make(inputs) if edges is None else edges
         return maps
 
 
@@ -212,12 +225,14 @@ def _head(network: nn.Module, images: Tensor) -> Stage:
     return stages(layers(network, images[:1]))[0]
 
 
-def runner_up(
-    network: nn.Module, images: Tensor, targets: Tensor, chunk: int
-) -> tuple[int, Tensor]:
+@torch.no_grad()
+def all_logits(network: nn.Module, images: Tensor, chunk: int) -> Tensor:
+    """The network's outputs (n,) or (n, k) for images (n, c, h, w), a chunk at a time."""
+    return torch.cat([logits_of(network, part) for part in torch.split(images, chunk)])
+
+
+def runner_up(logits: Tensor, targets: Tensor) -> tuple[int, Tensor]:
     """The number of outputs, and of the classes other than the target the likeliest one (n,)."""
-    with torch.no_grad():
-        logits = torch.cat([logits_of(network, part) for part in torch.split(images, chunk)])
     if logits.ndim == 1 or logits.shape[1] == 1:
         return 1, 1 - targets
     return logits.shape[1], logits.scatter(1, targets[:, None], -torch.inf).argmax(1)
@@ -229,12 +244,12 @@ def _next(images: Tensor, probe: Probe) -> Tensor:
     return NULLS["other"].make(Inputs(images, rows, None, 0))
 
 
-def _control(asked: Headline, alike: Measured) -> Measured:
-    """The similarities under noise, as a question's control."""
+def _shared(asked: Headline, alike: Measured) -> Measured:
+    """The similarities under noise as a question's control, and their nulls as its nulls."""
     scores = Scores()
     for key, column in alike.scores:
-        if key.role == BUG:
-            scores.add(key._replace(condition=asked.condition, role=CONTROL), *column)
+        role = CONTROL if key.role == BUG else key.role
+        scores.add(key._replace(condition=asked.condition, role=role), *column)
     return Measured(scores)
 
 

@@ -2,22 +2,25 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from torch import Tensor, nn
 
 from explaindebug.attributions._engine.inputs import predictions
+from explaindebug.core.parallel import cores, parallel_map
 from explaindebug.debugtests.explain import Explain, Maps, Measured
 from explaindebug.debugtests.panels import panels, shown
 from explaindebug.debugtests.probe import Probe
 from explaindebug.evaluation.comparison import Comparison, Reference
 from explaindebug.evaluation.heatmaps import stretched
 from explaindebug.evaluation.scores import Key, Scores
-from explaindebug.evaluation.unscored import Unscored
 
 # Method -> reference of its maps. References cache what similarities derive from them, several
 # times the size of the maps: if used only once, make them when needed and drop them.
 References = Callable[[str], Reference]
+LARGE = 2**20  # values of a method's maps from which on methods are compared in parallel
+MOST = 4  # threads that compare, each with several times its maps' memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +57,9 @@ class Measure:
     ) -> Measured:
         """The scores of every method's candidate maps against its reference."""
         how = comparison or self.comparison
-        return compared(how, Key(self.test, "", condition, role), references, candidates, probe)
+        key = Key(self.test, "", condition, role)
+        workers = self.explain.workers or min(MOST, cores())
+        return compared(how, key, references, candidates, probe, workers)
 
     def show(self, name: str, probe: Probe, images: Tensor, maps: Maps, arm: str = "") -> Measured:
         """The heat maps of a network, to draw as row `name`; `arm` if it belongs to one."""
@@ -62,15 +67,31 @@ class Measure:
 
 
 def compared(
-    comparison: Comparison, key: Key, references: References, candidates: Maps, probe: Probe
+    comparison: Comparison,
+    key: Key,
+    references: References,
+    candidates: Maps,
+    probe: Probe,
+    workers: int = 1,
 ) -> Measured:
-    """The scores of every method's candidate maps under `key`, its method filled in."""
-    scores, missing = Scores(), list[Unscored]()
+    """The scores of every method's candidate maps under `key`, its method filled in.
+
+    Several methods are compared at once, by as many `workers`, if their maps are large.
+    """
     rows = probe.row.cpu().numpy().astype(np.int64)
-    for method, raw in candidates.items():
-        own = key._replace(method=method)
-        missing += comparison.score(scores, own, references(method), raw, rows, probe.image)
-    return Measured(scores, missing)
+
+    def one(method: str, raw: Tensor) -> Measured:
+        scores, own = Scores(), key._replace(method=method)
+        missing = comparison.score(scores, own, references(method), raw, rows, probe.image)
+        return Measured(scores, missing)
+
+    small = any(raw.numel() < LARGE or raw.device.type != "cpu" for raw in candidates.values())
+    whole = Measured()
+    calls = [partial(one, method, raw) for method, raw in candidates.items()]
+    for part in parallel_map(calls, 1 if small else workers):
+        whole.scores += part.scores
+        whole.missing += part.missing
+    return whole
 
 
 def references(maps: Maps) -> References:

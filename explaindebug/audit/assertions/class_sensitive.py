@@ -31,7 +31,7 @@ class ClassSensitive(Assertion):
 
     def severity(self, case: Case) -> Tensor:
         images = case.probe.image
-        outputs, second = runner_up(case.network, images, case.targets, case.chunk)
+        outputs, second = runner_up(case.logits, case.targets)
         if outputs == 1:
             raise ConfigError(
                 "class_sensitive: the network has one output, whose maps for the two classes are "
