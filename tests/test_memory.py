@@ -156,7 +156,11 @@ class Failing(HeatmapLogger):
 def callbacks() -> dict[str, Any]:
     """Each callback, with little to do."""
     few: dict[str, Any] = {"attributions": ["grad", "gbp"], "probe": 4, "pictures": 1}
-    quick = few | {"similarities": ["spearman"], "nulls": ["gaussian"]}
+    quick: dict[str, Any] = few | {
+        "attributions": ["grad"],
+        "similarities": ["spearman"],
+        "nulls": ["gaussian"],
+    }
     with_networks: dict[str, Any] = {"reference": network(), "control": network()}
     return {
         "heatmaps": HeatmapLogger(few["attributions"], probe=2),
@@ -164,7 +168,7 @@ def callbacks() -> dict[str, Any]:
         "cascade": ReinitCascade(**quick, most=2),
         "spurious": SpuriousSimilarity(**quick, control=network()),
         "reference": ReferenceSimilarity(**quick | {"similarities": ["ssim"]}, **with_networks),
-        "check": ModelCheck(**quick | {"attributions": ["grad"]}),
+        "check": ModelCheck(**quick),
         "assertions": Assertions(["stable"], method="grad", rate=0.9, probe=4, pictures=1),
         "a failing one": Failing(few["attributions"], probe=2),
     }
