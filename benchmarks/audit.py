@@ -144,7 +144,9 @@ def main() -> None:
     for seed, model in enumerate(clean):
         wrong, edges = contradictions(model, images, seed)
         tables, fit = tables + wrong, fit + edges
-    bench.compare("check: tables with a false claim", sum(tables) / len(tables), {"level": 0.05}, goal=1.0)
+    bench.compare(
+        "check: tables with a false claim", sum(tables) / len(tables), {"level": 0.05}, goal=1.0
+    )
     bench.note(f"    {wilson(sum(tables), len(tables))}; the edge detector is fit in {fit}")
 
     chosen = data.clean.test.subset(np.arange(128))

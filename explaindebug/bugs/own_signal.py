@@ -62,7 +62,7 @@ class OwnSignal(OfOneClass):
 
     @property
     def title(self) -> str:
-        return f"Spurious {self._own_name.rpartition('.')[2]}"
+        return f"Spurious {self._own_name.replace(':', '.').rpartition('.')[2]}"
 
     @property
     def plain(self) -> Mapping[str, Any]:
