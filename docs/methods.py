@@ -29,7 +29,7 @@ SECTION = re.compile(r"(Args|Layers|Checked|Differs|Raises|Source)\b[^:\n]*:\s*(
 OPTION = re.compile(r"^([\w, ]+): (.*(?:\n +.*)*)", re.MULTILINE)
 FAMILIES = (  # files of the package's methods, in the order of the page
     *("gradient", "smoothgrad", "path_gradients", "gradcam", "occlusion", "lime_shap"),
-    *("guided_backprop", "lrp", "patternnet", "captum_adapter"),
+    *("guided_backprop", "lrp", "patternnet", "rollout", "gradattn", "legrad", "captum_adapter"),
 )
 SIDE = 48
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
@@ -61,7 +61,7 @@ def ours() -> list[str]:
 
 def with_defaults() -> list[str]:
     """Those that need no options."""
-    return [name for name in ours() if name in all_names(references=True)]
+    return [name for name in ours() if name in all_names(references=True, attention=True)]
 
 
 def prepared() -> dict[str, Method]:

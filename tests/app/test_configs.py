@@ -97,6 +97,17 @@ def test_a_preset_has_all_methods_under_their_names_and_a_comparison(preset: str
     assert comparison_of(checked).postprocessing == PRESETS[preset]
 
 
+def test_the_preset_for_transformers_is_compared_like_the_robust_one() -> None:
+    mine, robust = composed("preset=transformer"), composed("preset=robust")
+    assert replace(mine, attributions=["grad"]) == replace(robust, attributions=["grad"])
+    chosen, theirs = (Plan(one.attributions).methods for one in (mine, robust))
+    attention = {"rollout", "gradattn", "legrad"}
+    assert chosen.keys() == attention | {
+        *("grad", "inputgrad", "sgrad", "intgrad", "gradcam", "occlusion")
+    }
+    assert all(chosen[name] == theirs[name] for name in chosen.keys() - attention)
+
+
 def test_all_on_the_command_line_is_all_eighteen() -> None:
     assert Plan(composed("attributions=all").attributions).methods.keys() == EIGHTEEN
 

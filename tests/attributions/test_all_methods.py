@@ -31,7 +31,9 @@ SPECS = [spec_of(name) for name in all_names(references=True)] + CHOSEN
 
 
 def test_the_sweep_covers_every_method() -> None:
-    assert {name for spec in SPECS for name in spec} == set(ATTRIBUTIONS)
+    attention = {name for name in ATTRIBUTIONS if ATTRIBUTIONS[name].needs_attention}
+    assert {name for spec in SPECS for name in spec} == set(ATTRIBUTIONS) - attention
+    assert attention == {"rollout", "gradattn", "legrad"}  # see test_attention_maps.py
 
 
 # Method and network of conftest.py -> the layer for which it is refused. Nothing else is.

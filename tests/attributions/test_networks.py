@@ -61,16 +61,21 @@ def cheap(name: str) -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_method_gives_a_map_or_names_what_it_cannot_pass(name: str, pictures: Tensor) -> None:
     model = made(name)
-    plan = Plan([cheap(method) for method in all_names(references=True)])
+    plan = Plan([cheap(method) for method in all_names(references=True, attention=True)])
     with watch(model) as private:
         refusals = plan.refusals(private, pictures, pictures)
         maps = plan.without(refusals).prepare(private, pictures)(private, pictures)
     assert maps.keys() >= GRADIENTS | SURROGATES
     assert not not_finite(maps)
     assert all(m.abs().max() > 0 for m in maps.values())
+    attention = {name for name in refusals if ATTRIBUTIONS[name].needs_attention}
+    assert attention == (set() if name == "vit" else {"rollout", "gradattn", "legrad"})
     modules = {name for name, _ in model.named_modules()} - {""}
-    for error in refusals.values():
-        assert any(f"in {module}" in str(error) for module in modules), error
+    for method, error in refusals.items():
+        if method in attention:
+            assert f"{type(model).__name__} has no attention" in str(error)
+        else:
+            assert any(f"in {module}" in str(error) for module in modules), error
 
 
 @pytest.mark.parametrize(

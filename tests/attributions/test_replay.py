@@ -96,6 +96,24 @@ def test_methods_with_rules_of_their_own_get_the_same_maps(name):
     assert same(replayed(model, found, work), computed(model, found, work))
 
 
+def test_methods_that_read_attention_get_the_same_maps():
+    model = network("transformer")
+    plan, found = Plan(["rollout", "gradattn", "legrad"]), states(model, "top_down")
+    targets = torch.tensor([0, 1, 2])
+
+    def work(model: nn.Module) -> Tensor:
+        return torch.stack(list(plan(model, images(), targets, workers=1).values()))
+
+    assert not plan.refusals(model, images())  # finds the tokens, once
+    expected = computed(model, found, work)
+    for ours, theirs in zip(replayed(model, found, work), expected, strict=True):
+        assert torch.equal(ours[0], theirs[0])
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6 * float(theirs.max()))
+    (rollout, *_), (again, *_) = expected[:2]
+    assert torch.equal(rollout, again)  # the head is lost first
+    assert not torch.allclose(expected[0], expected[1], rtol=0.1)
+
+
 def test_only_what_comes_after_the_first_changed_weight_is_computed():
     model = network("plain")
     counts = []

@@ -12,6 +12,7 @@ from explaindebug.models import BVDCNN
 
 LIBRARIES = {  # as the page calls them, and as Python does
     "captum": "captum",
+    "torchcam": "torchcam",
     "zennit": "zennit",
     "shap": "shap",
     "lime package": "lime",
@@ -33,7 +34,7 @@ def test_the_page_has_every_method_and_four_parts():
     assert re.findall(r"^### (\w+)$", page, re.MULTILINE) == NAMES
     parts = [part[2] for part in methods.PART.finditer(page)]
     assert parts == ["methods", "networks", "rules", "entries"]
-    assert len(NAMES) == 20
+    assert len(NAMES) == 23
 
 
 @pytest.mark.parametrize("name", NAMES)

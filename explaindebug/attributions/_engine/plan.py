@@ -50,7 +50,8 @@ def attribute(
     its input's target class, or of the predicted class without `targets`.
 
     `methods="all"` means every method whose options all have defaults; those that need `references`
-    (images (m, c, h, w) of the training distribution) only if these are given. At most `chunk`
+    (images (m, c, h, w) of the training distribution) only if these are given, and those that read
+    attention only by name: `methods=["grad", "rollout", "gradattn", "legrad"]`. At most `chunk`
     images go through the model at once, fewer if they need much memory.
 
     On a CPU, chunks and methods are computed in parallel by `workers`, each on one core; the maps

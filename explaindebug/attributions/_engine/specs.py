@@ -34,13 +34,18 @@ def chosen(specs: Specs, *, references: bool) -> dict[str, Method]:
     return found
 
 
-def all_names(*, references: bool) -> list[str]:
-    """What "all" means: methods whose options all have defaults, if what they need is given."""
+def all_names(*, references: bool, attention: bool = False) -> list[str]:
+    """What "all" means: methods whose options all have defaults, if what they need is given.
+
+    Those that need attention are asked for by name, as most networks have none.
+    """
     methods = ((name, ATTRIBUTIONS[name]) for name in ATTRIBUTIONS)
     return [
         name
         for name, method in methods
-        if (references or not method.needs_references) and _has_defaults(method)
+        if (references or not method.needs_references)
+        and (attention or not method.needs_attention)
+        and _has_defaults(method)
     ]
 
 
