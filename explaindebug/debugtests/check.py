@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from explaindebug.attributions._engine.batching import FEW
+from explaindebug.attributions._engine.inputs import channels_last, placed
 from explaindebug.attributions._engine.targets import logits_of, predicted
 from explaindebug.bugs.reinitialisation import fresh, reinitialise
 from explaindebug.cascade.states import Smoothing
@@ -228,7 +230,9 @@ def _head(network: nn.Module, images: Tensor) -> Stage:
 @torch.no_grad()
 def all_logits(network: nn.Module, images: Tensor, chunk: int) -> Tensor:
     """The network's outputs (n,) or (n, k) for images (n, c, h, w), a chunk at a time."""
-    return torch.cat([logits_of(network, part) for part in torch.split(images, chunk)])
+    channels_last(network)
+    parts = torch.split(images, min(chunk, FEW))
+    return torch.cat([logits_of(network, placed(part, network)) for part in parts])
 
 
 def runner_up(logits: Tensor, targets: Tensor) -> tuple[int, Tensor]:
