@@ -44,11 +44,11 @@ class GradientAttention(TokenMethod):
     Differs: 1 is subtracted from R_L. For a class token that changes nothing; where patches are
     averaged, it would add the same number to all.
 
-    Source: Chefer, Gur, Wolf 2021, "Generic attention-model explainability", equations 5 and 6.
+    Source: Chefer, Gur, Wolf 2021, "Generic attention-model explainability".
     """
 
     label = "GradAttn"
-    source = "Chefer et al. 2021, equations 5 and 6"
+    source = "Chefer et al. 2021"
 
     @property
     def reading(self) -> WeightedByGradient:

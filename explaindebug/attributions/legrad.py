@@ -45,11 +45,11 @@ class LeGrad(TokenMethod):
     Differs: all blocks, where the authors' code takes the last two; maps are not scaled
     to [0, 1], which is left to the post-processing.
 
-    Source: Bousselham et al. 2024, "LeGrad", section 3, and the authors' code.
+    Source: Bousselham et al. 2024, "LeGrad", and the authors' code.
     """
 
     label = "LeGrad"
-    source = "Bousselham et al. 2024, section 3"
+    source = "Bousselham et al. 2024"
 
     @property
     def reading(self) -> GradientWithin:

@@ -42,11 +42,11 @@ class Rollout(TokenMethod):
 
     Differs: where patches are averaged, their rows are; the paper has a class token.
 
-    Source: Abnar, Zuidema 2020, "Quantifying attention flow in transformers", section 3.
+    Source: Abnar, Zuidema 2020, "Quantifying attention flow in transformers".
     """
 
     label = "Rollout"
-    source = "Abnar, Zuidema 2020, section 3"
+    source = "Abnar, Zuidema 2020"
 
     @property
     def reading(self) -> Product:
