@@ -15,9 +15,10 @@ class Product(Reading):
     """The product over blocks of the mean over heads and the identity."""
 
     def tokens(self, attended: Attended) -> Tensor:
-        total = torch.eye(attended.layout.tokens).to(attended.weights[0])
-        for weights in attended.weights:
-            total = (weights.mean(1) + torch.eye(len(total[-1])).to(total)) / 2 @ total
+        blocks = attended.weights
+        total = one = torch.eye(attended.layout.tokens).to(blocks[0])
+        for weights in blocks:
+            total = (weights.mean(1) + one) / 2 @ total
         return total[:, attended.layout.read].mean(1)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from explaindebug.attributions._engine.inputs import predictions
 from explaindebug.core.parallel import cores, parallel_map
-from explaindebug.debugtests.explain import Explain, Maps, Measured
+from explaindebug.debugtests.explain import Explain, Maps, Measured, merged
 from explaindebug.debugtests.panels import panels, shown
 from explaindebug.debugtests.probe import Probe
 from explaindebug.evaluation.comparison import Comparison, Reference
@@ -86,12 +86,8 @@ def compared(
         return Measured(scores, missing)
 
     small = any(raw.numel() < LARGE or raw.device.type != "cpu" for raw in candidates.values())
-    whole = Measured()
     calls = [partial(one, method, raw) for method, raw in candidates.items()]
-    for part in parallel_map(calls, 1 if small else workers):
-        whole.scores += part.scores
-        whole.missing += part.missing
-    return whole
+    return merged(list(parallel_map(calls, 1 if small else workers)))
 
 
 def references(maps: Maps) -> References:

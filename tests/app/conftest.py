@@ -1,11 +1,13 @@
 """Run the command line in a temporary folder, on a few small pictures."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_run import no_figure_files
 from small_runs import SMALL
 
 from explaindebug.app.cli import main
@@ -15,13 +17,13 @@ Run = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture(autouse=True)
-def _files_of_figures(request: Any, monkeypatch: Any) -> None:
+def _files_of_figures(request: Any) -> Iterator[None]:
     """Figures' files take a third of a small run, so only tests that are `drawn` write them.
 
     The figures in the page are drawn all the same; tests/report look at the files.
     """
-    if not request.node.get_closest_marker("drawn"):
-        monkeypatch.setattr("explaindebug.report.figures.style.save", lambda *_: None)
+    with nullcontext() if request.node.get_closest_marker("drawn") else no_figure_files():
+        yield
 
 
 @pytest.fixture

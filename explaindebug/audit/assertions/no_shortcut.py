@@ -1,6 +1,7 @@
 """A signal does not stand for a class."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from explaindebug.audit.assertions._bytes import as_pictures
 from explaindebug.audit.assertions.base import ASSERTIONS, Assertion, Case, beyond
 from explaindebug.bugs.named_signals import Spec, signal_named
+from explaindebug.bugs.spurious_signal import SpuriousSignal
 from explaindebug.core.errors import ConfigError
 from explaindebug.core.validation import number, whole
 from explaindebug.data.imageset import ImageSet
@@ -47,11 +49,15 @@ class NoShortcut(Assertion):
     def __post_init__(self) -> None:
         whole("no_shortcut: toward", self.toward, least=0, hint="It is the index of a class.")
         number("no_shortcut: at_most", self.at_most, least=0, most=1)
-        _ = signal_named(self.signal, "no_shortcut: signal")  # an invalid one is an error now
+        _ = self._mark  # an invalid signal is an error now
+
+    @cached_property
+    def _mark(self) -> SpuriousSignal:
+        return signal_named(self.signal, "no_shortcut: signal")
 
     @property
     def claim(self) -> str:
-        signal = signal_named(self.signal, "signal").title.removeprefix("Spurious ")
+        signal = self._mark.title.removeprefix("Spurious ")
         return f"with a {signal}, class {self.toward} gains at most {self.at_most:g} of probability"
 
     def check(self, probe: Probe) -> None:
@@ -73,7 +79,7 @@ class NoShortcut(Assertion):
 
     def _added(self, probe: Probe) -> Tensor:
         """The inputs with the signal; what is off the signal keeps its exact values."""
-        images, signal = probe.image, signal_named(self.signal, "no_shortcut: signal")
+        images, signal = probe.image, self._mark
         pixels, back = as_pictures(images, f"no_shortcut: the signal {signal.name!r}")
         objects = None if probe.signal is None else ~probe.signal[:, 0].cpu().numpy()
         labels = np.zeros(len(pixels), np.int64)
