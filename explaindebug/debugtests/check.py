@@ -7,8 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from explaindebug.attributions._engine.batching import FEW
-from explaindebug.attributions._engine.inputs import channels_last, placed
 from explaindebug.attributions._engine.targets import logits_of, predicted
 from explaindebug.bugs.reinitialisation import fresh, reinitialise
 from explaindebug.cascade.states import Smoothing
@@ -146,7 +144,8 @@ class Check(DebugTest):
     def pairs(self, arms: Arms, probe: Probe, measure: Measure) -> Iterator[Measured]:
         """Every question's comparison and control, and a few inputs' maps of each kind."""
         network, images = arms.bug[0], probe.image
-        logits = all_logits(network, images, measure.explain.chunk)
+        ready = measure.explain.plan.ready(network, images, measure.explain.chunk)
+        logits = all_logits(network, ready.images, ready.chunk)
         targets = probe.label if measure.target == "label" else predicted(logits)
         outputs, second = runner_up(logits, targets)
         own = self._maps(network, images, targets, measure)
@@ -230,9 +229,7 @@ def _head(network: nn.Module, images: Tensor) -> Stage:
 @torch.no_grad()
 def all_logits(network: nn.Module, images: Tensor, chunk: int) -> Tensor:
     """The network's outputs (n,) or (n, k) for images (n, c, h, w), a chunk at a time."""
-    channels_last(network)
-    parts = torch.split(images, min(chunk, FEW))
-    return torch.cat([logits_of(network, placed(part, network)) for part in parts])
+    return torch.cat([logits_of(network, part) for part in torch.split(images, chunk)])
 
 
 def runner_up(logits: Tensor, targets: Tensor) -> tuple[int, Tensor]:
