@@ -1,7 +1,7 @@
 """`explaindebug check ... --assertions FILE`: whether assertions hold, or did before."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ OUTCOMES: dict[Verdict, Outcome] = {
     "violated": "failed",
     "can't tell": "skipped",
 }
-OPTIONS = ("assertions", "method", "rate", "margin")  # of a file that is no plain list
+OPTIONS = ("assertions", "method", "rate", "margin", "spread")  # of a file that is no plain list
 INPUTS = 128  # enough to show that an assertion holds at a rate of 5 %
 SCHEMA_VERSION = 1  # of assertions.json
 
@@ -34,11 +34,11 @@ class Asked(NamedTuple):
     """What a file of assertions asks for."""
 
     assertions: Any
-    options: dict[str, Any]  # method, rate, margin, as far as given
+    options: dict[str, Any]  # of `OPTIONS`, as far as given
 
 
 def read(path: Path) -> Asked:
-    """A YAML file: a list of assertions, or `assertions:` with `method:`, `rate:`, `margin:`.
+    """A YAML file: a list of assertions, or `assertions:` with `method:`, `rate:` and so on.
 
     Raises:
         DataError: for a file that can't be read, or is no YAML.
@@ -65,7 +65,7 @@ def read(path: Path) -> Asked:
 
 
 def carried_out(
-    asked: Asked, model: nn.Module, inputs: Inputs, reference: nn.Module | None, seed: int
+    asked: Asked, model: nn.Module, inputs: Inputs, references: Sequence[nn.Module], seed: int
 ) -> Asserted:
     """Assess the network on the inputs; a null that says something of a threshold is printed."""
     return assess(
@@ -74,7 +74,7 @@ def carried_out(
         asked.assertions,
         masks=inputs.masks,
         labels=inputs.labels,
-        reference=reference,
+        reference=references or None,
         seed=seed,
         **asked.options,
     )

@@ -54,13 +54,13 @@ def main(arguments: Sequence[str]) -> int:
     check_shared(asked)
     made_with = parsed(asked.model_arg, "--model-arg")
     model = network(asked.model, Path(asked.checkpoint), made_with)
-    before = network(asked.model, Path(asked.reference), made_with) if asked.reference else None
+    before = [network(asked.model, Path(file), made_with) for file in asked.reference]
     given, files = inputs(asked), {"checkpoint": asked.checkpoint}
     if assertions is not None:
         judged = asserted.carried_out(assertions, model, given, before, asked.seed)
         seconds = time.perf_counter() - started
-        if asked.reference:
-            files["reference"] = asked.reference
+        for k, file in enumerate(asked.reference):
+            files["reference" if k == 0 else f"reference: {k + 1}"] = file
         how = made("check", arguments, files, asked, len(given.images), seconds)
         return asserted.written(judged, folder(asked, "check"), how, seconds)
     found = check(
@@ -107,13 +107,19 @@ def _parser() -> argparse.ArgumentParser:
         prog="explaindebug check",
         description=ABOUT,
         epilog="Exit status: 0 every method is fit to be read (every assertion holds), 1 one is "
-        "not (is violated, or violated more often than by the reference), 2 undecided, "
+        "not (is violated, or violated more often than by the references), 2 undecided, "
         f"{UNANSWERED} the check could not be made.",
     )
     add = parser.add_argument
     add("checkpoint", help=WEIGHTS)
     add_shared(parser, inputs=None, number=f"{INPUTS}, or {asserted.INPUTS} for assertions")
     add("--assertions", metavar="FILE", help="YAML list of assertions to check instead")
-    add("--reference", metavar="FILE", help="an earlier checkpoint, to tell what got worse")
+    add(
+        "--reference",
+        metavar="FILE",
+        nargs="+",
+        default=[],
+        help="an earlier checkpoint, to tell what got worse; or several, of other seeds",
+    )
     add("--out", metavar="DIR", help="folder for the page, scores.csv, check.json, junit.xml")
     return parser

@@ -13,6 +13,7 @@ from explaindebug.audit.asserted import (
     RATE,
     SEVERITY,
     SHUFFLED,
+    SPREAD,
     Asserted,
     asserted,
     key_of,
@@ -28,6 +29,7 @@ from explaindebug.core.errors import (
 )
 from explaindebug.core.isolation import device_of, undisturbed
 from explaindebug.core.validation import number, whole
+from explaindebug.debugtests.base import roles
 from explaindebug.debugtests.explain import Explain, Measured
 from explaindebug.debugtests.run import provenance
 from explaindebug.debugtests.simple import SimpleLab
@@ -44,11 +46,12 @@ def assess(
     method: Any = "intgrad",
     masks: Tensor | None = None,
     labels: Tensor | None = None,
-    reference: nn.Module | None = None,
+    reference: nn.Module | Sequence[nn.Module] | None = None,
     references: Tensor | None = None,
     rate: float = 0.05,
     margin: float = 0.05,
     level: float = 0.05,
+    spread: float = SPREAD,
     chunk: int = 32,
     workers: int | None = None,
     seed: int = 0,
@@ -62,7 +65,9 @@ def assess(
     An assertion maps each input to a severity, 0 where it holds. It `holds` if the interval of the
     rate of violations lies within the allowed rate, is `violated` if it lies above, and otherwise
     `can't tell`. With a `reference`, the same assertions are checked for it on the same inputs: an
-    assertion has `regressed` if its rate is above the reference's by more than the `margin`.
+    assertion has `regressed` if its rate is above the reference's by more than the `margin`, and by
+    more than networks differ that were trained alike. Several references, trained with other seeds,
+    show how much that is; it is guessed from one.
 
     The networks are explained in eval mode and not modified; each explains its own predictions.
 
@@ -74,11 +79,13 @@ def assess(
         method: the attribution method, as in `attribute`.
         masks: bool (n, 1, h, w), True on the object.
         labels: true classes (n,), for assertions of your own.
-        reference: an earlier or another network, of any architecture.
+        reference: an earlier network, or several that were trained alike, of any architecture.
         references: images of the training distribution, for methods that need them.
         rate: the rate of violations that is allowed.
         margin: by how much the rate may exceed the reference's.
         level: of intervals and tests: 0.05 for intervals of 95 %.
+        spread: the standard deviation to expect between rates of networks that differ only in their
+            seed. 0 compares these very checkpoints, whatever another training would have given.
         chunk: inputs per pass.
         workers: as in `attribute`.
         seed: seed of everything random.
@@ -93,13 +100,14 @@ def assess(
             maps say that a threshold tells nothing; if an assertion can't be measured.
     """
     chosen = built(assertions)
-    check_rates(rate, margin, level)
+    check_rates(rate, margin, level, spread)
     whole("seed", seed, least=0)
     plan = Plan(method, references=references is not None)
     if len(plan.methods) != 1:
         raise ConfigError(f"method must be one attribution method, got {list(plan.methods)}.")
     networks: dict[str, Any] = {"bug": model}
-    networks |= {} if reference is None else {"control": reference}
+    if reference is not None:
+        networks["control"] = reference
     lab = SimpleLab(images, networks, labels=labels, masks=masks)
     if problem := too_few(rate, len(images), level):
         warnings.warn(f"explaindebug: {problem}", MeasurementWarning, stacklevel=2)
@@ -115,14 +123,15 @@ def assess(
                 raise UnsupportedModelError(str(refusal))
         made = provenance(plan, arms.bug[0], probe, seed)
         explain = Explain(plan, references=given, chunk=chunk, workers=workers, progress=None)
-        for role, network in zip((BUG, CONTROL), arms.everybody, strict=False):
+        for role, network in (*roles(BUG, arms.bug), *roles(CONTROL, arms.control)):
             case = Case.of(network, probe, explain, seed=seed)
             part, failed = severities(chosen, case, role, strict=strict)
             whole_found.scores += part.scores
             troubles |= {name: why for name, why in failed.items() if name not in troubles}
     (name,) = plan.methods
-    made = {"method": name, "rate": f"{rate:g}", "margin": f"{margin:g}", **made}
-    how: dict[str, Any] = {"rate": rate, "margin": margin, "level": level, "seed": seed}
+    rates: dict[str, Any] = {"rate": rate, "margin": margin, "spread": spread}
+    made = {"method": name, **{key: f"{value:g}" for key, value in rates.items()}, **made}
+    how: dict[str, Any] = {**rates, "level": level, "seed": seed}
     found = asserted(chosen, whole_found.scores, troubles=troubles, made=made, **how)
     notes = [f"{one.name}: {one.note}" for one in found.outcomes if one.note]
     for said in [*troubles.values(), *notes]:
@@ -130,11 +139,12 @@ def assess(
     return found
 
 
-def check_rates(rate: float, margin: float, level: float) -> None:
+def check_rates(rate: float, margin: float, level: float, spread: float) -> None:
     """Raises ConfigError for rates that are none."""
     number("rate", rate, above=0, most=0.999, hint="It is the allowed rate of violations.")
     number("margin", margin, least=0, most=1, hint="It is a difference of two rates.")
     number("level", level, above=0, most=0.5)
+    number("spread", spread, least=0, most=1, hint="It is a standard deviation of rates.")
 
 
 def severities(
@@ -142,7 +152,7 @@ def severities(
 ) -> tuple[Measured, dict[str, str]]:
     """Numbers per input of all assertions, and why some could not be measured, by name.
 
-    The null is measured for the network in question alone, not for the reference.
+    The null is measured for the network in question alone, not for references.
 
     Raises:
         AttributionError: for an assertion that fails, if `strict`.
@@ -153,7 +163,7 @@ def severities(
             for key, values in _numbers(name, one, case, role):
                 found.scores.add(key, case.probe.row.cpu().numpy(), values)
         except Exception as error:
-            which = "of the reference " if role == CONTROL else ""
+            which = "" if role == BUG else "of the reference "
             failed[name] = f"the assertion {name} {which}was not measured: {error}"
             if strict:
                 raise AttributionError(failed[name]) from error
@@ -166,7 +176,7 @@ def _numbers(name: str, one: Assertion, case: Case, role: str) -> list[tuple[Any
     severity = one.severity(case)
     violated = torch.where(severity.isnan(), severity, (severity > 0).double())
     found = [(key_of(name, role, SEVERITY), severity), (key_of(name, role, RATE), violated)]
-    if role == CONTROL:
+    if role != BUG:
         return found
     null, drift = one.null(case), one.drift(case)
     if null is not None:

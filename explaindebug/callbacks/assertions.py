@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from explaindebug._lightning import pl
-from explaindebug.audit.asserted import SEVERITY, TEST, Asserted, asserted, too_few
+from explaindebug.audit.asserted import SEVERITY, SPREAD, TEST, Asserted, asserted, too_few
 from explaindebug.audit.assertions import built
 from explaindebug.audit.assertions.base import Case
 from explaindebug.audit.assess import TRIAGE, check_rates, severities
@@ -19,6 +19,7 @@ from explaindebug.callbacks.options import Attributions, SharedOptions
 from explaindebug.callbacks.sinks import Sinks
 from explaindebug.core.errors import AssertionsViolated, ConfigError
 from explaindebug.core.isolation import private_copy
+from explaindebug.debugtests.base import roles
 from explaindebug.debugtests.explain import Explain, Measured
 from explaindebug.debugtests.panels import panels, shown
 from explaindebug.debugtests.probe import Probe
@@ -26,6 +27,7 @@ from explaindebug.evaluation.roles import BUG, CONTROL
 from explaindebug.evaluation.scores import Floats, Ints, Scores
 
 Fail = Literal["never", "fit_end", "validation"]
+Reference = nn.Module | str | Path
 COLUMNS = ("name", "claim", "allowed", "n", "rate", "low", "high", "severity", "null", "control")
 
 
@@ -41,10 +43,10 @@ class Assertions(AttributionCallback):
     `assess`; `fit` prints it at its end.
 
     Args:
-        assertions, method, rate, margin: see `assess`.
+        assertions, method, rate, margin, spread: see `assess`.
         fail: when a violated assertion, or one that has regressed, ends the run with an error:
             `never`, at `fit_end`, or after the `validation` that found it.
-        reference: an earlier network, or a checkpoint of the same architecture.
+        reference: an earlier network, or a checkpoint of the same architecture; or several.
         probe, pictures, options: see `AttributionCallback`; the worst inputs are drawn. For a rate
             of 5 %, 73 or more inputs can show that an assertion holds.
 
@@ -63,8 +65,9 @@ class Assertions(AttributionCallback):
         method: Attributions = "intgrad",
         rate: float = 0.05,
         margin: float = 0.05,
+        spread: float = SPREAD,
         fail: Fail = "never",
-        reference: nn.Module | str | Path | None = None,
+        reference: Reference | Sequence[Reference] | None = None,
         probe: int = 128,
         pictures: int = 4,
         **options: Unpack[SharedOptions],
@@ -72,17 +75,12 @@ class Assertions(AttributionCallback):
         super().__init__(method, probe=probe, pictures=pictures, **options)
         if len(self.plan.methods) != 1:
             raise ConfigError(f"method must be one method, got {list(self.plan.methods)}.")
-        check_rates(rate, margin, 0.05)
+        check_rates(rate, margin, 0.05, spread)
         if fail not in get_args(Fail):
             raise ConfigError(f"fail must be one of {', '.join(get_args(Fail))}, got {fail!r}.")
-        if reference is not None and (
-            not isinstance(reference, nn.Module | str | Path) or not str(reference)
-        ):
-            raise ConfigError(
-                f"reference must be a network or the path of a checkpoint, got {reference!r}."
-            )
         self.assertions = built(assertions)
-        self.rate, self.margin, self.fail, self.reference = rate, margin, fail, reference
+        self.rate, self.margin, self.spread, self.fail = rate, margin, spread, fail
+        self.reference = _listed(reference)
 
     @property
     def state_key(self) -> str:
@@ -92,14 +90,15 @@ class Assertions(AttributionCallback):
     @property
     def asserted(self) -> Asserted:
         """What the last measurement says of every assertion."""
-        how: dict[str, Any] = {"rate": self.rate, "margin": self.margin, "seed": self.seed}
-        return asserted(self.assertions, self.scores, **how)
+        how: dict[str, Any] = {"rate": self.rate, "margin": self.margin, "spread": self.spread}
+        return asserted(self.assertions, self.scores, seed=self.seed, **how)
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Refuse an unusable checkpoint now, rather than after an epoch."""
         super().setup(trainer, pl_module, stage)
-        if isinstance(self.reference, str | Path):
-            from_checkpoint(self.reference, explained(pl_module, self.forward, self.output))
+        for path in self.reference:
+            if not isinstance(path, nn.Module):
+                from_checkpoint(path, explained(pl_module, self.forward, self.output))
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Warn if nothing will be measured, or too little for a verdict."""
@@ -120,7 +119,7 @@ class Assertions(AttributionCallback):
             _raise(found)
 
     def measure(self, network: nn.Module, probe: Probe, explain: Explain) -> Iterator[Measured]:
-        """Severities of this network, its worst maps, and severities of the reference."""
+        """Severities of this network, its worst maps, and severities of the references."""
         case = self._case(network, probe, explain)
         found, _ = severities(self.assertions, case, BUG, strict=self.strict)
         yield found
@@ -128,9 +127,10 @@ class Assertions(AttributionCallback):
         worst = _worst(found.scores)[: self.pictures].tolist()
         maps = {method: case.maps}
         yield shown("worst", panels(probe, probe.image, maps, worst, self.picture))
-        if self.reference is not None:
-            before = self._case(self._before(network).to(probe.image.device), probe, explain)
-            yield severities(self.assertions, before, CONTROL, strict=self.strict)[0]
+        older = [_before(one, network).to(probe.image.device) for one in self.reference]
+        for role, reference in roles(CONTROL, older):
+            before = self._case(reference, probe, explain)
+            yield severities(self.assertions, before, role, strict=self.strict)[0]
 
     def log_more(self, trainer: pl.Trainer, sinks: Sinks) -> None:
         """One table of all assertions, with their thresholds."""
@@ -141,12 +141,6 @@ class Assertions(AttributionCallback):
 
     def _case(self, network: nn.Module, probe: Probe, explain: Explain) -> Case:
         return Case.of(network, probe, explain, target=self.target, seed=self.seed)
-
-    def _before(self, network: nn.Module) -> nn.Module:
-        if isinstance(self.reference, nn.Module):
-            return private_copy(self.reference)
-        assert self.reference is not None
-        return from_checkpoint(self.reference, network)
 
     def _kept(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, whole: Measured, seconds: float
@@ -171,6 +165,25 @@ class Assertions(AttributionCallback):
         super()._draw(whole, trainer)
         if self.fail == "validation":  # every process has the same scores, and raises
             _raise(self.asserted)
+
+
+def _listed(reference: Any) -> list[Reference]:
+    """One or several references, checked."""
+    several = isinstance(reference, Sequence) and not isinstance(reference, str)
+    found = list(reference) if several else [] if reference is None else [reference]
+    for one in found:
+        if not isinstance(one, Reference) or not str(one):
+            raise ConfigError(
+                f"reference must be a network or the path of a checkpoint, or a list of them, got "
+                f"{one!r}."
+            )
+    return found
+
+
+def _before(reference: Reference, network: nn.Module) -> nn.Module:
+    if isinstance(reference, nn.Module):
+        return private_copy(reference)
+    return from_checkpoint(reference, network)
 
 
 def _worst(scores: Scores) -> Ints:

@@ -1,12 +1,22 @@
 """Rates and verdicts, from severities that are given as numbers."""
 
+import csv
 from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import norm, t
 
-from explaindebug.audit.asserted import SEVERITY, SHUFFLED, Asserted, asserted, key_of, too_few
+from explaindebug.audit.asserted import (
+    RATE,
+    SEVERITY,
+    SHUFFLED,
+    SPREAD,
+    Asserted,
+    asserted,
+    key_of,
+    too_few,
+)
 from explaindebug.audit.assertions import Assertion, Finite, OffRegion, OnObject
 from explaindebug.core.errors import DataError
 from explaindebug.evaluation.inference import fewest_for_rate, wilson_interval
@@ -15,13 +25,23 @@ from explaindebug.evaluation.scores import Scores
 
 
 def outcome(own: Any, *, one: Assertion | None = None, **options: Any) -> Asserted:
-    """The outcome of severities (n,) of the model, and of the reference and shuffled maps."""
+    """The outcome of severities (n,) of the model, and of references and shuffled maps."""
     scores = Scores()
-    arms = {BUG: own, CONTROL: options.pop("other", None), SHUFFLED: options.pop("null", None)}
+    others = options.pop("other", ())
+    arms = {BUG: own, SHUFFLED: options.pop("null", None)}
+    arms |= dict(zip(("control", "control: 2", "control: 3"), others, strict=False))
     for role, values in arms.items():
         if values is not None:
-            scores.add(key_of("it", role, SEVERITY), np.arange(len(values)), values)
+            add(scores, "it", role, values)
     return asserted({"it": one or Finite()}, scores, **options)
+
+
+def add(scores: Scores, name: str, role: str, values: Any) -> None:
+    """Severities, and the rates that follow from them."""
+    rows = np.arange(len(values))
+    scores.add(key_of(name, role, SEVERITY), rows, values)
+    rates = np.where(np.isnan(values), values, values > 0)
+    scores.add(key_of(name, role, RATE), rows, rates)
 
 
 def violating(count: int, n: int = 128) -> np.ndarray:
@@ -61,37 +81,59 @@ def test_numbers_are_over_inputs_that_have_a_severity() -> None:
 
 def test_swapped_arms_are_no_regression() -> None:
     bad, good = violating(32), violating(6)
-    (worse,) = outcome(bad, other=good).outcomes
+    (worse,) = outcome(bad, other=[good]).outcomes
     assert worse.regressed
     assert worse.control == 6 / 128
-    (better,) = outcome(good, other=bad).outcomes
+    (better,) = outcome(good, other=[bad]).outcomes
     assert better.regressed is False
     (alone,) = outcome(bad).outcomes
     assert alone.regressed is None
     assert np.isnan(alone.control)
-    assert outcome(bad, other=good, rate=0.9).verdict == "violated"  # it holds, but got worse
+    assert outcome(bad, other=[good], rate=0.9).verdict == "violated"  # it holds, but got worse
     assert outcome(bad, rate=0.9).verdict == "holds"
 
 
 def test_a_rise_within_the_margin_is_no_regression() -> None:
     rise, before = violating(32), violating(16)
-    assert outcome(rise, other=before, margin=0.05).regressed == ["it"]
-    assert outcome(rise, other=before, margin=0.13).regressed == []
+    how: Any = {"other": [before], "spread": 0}
+    assert outcome(rise, **how, margin=0.05).regressed == ["it"]
+    assert outcome(rise, **how, margin=0.13).regressed == []
+
+
+def test_a_rise_within_what_seeds_differ_by_is_no_regression() -> None:
+    """The t-test over networks, as a closed form: one network beside one, three beside one."""
+    rise, before = violating(32), violating(16)  # 0.25 and 0.125
+    (p,) = (one.p for one in outcome(rise, other=[before], margin=0.0).outcomes)
+    difference = ((rise > 0) * 1.0) - (before > 0)
+    error = np.hypot(SPREAD * 2**0.5, difference.std(ddof=1) / 128**0.5)
+    assert p == pytest.approx(t.sf(difference.mean() / error, 4), rel=1e-6)
+    assert outcome(rise, other=[before], spread=0.01).regressed == ["it"]
+    assert outcome(rise, other=[before], spread=0.1).regressed == []
+
+    alike, apart = [violating(k) for k in (15, 16, 17)], [violating(k) for k in (0, 16, 32)]
+    (close,), (wide,) = (outcome(rise, other=x).outcomes for x in (alike, apart))
+    assert close.control == pytest.approx(wide.control) == 0.125
+    assert wide.controls == (0, 0.125, 0.25)
+    assert close.regressed
+    assert wide.regressed is False
+    (swapped,) = outcome(before, other=[violating(k) for k in (31, 32, 33)]).outcomes
+    assert swapped.regressed is False
 
 
 def test_only_inputs_of_both_arms_are_compared() -> None:
     own, other = violating(40), violating(0)
+    assert outcome(own, other=[other]).regressed == ["it"]
     other[:40] = np.nan
-    assert outcome(own, other=other).regressed == []
+    assert outcome(own, other=[other]).regressed == []
 
 
 def test_p_values_are_adjusted_over_all_assertions() -> None:
     scores = Scores()
     for k in range(20):
-        scores.add(key_of(f"a{k}", BUG, SEVERITY), np.arange(60), violating(6 if k == 0 else 0, 60))
-        scores.add(key_of(f"a{k}", CONTROL, SEVERITY), np.arange(60), violating(0, 60))
-    many = asserted({f"a{k}": Finite() for k in range(20)}, scores, margin=0.0)
-    assert asserted({"a0": Finite()}, scores, margin=0.0).regressed == ["a0"]
+        add(scores, f"a{k}", BUG, violating(6 if k == 0 else 0, 60))
+        add(scores, f"a{k}", CONTROL, violating(0, 60))
+    many = asserted({f"a{k}": Finite() for k in range(20)}, scores, margin=0.0, spread=0)
+    assert asserted({"a0": Finite()}, scores, margin=0.0, spread=0).regressed == ["a0"]
     assert many.regressed == []
 
 
@@ -106,12 +148,13 @@ def test_the_null_tells_of_thresholds_that_ask_nothing_or_too_much() -> None:
 
 
 def test_a_table_has_a_line_per_assertion(tmp_path: Any) -> None:
-    found = outcome(violating(2), other=violating(0))
+    found = outcome(violating(2), other=[violating(0), violating(1)])
     found.to_csv(tmp_path / "found.csv")
-    header, line = (tmp_path / "found.csv").read_text().splitlines()
-    cells = dict(zip(header.split(","), line.split(","), strict=False))
+    with (tmp_path / "found.csv").open(newline="") as file:
+        (cells,) = csv.DictReader(file)
     assert cells["name"] == "it"
-    assert line.endswith("0 1")
+    assert cells["worst"] == "0 1"
+    assert cells["controls"] == "0.0 0.0078125"
     assert found["it"] is found.outcomes[0]
     with pytest.raises(DataError):
         found.scores.add(key_of("it", BUG, SEVERITY), [0], [0.0])
@@ -129,7 +172,7 @@ def pairs(rng: np.random.Generator, rates: tuple[float, float], count: int) -> l
         before, now = (
             np.maximum(0, (common + x) / 2**0.5 - cut) for x, cut in zip(own, cuts, strict=True)
         )
-        found.append(bool(outcome(now, other=before).regressed))
+        found.append(bool(outcome(now, other=[before]).regressed))
     return found
 
 
