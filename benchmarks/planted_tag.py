@@ -44,7 +44,9 @@ METHODS = ("grad", "inputgrad", "gbp", "intgrad", "gradcam", "lrp_eps")
 
 def photographs(folder: str, size: int) -> tuple[ImageSet, ImageSet]:
     """Training and held-out pictures, the same share of each class."""
-    found = ImageFolder(folder, lambda x: np.asarray(x.resize((size, size), Image.Resampling.BILINEAR)))
+    found = ImageFolder(
+        folder, lambda x: np.asarray(x.resize((size, size), Image.Resampling.BILINEAR))
+    )
     pixels, labels = np.stack([x for x, _ in found]), np.asarray(found.targets, np.int64)
     everything = ImageSet(pixels, labels, tuple(found.classes), mean=MEAN, std=STD)
     rng, held = np.random.default_rng(0), []
@@ -62,7 +64,9 @@ def trained(data: ImageSet, options: Any, seed: int) -> nn.Module:
     network = built(options, len(data.classes)).train()
     steps = len(data) // BATCH
     optimiser = torch.optim.Adam(network.parameters(), lr=options.lr)
-    cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, options.lr, total_steps=options.epochs * steps)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, options.lr, total_steps=options.epochs * steps
+    )
     images, labels, _ = data.batch(slice(None))
     for _ in range(options.epochs):
         for rows in torch.randperm(len(data))[: steps * BATCH].view(steps, BATCH):

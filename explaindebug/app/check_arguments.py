@@ -9,11 +9,10 @@ from typing import Any, NoReturn
 
 from explaindebug.app.checked_images import FOLDER, Inputs, from_folder, from_module
 from explaindebug.app.checked_model import LIBRARIES, parsed
-from explaindebug.app.checkpoints import digest
 from explaindebug.audit.check import METHODS
 from explaindebug.core.environment import versions
 from explaindebug.core.errors import ConfigError
-from explaindebug.core.io import writable_folder
+from explaindebug.core.io import digest, writable_folder
 from explaindebug.core.validation import whole
 from explaindebug.datamodules.normalising import NORMALISATIONS, Normalisation
 from explaindebug.evaluation.heatmaps import stretched

@@ -1,6 +1,5 @@
 """Checkpoints: written atomically, and verified when they are read."""
 
-import hashlib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -54,9 +53,3 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DataError(f"{path} can't be read as a checkpoint: {reason}.") from error
     return content
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,10 +8,10 @@ from typing import Any
 
 from torch import nn
 
-from explaindebug.app.checkpoints import digest
 from explaindebug.app.network_spec import Architecture
 from explaindebug.app.own_modules import check_outputs, logits_of
 from explaindebug.core.errors import ConfigError, DataError
+from explaindebug.core.io import digest
 from explaindebug.core.registry import nearest
 from explaindebug.data import ImageSet
 from explaindebug.debugtests import NetworkSpec, Roles

@@ -10,7 +10,6 @@ from typing import Any
 from hydra.utils import instantiate
 from torch import nn
 
-from explaindebug.app.checkpoints import digest
 from explaindebug.app.own_targets import (
     check_arguments,
     is_module,
@@ -21,6 +20,7 @@ from explaindebug.app.own_training import OwnTraining, source_of
 from explaindebug.app.settings import Settings
 from explaindebug.app.typed import is_own
 from explaindebug.core.errors import ConfigError
+from explaindebug.core.io import digest
 from explaindebug.data import ImageSet
 from explaindebug.debugtests.lab import Domain
 from explaindebug.models.heads import fit_head, head_outputs

@@ -15,10 +15,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from explaindebug.app.checkpoints import digest
 from explaindebug.app.own_targets import located
 from explaindebug.core.errors import ConfigError, DataError, ExplainDebugError
-from explaindebug.core.io import replacing, write_csv
+from explaindebug.core.io import digest, replacing, write_csv
 from explaindebug.data import ImageSet
 from explaindebug.models.weights import read_weights
 

@@ -17,7 +17,7 @@ import numpy as np
 from torch import nn
 
 from explaindebug._lightning import pl
-from explaindebug.app.checkpoints import digest, read_checkpoint
+from explaindebug.app.checkpoints import read_checkpoint
 from explaindebug.app.classifier import Classifier
 from explaindebug.app.locks import locked
 from explaindebug.app.own_modules import adopted, is_lightning, logits_of
@@ -29,7 +29,7 @@ from explaindebug.core.errors import (
     ExplainDebugError,
     UnsupportedModelError,
 )
-from explaindebug.core.io import remove_parts, set_aside, writable_folder, write_json
+from explaindebug.core.io import digest, remove_parts, set_aside, writable_folder, write_json
 
 COURSE = 2  # version of the training procedure; networks of other versions are not reused
 HYPER_PARAMETERS = (

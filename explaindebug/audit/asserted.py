@@ -204,7 +204,6 @@ def _rate(scores: Scores, name: str, role: str) -> float:
     return float((values > 0).mean()) if len(values) else NAN
 
 
-
 def _worst(column: Column) -> tuple[int, ...]:
     order = np.argsort(-np.nan_to_num(column.values), kind="stable")[:WORST]
     return tuple(int(column.rows[k]) for k in order if column.values[k] > 0)

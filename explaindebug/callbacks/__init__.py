@@ -1,21 +1,9 @@
-"""Lightning callbacks that explain a model during validation or testing, without side effects."""
+"""Lightning callbacks that explain a model during validation or testing, without side effects.
 
-from explaindebug.callbacks.assertions import Assertions
-from explaindebug.callbacks.base import AttributionCallback
-from explaindebug.callbacks.cascade import ReinitCascade
-from explaindebug.callbacks.check import ModelCheck
-from explaindebug.callbacks.comparing import ComparingCallback
-from explaindebug.callbacks.heatmap import HeatmapLogger
-from explaindebug.callbacks.reference import ReferenceSimilarity
-from explaindebug.callbacks.spurious import SpuriousSimilarity
+The names in `__init__.pyi` are imported when they are first used: with Lightning, which takes
+seconds, and which some modules of this package do without.
+"""
 
-__all__ = [
-    "Assertions",
-    "AttributionCallback",
-    "ComparingCallback",
-    "HeatmapLogger",
-    "ModelCheck",
-    "ReferenceSimilarity",
-    "ReinitCascade",
-    "SpuriousSimilarity",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

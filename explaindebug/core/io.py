@@ -1,7 +1,8 @@
-"""Atomic writes, JSON, and checks of folders and disk space."""
+"""Atomic writes, JSON, digests, and checks of folders and disk space."""
 
 import csv
 import filecmp
+import hashlib
 import json
 import math
 import os
@@ -238,3 +239,9 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,27 +1,9 @@
-"""Lightning data modules: clean and buggy pictures, batches, and a fixed probe."""
+"""Lightning data modules: clean and buggy pictures, batches, and a fixed probe.
 
-from explaindebug.datamodules.animals import CUB200, BirdsDogs, OxfordPets, StanfordDogs
-from explaindebug.datamodules.base import DebugDataModule
-from explaindebug.datamodules.breeds import DogBreeds
-from explaindebug.datamodules.embedded import Embedded, Figures
-from explaindebug.datamodules.groups import Groups
-from explaindebug.datamodules.imagenet import ImageNet
-from explaindebug.datamodules.mnist import KMNIST, MNIST, FashionMNIST
-from explaindebug.datamodules.photos import Photos
+The names in `__init__.pyi` are imported when they are first used: with Lightning, which takes
+seconds, and which some modules of this package do without.
+"""
 
-__all__ = [
-    "CUB200",
-    "KMNIST",
-    "MNIST",
-    "BirdsDogs",
-    "DebugDataModule",
-    "DogBreeds",
-    "Embedded",
-    "FashionMNIST",
-    "Figures",
-    "Groups",
-    "ImageNet",
-    "OxfordPets",
-    "Photos",
-    "StanfordDogs",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
