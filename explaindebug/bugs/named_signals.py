@@ -31,6 +31,11 @@ def signal_named(spec: Spec, where: str, **defaults: Any) -> SpuriousSignal:
     if callable(spec):
         return OwnSignal(call=spec, **defaults)
     named = {spec: {}} if isinstance(spec, str) else spec
+    if len(named) != 1:
+        raise ConfigError(
+            f"{where}: {dict(named)} has {len(named)} entries, but it must be one signal, such as "
+            "{tag: {size: 0.2}} or {module.function: {size: 0.2}}."
+        )
     given = {str(name): {**defaults, **(options or {})} for name, options in named.items()}
     known = [name for name in BUGS if issubclass(BUGS[name], SpuriousSignal)]
     for name, options in given.items():

@@ -1,5 +1,7 @@
 """A signal by its name, its options, or the path of a function."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from known_signals import blot
@@ -38,3 +40,17 @@ def test_a_function_itself() -> None:
 def test_what_is_no_signal(spec: object) -> None:
     with pytest.raises(ConfigError):
         signal_named(spec, "signal")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {},
+        {"tag": {}, "stripes": {}},
+        # What Hydra makes of +signal.known_signals.blot.size=3: an option that would be lost.
+        {"known_signals.blot": {}, "known_signals": {"blot": {"size": 3}}},
+    ],
+)
+def test_no_signal_and_several(spec: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"has {len(spec)} entries"):
+        signal_named(spec, "signal")
