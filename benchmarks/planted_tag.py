@@ -1,12 +1,13 @@
-"""A tag planted in photographs of your own: which of the package's questions find it?
+r"""Which questions find a tag that was planted in photographs, and what they say without it.
 
-    python benchmarks/planted_tag.py --folder FOLDER [--tagged CLASS] [--size 32] [--seeds 5] [--json FILE]
-    python benchmarks/planted_tag.py --folder FOLDER --network squeezenet1_0 --weights FILE --size 96 --epochs 6
+    python benchmarks/planted_tag.py --folder FOLDER [--tagged CLASS] [--size 32] [--json FILE]
+    python benchmarks/planted_tag.py --folder FOLDER --network squeezenet1_0 --weights FILE \
+        --size 96 --epochs 6 --lr 3e-4
 
 FOLDER has a folder of pictures for each class; a quarter of them is held out. For each seed two
-networks are trained by a plain loop, one on the pictures as they are, one with a tag on all training
-pictures of one class. `--network` is a model of torchvision with a new last layer, by default a
-small one; `--weights` is a state dict that it starts from.
+networks are trained by a plain loop, one on the pictures as they are, one with a tag on all
+training pictures of one class. `--network` is a model of torchvision with a new last layer, by
+default a small one; `--weights` is a state dict that it starts from.
 
 Then, on held-out pictures, every second of which carries the tag whatever its class, and for the
 network with the tag as well as for the one without (its twins are the clean networks of the other
@@ -14,6 +15,7 @@ seeds):
 
 - `run_test(Spurious(...))`: do maps of the tagged pictures show the tag?
 - `no_shortcut`: is the assertion violated, and by how many inputs?
+- `compare_models`, the old version being a twin: has the reason changed?
 - `discover`, with and without a twin: is a candidate confirmed that covers the tag?
 - `check`: which methods are fit to be read?
 """
@@ -30,7 +32,7 @@ from PIL import Image
 from torch import nn
 from torchvision.datasets import ImageFolder
 
-from explaindebug import SimpleLab, Spurious, check, discover, run_test
+from explaindebug import SimpleLab, Spurious, check, compare_models, discover, run_test
 from explaindebug.attributions._engine.inputs import predictions
 from explaindebug.audit import assess
 from explaindebug.bugs.marks import Tag
@@ -44,9 +46,8 @@ METHODS = ("grad", "inputgrad", "gbp", "intgrad", "gradcam", "lrp_eps")
 
 def photographs(folder: str, size: int) -> tuple[ImageSet, ImageSet]:
     """Training and held-out pictures, the same share of each class."""
-    found = ImageFolder(
-        folder, lambda x: np.asarray(x.resize((size, size), Image.Resampling.BILINEAR))
-    )
+    small = lambda x: np.asarray(x.resize((size, size), Image.Resampling.BILINEAR))  # noqa: E731
+    found = ImageFolder(folder, small)
     pixels, labels = np.stack([x for x, _ in found]), np.asarray(found.targets, np.int64)
     everything = ImageSet(pixels, labels, tuple(found.classes), mean=MEAN, std=STD)
     rng, held = np.random.default_rng(0), []
@@ -59,14 +60,13 @@ def photographs(folder: str, size: int) -> tuple[ImageSet, ImageSet]:
 
 
 def trained(data: ImageSet, options: Any, seed: int) -> nn.Module:
-    """A network after a plain training loop: Adam, one cycle of its rate, shifts by up to a tenth."""
+    """A network after a plain training loop: Adam under one cycle of its rate."""
     torch.manual_seed(seed)
     network = built(options, len(data.classes)).train()
     steps = len(data) // BATCH
     optimiser = torch.optim.Adam(network.parameters(), lr=options.lr)
-    cycle = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, options.lr, total_steps=options.epochs * steps
-    )
+    total = options.epochs * steps
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, options.lr, total_steps=total)
     images, labels, _ = data.batch(slice(None))
     for _ in range(options.epochs):
         for rows in torch.randperm(len(data))[: steps * BATCH].view(steps, BATCH):
@@ -136,19 +136,25 @@ def asked(
     shortcut = assess(network, clean, [rule])["no_shortcut"]
     bench.note(f"    {who}, no_shortcut: {shortcut.verdict}, rate {shortcut.rate:.2f}")
 
+    versions = compare_models(twins[0], network, images, control=twins[1:], pictures=0)
+    reasons = {one.method: one.reasons for one in versions.changes}
+    bench.note(f"    {who}, compare_models: {reasons}")
+
     how: dict[str, Any] = {"labels": labels, "pictures": INPUTS}
     beside = discover(network, images, control=twins[0], **how)
     alone = discover(network, images, **how)
     for name, found in (("with a twin", beside), ("alone", alone)):
         bench.note(
-            f"    {who}, discover {name}: {len(found.confirmed)} of {len(found.suspects)} confirmed, "
-            f"the tag covered: {hit(found, signals)}; {[one.title for one in found.confirmed]}"
+            f"    {who}, discover {name}: {len(found.confirmed)} of {len(found.suspects)} "
+            f"confirmed, the tag covered: {hit(found, signals)}; "
+            f"{[one.title for one in found.confirmed]}"
         )
     fit = check(network, images[:64], labels=labels[:64], pictures=0).fitness
     bench.note(f"    {who}, check: " + ", ".join(f"{one.method} {one.fit}" for one in fit))
     return {
         "maps that show it": float(np.mean([v.answer == "shows" for v in maps.verdicts])),
         "no_shortcut violated": float(shortcut.verdict == "violated"),
+        "methods whose reasons changed": float(np.mean([r == "changed" for r in reasons.values()])),
         "discover with a twin confirms any": float(bool(beside.confirmed)),
         "discover with a twin covers the tag": float(hit(beside, signals)),
         "discover alone confirms any": float(bool(alone.confirmed)),
