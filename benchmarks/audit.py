@@ -2,7 +2,8 @@
 
     python benchmarks/audit.py [--quick] [--json FILE] [--networks N]
 
-Small networks are trained on embedded animals, equal but for their seed.
+Small networks are trained on embedded animals, equal but for their seed. Those that did not learn
+the classes are left out, and counted.
 
 `check`: the truth about a method and a question is the mean effect over a thousand test pictures.
 A table of 48 other pictures is a false alarm if one of its verdicts contradicts it: "shows" where
@@ -10,10 +11,11 @@ that effect is at most the margin, "doesn't" where it is larger, beyond what a t
 leave unknown (two standard errors). There are ten tables to a network. The edge detector, which is
 blind to class and weights, must never be fit to be read.
 
-Assertions: every ordered pair of networks without a bug, as if one were the last version and the
-other the new one, on the same 128 pictures; and networks that learned a background or a tag, beside
-the clean network of the same seed. A pair of clean networks that "regressed" is a false alarm of
-the question "did training get worse?", which a single pair can't answer: the rate says by how much.
+Assertions: networks without a bug beside others, as if those were the last versions and this the
+new one, on the same 128 pictures; and networks that learned a background or a tag, beside clean
+ones. A clean network that "regressed" is a false alarm of the question "did training get worse?".
+That is asked with one reference (all ordered pairs) and with three (ten random choices for each
+network), with the default spread and, for the question about these very checkpoints, with none.
 """
 
 import itertools
@@ -30,7 +32,8 @@ from scipy.stats import binomtest
 from torch import nn
 
 from explaindebug.attributions import Plan
-from explaindebug.audit.asserted import asserted
+from explaindebug.attributions._engine.inputs import predictions
+from explaindebug.audit.asserted import SPREAD, asserted
 from explaindebug.audit.assertions import Case, built
 from explaindebug.audit.assess import severities
 from explaindebug.audit.check import check
@@ -40,10 +43,12 @@ from explaindebug.datamodules import Embedded
 from explaindebug.debugtests.check import EDGES
 from explaindebug.debugtests.explain import Explain
 from explaindebug.debugtests.probe import Probe
-from explaindebug.evaluation.roles import BUG, CONTROL
+from explaindebug.evaluation.roles import BUG, CONTROL, Role
+from explaindebug.evaluation.scores import Scores
 from explaindebug.models import create_model
 
-SIZE, TRAIN, TEST, INPUTS, TABLES = 24, 1200, 1480, 48, 10
+SIZE, TRAIN, TEST, INPUTS, TABLES = 24, 3000, 1480, 48, 10
+LEARNED = 0.8  # least accuracy on test pictures
 METHODS = ("grad", "inputgrad", "gbp", "deconvnet", "lrp_eps")
 ASSERTIONS: list[Any] = [
     {"on_object": {"at_least": 0.4}},
@@ -93,15 +98,19 @@ def _contradicts(verdict: Any, effect: float, unsure: float, margin: float) -> b
     return verdict.answer == "doesn't" and effect - unsure > margin
 
 
-def numbers(model: nn.Module, probe: Probe, role: str) -> Any:
+def numbers(model: nn.Module, probe: Probe) -> Any:
     """Severities of all assertions."""
     explain = Explain(Plan("intgrad"), references=None, chunk=128, workers=1, progress=None)
-    return severities(built(ASSERTIONS), Case.of(model, probe, explain), role, strict=True)[0]
+    return severities(built(ASSERTIONS), Case.of(model, probe, explain), BUG, strict=True)[0].scores
 
 
-def judged(new: Any, old: Any) -> Any:
-    """What is said of the new network, the old one being its reference."""
-    return asserted(built(ASSERTIONS), new + old, rate=RATE)
+def beside(references: Sequence[Any]) -> Any:
+    """Severities of networks as those of references."""
+    found = Scores()
+    for k, scores in enumerate(references):
+        for key, column in scores.select(role=BUG):
+            found.add(key._replace(role=str(Role(CONTROL, k + 1))), *column)
+    return found
 
 
 def wilson(count: int, of: int) -> str:
@@ -111,22 +120,25 @@ def wilson(count: int, of: int) -> str:
 
 
 def compared(
-    bench: Bench, what: str, pairs: Sequence[tuple[Any, Any]], level: float | None
+    bench: Bench, what: str, cases: Sequence[tuple[Any, Any]], spread: float, level: float | None
 ) -> None:
-    """Rates at which each assertion regressed, and was violated, over pairs of networks."""
+    """Rates at which each assertion regressed, and was violated; a case is a network's severities
+    and those of its references.
+    """
     worse, violated, any_worse = Counter[str](), Counter[str](), 0
-    for new, old in pairs:
-        found = judged(new, old)
+    for new, references in cases:
+        found = asserted(built(ASSERTIONS), new + beside(references), rate=RATE, spread=spread)
         worse.update(found.regressed)
         any_worse += bool(found.regressed)
         violated.update(one.name for one in found.outcomes if one.verdict == "violated")
     for name in built(ASSERTIONS):
         bench.note(
-            f"    {name}: regressed {worse[name]}, violated {violated[name]} of {len(pairs)}"
+            f"    {name}: regressed {worse[name]}, violated {violated[name]} of {len(cases)}"
         )
     peers = {} if level is None else {"level": level}
-    bench.compare(f"{what}: any regressed", any_worse / len(pairs), peers)
-    bench.note(f"    any: {wilson(any_worse, len(pairs))}")
+    goal = 1.0 if level is not None and spread else None
+    bench.compare(f"{what}, spread {spread:g}: regressed", any_worse / len(cases), peers, goal)
+    bench.note(f"    any: {wilson(any_worse, len(cases))}")
 
 
 def main() -> None:
@@ -138,7 +150,13 @@ def main() -> None:
     count = options.networks or (4 if options.quick else 20)
     data = Embedded(size=SIZE, train=TRAIN, val=1, test=TEST, seed=0)
     images = data.clean.test.batch(slice(None))[0].contiguous()
-    clean = [network(data.clean.train, seed) for seed in range(count)]
+    clean = []
+    for seed in range(count):
+        made = network(data.clean.train, seed)
+        right = predictions(made, images, 64).numpy() == data.clean.test.labels
+        if right.mean() >= LEARNED:
+            clean.append(made)
+    bench.note(f"{len(clean)} of {count} networks have an accuracy of at least {LEARNED}")
 
     tables, fit = list[bool](), 0
     for seed, model in enumerate(clean):
@@ -151,9 +169,19 @@ def main() -> None:
 
     chosen = data.clean.test.subset(np.arange(128))
     probe = Probe.of(chosen)
-    new, old = ([numbers(m, probe, role).scores for m in clean] for role in (BUG, CONTROL))
-    pairs = [(new[i], old[j]) for i, j in itertools.permutations(range(count), 2)]
-    compared(bench, "two clean networks", pairs, 0.05)
+    found = [numbers(model, probe) for model in clean]
+    everybody = range(len(clean))
+    rng = np.random.default_rng(0)
+    pairs = [(found[i], [found[j]]) for i, j in itertools.permutations(everybody, 2)]
+    others = [np.delete(everybody, i) for i in everybody]
+    triples = [
+        (found[i], [found[j] for j in rng.choice(others[i], min(3, len(others[i])), replace=False)])
+        for i in everybody
+        for _ in range(10)
+    ]
+    for cases, what in ((pairs, "clean, one reference"), (triples, "clean, three references")):
+        for spread in (SPREAD, 0.0):
+            compared(bench, what, cases, spread, 0.05)
     for name in ("background", "tag"):
         bug = BUGS.build(name)
         training = data.with_bug(bug).data.train
@@ -161,15 +189,15 @@ def main() -> None:
         contaminated = Probe(
             seen.batch(slice(None))[0], probe.label, probe.row, probe.signal, probe.scene
         )
-        pairs = []
-        for seed in range(min(5, count)):
-            broken = network(training, seed)
-            # Both on the contaminated pictures; a tag is what the assertion itself adds.
-            on = probe if name == "tag" else contaminated
-            pairs.append(
-                (numbers(broken, on, BUG).scores, numbers(clean[seed], on, CONTROL).scores)
-            )
-        compared(bench, f"learned a {name}, and a clean network", pairs, None)
+        # All on the contaminated pictures; a tag is what the assertion itself adds.
+        on = probe if name == "tag" else contaminated
+        references = found if name == "tag" else [numbers(model, on) for model in clean[:5]]
+        broken = [numbers(network(training, seed), on) for seed in range(len(clean[:5]))]
+        alone = [(one, [other]) for one, other in zip(broken, references, strict=False)]
+        several = [(one, np.delete(range(5), i)[:3]) for i, one in enumerate(broken)]
+        few = [(one, [references[k] for k in rest if k < len(references)]) for one, rest in several]
+        compared(bench, f"learned a {name}, one reference", alone, SPREAD, None)
+        compared(bench, f"learned a {name}, three references", few, SPREAD, None)
     bench.finish()
 
 
