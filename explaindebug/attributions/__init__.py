@@ -2,5 +2,15 @@
 
 from explaindebug.attributions._engine.method import ATTRIBUTIONS, Method, Passes
 from explaindebug.attributions._engine.plan import Plan, all_zero, attribute, not_finite
+from explaindebug.attributions.output_of import OutputOf
 
-__all__ = ["ATTRIBUTIONS", "Method", "Passes", "Plan", "all_zero", "attribute", "not_finite"]
+__all__ = [
+    "ATTRIBUTIONS",
+    "Method",
+    "OutputOf",
+    "Passes",
+    "Plan",
+    "all_zero",
+    "attribute",
+    "not_finite",
+]

@@ -12,6 +12,7 @@ from explaindebug._lightning import pl
 from explaindebug.attributions._engine.jobs import Progress
 from explaindebug.attributions._engine.plan import Plan
 from explaindebug.attributions._engine.targets import predicted
+from explaindebug.attributions.output_of import Output
 from explaindebug.callbacks.budget import Budget
 from explaindebug.callbacks.cost import Forecast
 from explaindebug.callbacks.hooks import EpochHooks
@@ -77,7 +78,8 @@ class AttributionCallback(EpochHooks):
         unpack: batch -> (images, labels), if these are not found automatically.
         forward: the submodule to explain ("backbone"); by default the whole module or, if it has
             no `forward`, its only child with parameters.
-        output: key or index of the logits, if the network returns a mapping or a tuple.
+        output: key or index of the logits, if the network returns a mapping or a tuple; or a
+            function that makes the number to explain of its outputs, see `OutputOf`.
         chunk: inputs per pass.
         workers: chunks explained in parallel; by default chosen by the network's size.
         pictures: number of inputs whose heat maps are drawn.
@@ -116,7 +118,7 @@ class AttributionCallback(EpochHooks):
         references: Tensor | None = None,
         unpack: Unpack = unpack,
         forward: str | None = None,
-        output: str | int | None = None,
+        output: Output | None = None,
         chunk: int = 32,
         workers: int | None = None,
         pictures: int = 4,

@@ -4,6 +4,7 @@ from abc import abstractmethod
 from typing import Any
 
 from explaindebug._lightning import Callback, pl
+from explaindebug.attributions.output_of import Output
 from explaindebug.callbacks.intake import Intake
 from explaindebug.callbacks.reports import Reports
 from explaindebug.callbacks.schedule import due, obstacle
@@ -21,7 +22,7 @@ class EpochHooks(Callback):
     after: str
     every_n_epochs: int
     forward: str | None
-    output: str | int | None
+    output: Output | None
     _intake: Intake
     _reports: Reports
     _whole: Measured | None = None  # measured, but not drawn yet

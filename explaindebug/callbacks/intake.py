@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from explaindebug._lightning import pl
+from explaindebug.attributions.output_of import Output
 from explaindebug.callbacks.networks import as_attached, as_floats, explained
 from explaindebug.callbacks.probe import Collector, Share, Unpack, joined, length
 from explaindebug.callbacks.ranks import processes
@@ -60,7 +61,7 @@ class Intake:
         trainer: pl.Trainer,
         module: pl.LightningModule,
         forward: str | None,
-        output: str | int | None,
+        output: Output | None,
     ) -> None:
         """Copy the part of the module that `forward` and `output` name, once per epoch."""
 
@@ -144,7 +145,7 @@ def copied(
     trainer: pl.Trainer,
     module: pl.LightningModule,
     forward: str | None,
-    output: str | int | None,
+    output: Output | None,
 ) -> nn.Module:
     """A private copy of the part of `module` that maps images to logits."""
     with undisturbed(module.device):

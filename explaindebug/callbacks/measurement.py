@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from explaindebug._lightning import pl
 from explaindebug.attributions._engine.jobs import Progress
+from explaindebug.attributions.output_of import Output
 from explaindebug.callbacks.budget import Budget
 from explaindebug.callbacks.cost import Memory
 from explaindebug.callbacks.intake import Intake, copied
@@ -33,7 +34,7 @@ class Options(Protocol):
     target: Target
     references: Tensor | None
     forward: str | None
-    output: str | int | None
+    output: Output | None
     chunk: int
     workers: int | None
     progress: Progress | None

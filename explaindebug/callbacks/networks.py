@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from explaindebug._lightning import MODULES
+from explaindebug.attributions.output_of import Output, OutputOf
 from explaindebug.core.errors import (
     ConfigError,
     DataError,
@@ -22,30 +23,7 @@ from explaindebug.models.weights import load_weights, own_part, read_weights
 UNDEFINED_FORWARDS = (nn.Module.forward, *(module.forward for module in MODULES))
 
 
-class LogitsOf(nn.Module):
-    """Wraps a network that returns a mapping or a tuple, and returns only the logits."""
-
-    def __init__(self, network: nn.Module, output: str | int) -> None:
-        super().__init__()
-        self.network = network
-        self.output = output
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (n, k) of images (n, c, h, w)."""
-        result = self.network(images)
-        try:
-            logits = result[self.output]
-        except (KeyError, IndexError, TypeError):
-            logits = getattr(result, str(self.output), None)
-        if not isinstance(logits, Tensor):
-            found = list(result) if isinstance(result, Mapping) else type(result).__name__
-            raise ConfigError(
-                f"output={self.output!r} is not a tensor among the network's outputs: {found}."
-            )
-        return logits
-
-
-def explained(module: nn.Module, forward: str | None, output: str | int | None) -> nn.Module:
+def explained(module: nn.Module, forward: str | None, output: Output | None) -> nn.Module:
     """The part of `module` that maps images to logits.
 
     For a LightningModule without a `forward`, it is the only child that has parameters.
@@ -65,7 +43,7 @@ def explained(module: nn.Module, forward: str | None, output: str | int | None) 
             ) from None
     else:
         network = module if _has_forward(module) else _only_child(module)
-    return network if output is None else LogitsOf(network, output)
+    return network if output is None else OutputOf(network, output)
 
 
 def _has_forward(module: nn.Module) -> bool:
@@ -84,7 +62,7 @@ def _only_child(module: nn.Module) -> nn.Module:
 
 def name_of(network: nn.Module) -> str:
     """The name of the user's class, not of a wrapper."""
-    return type(network.network if isinstance(network, LogitsOf) else network).__name__
+    return type(network.network if isinstance(network, OutputOf) else network).__name__
 
 
 def as_attached(network: nn.Module, trainer: Any) -> nn.Module:
@@ -137,7 +115,7 @@ def logits(network: nn.Module, images: Tensor, *, chunk: int) -> Tensor:
 
 
 def _check_signature(network: nn.Module) -> None:
-    inner = network.network if isinstance(network, LogitsOf) else network
+    inner = network.network if isinstance(network, OutputOf) else network
     signature = inspect.signature(inner.forward)
     try:
         signature.bind(None)
@@ -180,6 +158,6 @@ def from_checkpoint(path: str | Path, like: nn.Module) -> nn.Module:
         ConfigError: for weights of another architecture; pass the module itself instead.
     """
     twin = private_copy(like)
-    model = twin.network if isinstance(twin, LogitsOf) else twin
+    model = twin.network if isinstance(twin, OutputOf) else twin
     load_weights(model, own_part(read_weights(path), model), path)
     return twin

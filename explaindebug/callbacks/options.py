@@ -14,6 +14,7 @@ from torch import Tensor
 
 from explaindebug.attributions._engine.jobs import Progress
 from explaindebug.attributions._engine.method import Method
+from explaindebug.attributions.output_of import Output
 from explaindebug.callbacks.probe import Unpack
 from explaindebug.callbacks.schedule import LOOPS
 from explaindebug.core.errors import ConfigError
@@ -37,7 +38,7 @@ class SharedOptions(TypedDict, total=False):
     references: Tensor | None
     unpack: Unpack
     forward: str | None
-    output: str | int | None
+    output: Output | None
     chunk: int
     workers: int | None
     classes: Sequence[str] | None

@@ -12,6 +12,7 @@ from explaindebug.attributions._engine.inputs import check_images, checked_targe
 from explaindebug.attributions._engine.jobs import Progress
 from explaindebug.attributions._engine.plan import Plan
 from explaindebug.attributions._engine.specs import Specs
+from explaindebug.attributions.output_of import Output, with_output
 from explaindebug.cascade.config import Cascade
 from explaindebug.cascade.runner import Measurement, Part, Tables
 from explaindebug.core.errors import UnsupportedModelError
@@ -74,6 +75,7 @@ def cascade(
     *,
     methods: Specs = "all",
     targets: Tensor | int | None = None,
+    output: Output | None = None,
     how: Cascade | None = None,
     comparison: Comparison | None = None,
     noise: float = 0.01,
@@ -118,6 +120,8 @@ def cascade(
         workers=workers,
         progress=progress,
     )
+    twins = [with_output(twin, output, None)[0] for twin in twins]
+    model, targets = with_output(model, output, targets)
     if targets is not None:
         targets = checked_targets(targets, images)
     scores, shown = Scores(), _Shown(images[:pictures])

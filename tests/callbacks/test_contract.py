@@ -492,6 +492,15 @@ class TestBackbones:
         maps = [x.galleries[0].maps["this model"]["gbp"] for x in (plain, second)]
         np.testing.assert_array_equal(*maps)
 
+    def test_a_number_made_of_the_outputs(self, tmp_path: Any) -> None:
+        positive = lambda outputs: outputs.exp().amax(1)  # noqa: E731  # grows with the largest
+        module = Module(Network())
+        plain, number = HeatmapLogger(["grad"]), HeatmapLogger(["grad"], output=positive)
+        for callback in (plain, number):
+            trainer(tmp_path, [callback]).validate(module, loader(5), verbose=False)
+        maps = [x.galleries[0].maps["this model"]["grad"] for x in (plain, number)]
+        np.testing.assert_allclose(*maps, atol=1e-5)
+
 
 class TestBothPackages:
     def test_trainers_of_both_take_our_callbacks_and_find_the_same(self, tmp_path: Any) -> None:

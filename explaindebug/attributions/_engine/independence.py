@@ -51,6 +51,8 @@ def _in_batch(model: nn.Module, image: Tensor) -> Tensor:
 
 def _difference(found: Tensor, expected: Tensor) -> float:
     """The largest difference, relative to the largest value; equal NaN and infinities count 0."""
+    if not found.numel():
+        return 0.0
     same = (found == expected) | (found.isnan() & expected.isnan())
     gap = (found - expected).abs().masked_fill(same, 0).nan_to_num(nan=torch.inf)
     size = expected.nan_to_num(posinf=0, neginf=0).abs().max().clamp(min=1e-30)

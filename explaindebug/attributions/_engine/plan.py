@@ -23,6 +23,7 @@ from explaindebug.attributions._engine.jobs import Maps, Meter, Progress, jobs_o
 from explaindebug.attributions._engine.method import Method
 from explaindebug.attributions._engine.specs import Specs, chosen
 from explaindebug.attributions._support.options import at_least
+from explaindebug.attributions.output_of import Output, with_output
 from explaindebug.core.errors import MapWarning, UnsupportedModelError
 from explaindebug.core.isolation import watch
 from explaindebug.core.parallel import intra_op_threads, run_jobs
@@ -36,6 +37,7 @@ def attribute(
     *,
     methods: Specs = "all",
     targets: Tensor | int | None = None,
+    output: Output | None = None,
     references: Tensor | None = None,
     chunk: int = 32,
     workers: int | None = None,
@@ -47,7 +49,9 @@ def attribute(
         maps = attribute(model, images, methods=["grad", {"sgrad": {"samples": 25}}, "gbp"])
 
     The model is explained in eval mode and float32, and is not changed. A map explains the logit of
-    its input's target class, or of the predicted class without `targets`.
+    its input's target class, or of the predicted class without `targets`. `output` picks the logits
+    of a model that returns several tensors, or is a function that makes the number to explain of
+    its outputs, see `OutputOf`.
 
     `methods="all"` means every method whose options all have defaults; those that need `references`
     (images (m, c, h, w) of the training distribution) only if these are given, and those that read
@@ -76,6 +80,7 @@ def attribute(
     """
     plan = Plan(methods, references=references is not None)
     check_images(images)
+    model, targets = with_output(model, output, targets)
     with watch(model, seed=seed) as private:
         if references is not None:
             plan = plan.prepare(private, references)

@@ -17,13 +17,15 @@ def logits_of(model: nn.Module, images: Tensor) -> Tensor:
     if not isinstance(logits, Tensor):
         raise UnsupportedModelError(
             f"{type(model).__name__} returns a {type(logits).__name__}, but a map explains one "
-            "logit. Wrap the model so that it returns a tensor (n, classes)."
+            "logit. Select it by its key or index, or make a number of them: "
+            "OutputOf(model, 'logits'), or output= where there is that option."
         )
     if logits.ndim not in (1, 2) or len(logits) != len(images) or not logits.is_floating_point():
         raise UnsupportedModelError(
             f"{type(model).__name__} returns {logits.dtype} {tuple(logits.shape)} for "
-            f"{len(images)} images, but a map explains one logit. Wrap the model so that it "
-            f"returns ({len(images)}, classes)."
+            f"{len(images)} images, but a map explains one logit of ({len(images)}, classes), or "
+            "one number for each image. Make it of them: OutputOf(model, lambda out: "
+            "out.flatten(1).mean(1)), or output= where there is that option."
         )
     return logits
 
