@@ -19,7 +19,7 @@ from explaindebug.app.check_arguments import (
     options,
 )
 from explaindebug.app.checked_model import network, parsed
-from explaindebug.app.cli import UNANSWERED
+from explaindebug.app.commands import UNANSWERED
 from explaindebug.app.junit import Case, Outcome, write_junit
 from explaindebug.app.progress import console, say
 from explaindebug.audit import Discovered, discover

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from explaindebug.app import discover as app
-from explaindebug.app.cli import COMMANDS
+from explaindebug.app.commands import COMMANDS
 from explaindebug.core.errors import ConfigError, DataError
 
 PROJECT = """
@@ -113,4 +113,5 @@ def test_metadata_is_read_in_the_order_of_the_pictures(tmp_path: Path) -> None:
 
 
 def test_the_command_is_registered_and_ends_errors_with_three() -> None:
-    assert COMMANDS["discover"] == ("explaindebug.app.discover", 3)
+    command = COMMANDS["discover"]
+    assert (command.module, command.failed) == ("explaindebug.app.discover", 3)
