@@ -131,13 +131,13 @@ def render(
     """The page as HTML; `drawn` are each test's figures, `curves` those of the sweeps.
 
     A page that stands `alone` has no links to files beside it.
-    A `template` that extends the report's takes `more` values, or others for `answer`, `remark`
+    A `template` that extends the report's takes `more` values, or others for `answer`, `remarks`
     and `reading`. All user text is escaped.
     """
     cells, budget = phrases.by_cell(verdicts), share(result)
     said = {
         "answer": answer(result, verdicts, several),
-        "remark": phrases.remark(result),
+        "remarks": phrases.findings(result, verdicts),
         "reading": [*phrases.reading(verdicts, level), *[SPREAD] * bool(several.verdicts)],
     }
     return fill(
