@@ -7,6 +7,7 @@ from xml.etree import ElementTree as xml
 
 import pytest
 import torch
+from manifests import manifest
 from torch import nn
 
 from explaindebug.app import discover as app
@@ -64,9 +65,10 @@ def test_a_shortcut_is_status_one_and_a_failure(project: Path) -> None:
     assert found["answer"] == "shows"
     assert "shows" in {one["answer"] for one in found["candidates"]}
     assert not set(found["rows"]["found"]) & set(found["rows"]["held"])
-    assert {path.name for path in (project / "out").iterdir()} == {
-        "discover.json", "junit.xml", "report.html", "scores.csv"
-    }  # fmt: skip
+    told = manifest(project / "out", "discover")
+    assert set(told["files"]) == {"discover.json", "junit.xml", "report.html", "scores.csv"}
+    assert told["outcome"] == "shows"
+    assert len(told["answers"]) == len(found["candidates"])
     suite = xml.parse(project / "out/junit.xml").getroot()[0]
     assert int(suite.get("failures") or 0) == sum(
         one["answer"] == "shows" for one in found["candidates"]
