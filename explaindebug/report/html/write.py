@@ -57,6 +57,14 @@ def write_report(
     shown next to its own. The folder also gets pictures/ (PNG, a strip per test and input) and
     figures/ (PNG and PDF). The page is written last and atomically: if it exists, the report is
     complete.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from explaindebug import RunResult, write_report
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> write_report(RunResult([], {"grad": "Grad"}, [], {}), [], folder).name
+        'report.html'
     """
     drawn = {
         test.name: draw(test, verdicts, test.lines(result.methods), several)
