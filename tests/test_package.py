@@ -120,6 +120,7 @@ def test_the_wheel_runs_elsewhere(tmp_path: Path) -> None:
         "report/html/script.js",
         "report/html/style.css",
         "evaluation/results.schema.json",
+        "evaluation/manifest.schema.json",
         "py.typed",
     )
     for name in files:

@@ -18,6 +18,7 @@ from explaindebug.core.errors import ConfigError, DataError
 from explaindebug.core.io import write_json
 from explaindebug.core.registry import nearest
 from explaindebug.core.wording import num
+from explaindebug.evaluation.manifest import write_manifest
 
 STATUS: dict[Verdict, int] = {"holds": 0, "violated": 1, "can't tell": 2}
 OUTCOMES: dict[Verdict, Outcome] = {
@@ -93,7 +94,15 @@ def written(found: Asserted, folder: Path, made: Mapping[str, str], seconds: flo
         "assertions": [vars(one) for one in found.outcomes],
         "made": {**found.made, **made, "finished": time.strftime("%Y-%m-%d %H:%M:%S")},
     }
-    write_json(folder / "assertions.json", plain)  # last: if it exists, the folder is complete
+    write_json(folder / "assertions.json", plain)
+    write_manifest(
+        folder,
+        "assertions",
+        command=made["command"],
+        details="assertions.json",
+        outcome=found.verdict,
+        answers={one.name: one.verdict for one in found.outcomes},
+    )
     for one in found.outcomes:
         say(f"{one.name}: {one.verdict}. {one.claim}; {one.reason}")
         said = f"shuffled maps {num(one.null)}" if one.null == one.null else ""

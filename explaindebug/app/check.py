@@ -20,13 +20,14 @@ from explaindebug.app.check_arguments import (
     options,
 )
 from explaindebug.app.checked_model import network, parsed
-from explaindebug.app.cli import UNANSWERED
+from explaindebug.app.commands import UNANSWERED
 from explaindebug.app.junit import Case, Outcome, skipped, write_junit
 from explaindebug.app.progress import console, say
 from explaindebug.audit import Checked, check
 from explaindebug.core.errors import ConfigError
 from explaindebug.core.io import write_json
 from explaindebug.evaluation.fitness import Fit
+from explaindebug.evaluation.manifest import write_manifest
 from explaindebug.report.console.check import print_check
 
 ABOUT = """Is the model broken, or the map? One checkpoint, no second network, no training: does
@@ -75,7 +76,16 @@ def main(arguments: Sequence[str]) -> int:
     found.scores.to_csv(out / "scores.csv")
     report = found.report(out / "report.html")
     write_junit(out / "junit.xml", "explaindebug check", cases(found), seconds)
-    write_json(out / "check.json", plain(found))  # last: if it exists, the folder is complete
+    write_json(out / "check.json", plain(found))
+    write_manifest(
+        out,
+        "check",
+        command=how["command"],
+        details="check.json",
+        verdicts=found.verdicts,
+        outcome=found.fit,
+        answers={one.method: one.fit for one in found.fitness},
+    )
     print_check(found.result, found.verdicts, found.fitness, found.refused, found.reliance, console)
     say(f"\neverything is in {out}; open {report}")
     return STATUS[found.fit]

@@ -16,6 +16,7 @@ from explaindebug.core.io import digest, writable_folder
 from explaindebug.core.validation import whole
 from explaindebug.datamodules.normalising import NORMALISATIONS, Normalisation
 from explaindebug.evaluation.heatmaps import stretched
+from explaindebug.evaluation.manifest import begin
 
 WEIGHTS = "weights: .ckpt, .pt, .pth or .safetensors; only tensors are read"
 SPEC = f"{' or '.join(f'{name}:NAME' for name in LIBRARIES)}, or MODULE:CLASS of your own"
@@ -79,7 +80,9 @@ def options(asked: argparse.Namespace, given: Inputs) -> dict[str, Any]:
 def folder(asked: argparse.Namespace, command: str) -> Path:
     """The folder to write to, made if it does not exist."""
     default = time.strftime(f"outputs/%Y-%m-%d/%H-%M-%S-{command}")
-    return writable_folder(Path(asked.out or default))
+    made = writable_folder(Path(asked.out or default))
+    begin(made)
+    return made
 
 
 def inputs(asked: argparse.Namespace) -> Inputs:

@@ -8,21 +8,31 @@ from importlib import import_module
 from typing import Any
 
 from explaindebug import __version__
+from explaindebug.app.commands import (
+    COMMANDS,
+    DEMO,
+    DEMO_STARTS,
+    EXIT_ERROR,
+    RUN,
+    UNANSWERED,
+    Command,
+    completion,
+    misspelt,
+    overview,
+)
 from explaindebug.app.stopping import stops
 from explaindebug.app.typed import freed
 
-EXIT_ERROR = 1
-UNANSWERED = 3  # errors of commands whose other statuses are answers
-# Command -> the module whose `main` takes its arguments, and the exit status of errors.
-COMMANDS = {
-    "check": ("explaindebug.app.check", UNANSWERED),
-    "compare": ("explaindebug.app.compare", EXIT_ERROR),
-    "compare-models": ("explaindebug.app.compare_models", UNANSWERED),
-    "discover": ("explaindebug.app.discover", UNANSWERED),
-}
-
 
 def main() -> None:
+    """The command `explaindebug`: without arguments, or with `--help` alone, its help."""
+    if sys.argv[1:] in ([], ["--help"], ["-h"]):
+        print(overview())
+    else:
+        train()
+
+
+def train() -> None:
     """Compose the configuration from the command line and run it; errors are printed as a sentence.
 
     In a sweep, the other jobs still run. With HYDRA_FULL_ERROR=1, errors have their traceback. If
@@ -32,12 +42,22 @@ def main() -> None:
     """
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # where the classes of one's own project are
-    if sys.argv[1:] and (command := COMMANDS.get(sys.argv[1])):
-        sys.exit(_command(*command, sys.argv[2:]))
-    if "--version" in sys.argv[1:]:
+    words = sys.argv[1:]
+    if words and (command := COMMANDS.get(words[0])):
+        sys.exit(_command(command, words[1:]))
+    if "--version" in words:
         print(f"explaindebug {__version__}")
         return
-    sys.argv[1:] = freed(sys.argv[1:])
+    if words[:1] in ([], [DEMO]) and not any(word.startswith("-") for word in words):
+        print(DEMO_STARTS, flush=True)
+    if words[:1] in ([RUN], [DEMO]):
+        del words[0]
+    if wrong := misspelt(words):
+        print(f"error: {wrong}", file=sys.stderr)
+        sys.exit(UNANSWERED)  # a command that was meant may answer with the other statuses
+    if "-sc" in words and "COMP_LINE" in os.environ and not _complete_commands():
+        return
+    sys.argv[1:] = freed(words)
     with stops() as signals:
         try:
             failed = _run()
@@ -49,6 +69,16 @@ def main() -> None:
             sys.exit(signals.status)
     if failed:
         sys.exit(EXIT_ERROR)
+
+
+def _complete_commands() -> bool:
+    """Print the commands that complete what is typed; returns whether Hydra has to go on."""
+    typed = os.environ["COMP_LINE"][: int(os.environ.get("COMP_POINT", sys.maxsize))]
+    found = completion(typed)
+    print(" ".join(found.names))
+    if found.line is not None:
+        os.environ.update(COMP_LINE=found.line, COMP_POINT=str(len(found.line)))
+    return found.line is not None
 
 
 def _run() -> bool:
@@ -108,18 +138,18 @@ def _errors_from_hydra() -> Iterator[None]:
             os.environ["HYDRA_FULL_ERROR"] = before
 
 
-def _command(module: str, failed: int, arguments: list[str]) -> int:
-    """Run a command; returns its exit status, `failed` for errors."""
+def _command(command: Command, arguments: list[str]) -> int:
+    """Run a command; returns its exit status."""
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     with stops() as signals:
         try:
-            status = import_module(module).main(arguments)  # late, as torch takes seconds
+            status = import_module(command.module).main(arguments)  # late, as torch takes seconds
             return status if isinstance(status, int) else 0
         except KeyboardInterrupt:
             return signals.status
         except Exception as error:
             _print_error(error, full)
-            return failed
+            return command.failed
 
 
 def _print_error(error: Exception, full: bool, *, composing: bool = False) -> None:

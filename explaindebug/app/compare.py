@@ -10,6 +10,7 @@ from explaindebug.app.progress import console, say
 from explaindebug.core.environment import versions
 from explaindebug.core.errors import ConfigError
 from explaindebug.core.io import writable_folder, write_csv
+from explaindebug.evaluation.manifest import begin, write_manifest
 from explaindebug.evaluation.multirun.comparison import Across, Line, across, further_lines, lines
 from explaindebug.evaluation.multirun.detection import write_detectors_across
 from explaindebug.evaluation.multirun.pooling import merged, several
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str]) -> Across:
     folders = [folder for name in asked.runs for folder in runs_in(Path(name))]
     result = across([read_run(folder) for folder in dict.fromkeys(folders)])
     folder = claim(Path(asked.output or time.strftime("outputs/%Y-%m-%d/%H-%M-%S-compared")))
+    begin(folder)
     write_lines(result, folder / "comparison.csv")
     made = {
         "command": shlex.join(["explaindebug", "compare", *arguments]),
@@ -49,6 +51,14 @@ def main(arguments: Sequence[str]) -> Across:
     write_detectors_across(found, folder / "detectors.csv", result.rows_are)
     level = result.runs[0].settings["level"]
     report = write_report(whole, verdicts, folder, level=level, further=further, several=beside)
+    write_manifest(
+        folder,
+        "compare",
+        command=made["command"],
+        details="comparison.csv",
+        verdicts=verdicts,
+        tests=whole.tests,
+    )
     print_across(result, console)
     print_questions(whole, further, console)
     for test in whole.tests:

@@ -22,13 +22,14 @@ from explaindebug.app.check_arguments import (
     options,
 )
 from explaindebug.app.checked_model import network, parsed
-from explaindebug.app.cli import UNANSWERED
+from explaindebug.app.commands import UNANSWERED
 from explaindebug.app.junit import Case, Outcome, skipped, write_junit
 from explaindebug.app.progress import console, say
 from explaindebug.audit import Versioned, compare_models
 from explaindebug.core.errors import ConfigError
 from explaindebug.core.io import write_csv, write_json
 from explaindebug.core.validation import number
+from explaindebug.evaluation.manifest import write_manifest
 from explaindebug.evaluation.version_changes import Compared, Reasons
 from explaindebug.report.console.versions import print_versions
 
@@ -72,7 +73,16 @@ def main(arguments: Sequence[str]) -> int:
     write_inputs(out / "versions.csv", found)
     report = found.report(out / "report.html")
     write_junit(out / "junit.xml", f"explaindebug {NAME}", cases(found), seconds)
-    write_json(out / "versions.json", plain(found))  # last: if it exists, the rest does
+    write_json(out / "versions.json", plain(found))
+    write_manifest(
+        out,
+        NAME,
+        command=how["command"],
+        details="versions.json",
+        verdicts=found.verdicts,
+        outcome=found.reasons,
+        answers={one.method: one.reasons for one in found.changes},
+    )
     answer = (found.result, found.verdicts, found.changes, found.inputs, found.refused)
     print_versions(*answer, found.seeds, console)
     say(f"\neverything is in {out}; open {report}")

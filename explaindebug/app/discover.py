@@ -19,13 +19,14 @@ from explaindebug.app.check_arguments import (
     options,
 )
 from explaindebug.app.checked_model import network, parsed
-from explaindebug.app.cli import UNANSWERED
+from explaindebug.app.commands import UNANSWERED
 from explaindebug.app.junit import Case, Outcome, write_junit
 from explaindebug.app.progress import console, say
 from explaindebug.audit import Discovered, discover
 from explaindebug.audit.discover import METHODS
 from explaindebug.core.errors import ConfigError, DataError
 from explaindebug.core.io import write_json
+from explaindebug.evaluation.manifest import write_manifest
 from explaindebug.evaluation.results import Answer
 from explaindebug.report.console.discover import print_discovered
 
@@ -66,7 +67,16 @@ def main(arguments: Sequence[str]) -> int:
     found.scores.to_csv(out / "scores.csv")
     report = found.report(out / "report.html")
     write_junit(out / "junit.xml", "explaindebug discover", cases(found), seconds)
-    write_json(out / "discover.json", plain(found))  # last: then the folder is complete
+    write_json(out / "discover.json", plain(found))
+    write_manifest(
+        out,
+        "discover",
+        command=how["command"],
+        details="discover.json",
+        verdicts=[verdict for one in found.suspects for verdict in one.verdicts],
+        outcome=found.answer,
+        answers={one.title: one.answer for one in found.suspects},
+    )
     print_discovered(
         found.result, found.suspects, found.facts, found.masked, found.refused, console
     )

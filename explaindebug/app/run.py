@@ -25,6 +25,7 @@ from explaindebug.core.environment import versions
 from explaindebug.core.errors import ConfigError
 from explaindebug.core.io import write_atomically, write_json
 from explaindebug.debugtests import Experiment
+from explaindebug.evaluation.manifest import begin, write_manifest
 from explaindebug.evaluation.results import RunResult, TestResult
 from explaindebug.evaluation.scores import Scores
 
@@ -72,6 +73,14 @@ def carried_out(
     found = judged(result, session.settings)
     report = write(found, session.outputs)
     show(found, session.outputs, report)
+    write_manifest(
+        session.folder,
+        "run",
+        command=typed,
+        details="results.json",
+        verdicts=found.verdicts,
+        tests=results,
+    )
     refuse_broken_maps(result)
     return result
 
@@ -111,6 +120,7 @@ def experiments(checked: Settings) -> list[Experiment]:
 
 def write_settings(session: Session, config: DictConfig, typed: str) -> None:
     """Write the settings into the folder, which from now on belongs to this run."""
+    begin(session.folder)
     write_json(session.folder / NOTE, note(session.settings, typed))
     text = OmegaConf.to_yaml(config, resolve=True)
     write_atomically(session.folder / "config.yaml", text)

@@ -88,6 +88,17 @@ def check(
         ConfigError, DataError: for invalid input, before anything is explained.
         UnsupportedModelError: for a network that no method supports, with the reasons.
         AttributionError: if a method fails.
+
+    Examples:
+        >>> import torch
+        >>> from explaindebug import check
+        >>> linear = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
+        >>> images = torch.randn(32, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+        >>> found = check(linear, images, methods=["grad"])
+        >>> found.fit
+        'not fit'
+        >>> print(found)  # the gradient of a linear network is its weights, whatever the input
+        grad: not fit. The map is the same for another input.
     """
     plan = Plan(methods, references=references is not None)
     together = list(dict.fromkeys([SIMILARITY, *similarities]))

@@ -157,6 +157,19 @@ def discover(
         UnsupportedModelError: for a network that no method supports.
         AttributionError: if a method fails.
 
+    Examples:
+        >>> import torch
+        >>> from explaindebug import discover
+        >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 1))
+        >>> corner = torch.zeros(8, 8)
+        >>> corner[:2, :2] = 1
+        >>> _ = network[1].weight.data.copy_(corner.flatten())  # it looks at nothing else
+        >>> images = torch.randn(96, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+        >>> quick = {"methods": ["inputgrad"], "sources": ["ranks"], "fills": ["swap"]}
+        >>> found = discover(network, images, **quick)
+        >>> found.answer, found.suspects[0].title
+        ('shows', 'High in all maps')
+
     Source: Lapuschkin et al. 2019 (clusters of maps); Singla and Feizi 2022 (regions are changed).
     """
     plan = Plan(methods, references=references is not None)

@@ -144,6 +144,15 @@ def compare_models(
         ConfigError, DataError: for invalid input, before anything is explained.
         UnsupportedModelError: for networks that no method supports, with the reasons.
         AttributionError: if a method fails.
+
+    Examples:
+        >>> import copy
+        >>> import torch
+        >>> from explaindebug import compare_models
+        >>> old = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
+        >>> images = torch.randn(32, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+        >>> compare_models(old, copy.deepcopy(old), images, methods=["grad"]).reasons
+        'same'
     """
     if budget is not None:
         number("budget", budget, above=0, hint="It is in seconds.")

@@ -106,6 +106,17 @@ def cascade(
 
     Raises:
         ConfigError, DataError, UnsupportedModelError, AttributionError: as `attribute` does.
+
+    Examples:
+        >>> import torch
+        >>> from explaindebug import cascade
+        >>> network = torch.nn.Sequential(
+        ...     torch.nn.Flatten(), torch.nn.Linear(144, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2)
+        ... )
+        >>> images = torch.randn(4, 1, 12, 12, generator=torch.Generator().manual_seed(0))
+        >>> found = cascade(network, images, methods=["grad"])
+        >>> found.stages  # layers by their names, from the last to the first
+        ('3', '1')
     """
     check_images(images)
     how = how or Cascade()

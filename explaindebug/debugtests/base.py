@@ -97,7 +97,13 @@ class DebugTest(ABC):
 
 
 def known_tests() -> list[str]:
-    """Names of all tests in this package, one per file: `debug/<name>/...` in loggers."""
+    """Names of all tests in this package, one per file: `debug/<name>/...` in loggers.
+
+    Examples:
+        >>> from explaindebug.debugtests import known_tests
+        >>> {"spurious", "labels", "reinit", "ood"} <= set(known_tests())
+        True
+    """
     package = import_module(__package__ or "")
     for module in pkgutil.iter_modules(package.__path__):
         import_module(f"{package.__name__}.{module.name}")

@@ -67,6 +67,21 @@ def measured(
     Raises:
         ConfigError, DataError: for networks or inputs that the test can't use.
         AttributionError: if a method fails.
+
+    Examples:
+        >>> import torch
+        >>> from explaindebug.attributions import Plan
+        >>> from explaindebug.debugtests import Arms, Options, Probe, Reinit, measured
+        >>> from explaindebug.evaluation.comparison import Comparison
+        >>> network = torch.nn.Sequential(
+        ...     torch.nn.Flatten(), torch.nn.Linear(64, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2)
+        ... )
+        >>> images = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+        >>> probe = Probe(images, torch.zeros(4, dtype=torch.long), torch.arange(4))
+        >>> options = Options(Plan(["grad"]), Comparison(["spearman"]))
+        >>> found = measured(Reinit(layers=1), Arms([network]), probe, options)
+        >>> found.scores.frame()["role"].unique().tolist()
+        ['control', 'bug', 'null: gaussian']
     """
     o, parts = options, [] if parts is None else parts
     rows = probe.row[: o.pictures].tolist() if drawn is None else list(drawn)
@@ -190,6 +205,25 @@ def run_test(
         ConfigError, DataError, UnsupportedModelError: for invalid input, before anything is
             explained.
         AttributionError: if a method fails.
+
+    Examples:
+        >>> import torch
+        >>> from explaindebug import SimpleLab, Spurious, run_test
+        >>> corner = torch.zeros(1, 1, 8, 8, dtype=torch.bool)
+        >>> corner[..., :2, :2] = True
+        >>> def looking_at(place):
+        ...     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 1))
+        ...     _ = network[1].weight.data.copy_(place.float().flatten())
+        ...     return network
+        >>> lab = SimpleLab(
+        ...     torch.randn(32, 1, 8, 8, generator=torch.Generator().manual_seed(0)),
+        ...     networks={"bug": looking_at(corner), "control": [looking_at(~corner)]},
+        ... )
+        >>> signal = Spurious(signal=corner)
+        >>> found = run_test(signal, lab, methods=["grad"], similarities=["spearman"])
+        >>> (verdict,) = found.verdicts
+        >>> verdict.answer, verdict.effect  # of the one, all of the map is in the corner
+        ('shows', 1.0)
     """
     plan = Plan(methods, references=references is not None)
     comparison = Comparison(similarities, postprocessing, nulls, seed)

@@ -57,6 +57,14 @@ def read_run(folder: Path | str) -> Run:
 
     Raises:
         DataError: if there is none, or it was interrupted, or its files are damaged.
+
+    Examples:
+        >>> from explaindebug import read_run
+        >>> read_run("nowhere")
+        Traceback (most recent call last):
+        explaindebug.core.errors.DataError: nowhere holds no run of explaindebug.
+        >>> run = read_run("outputs/2026-01-31/12-00-00")  # doctest: +SKIP
+        >>> run.result.tests[0].scores.frame()  # doctest: +SKIP
     """
     folder = Path(folder)
     results, run = _json(folder, "results.json"), _json(folder, "run.json")

@@ -63,6 +63,20 @@ def verdicts(
 
     Raises:
         ConfigError: for a margin or spread that is not above 0, or a level outside 0 to 1.
+
+    Examples:
+        >>> import numpy as np
+        >>> from explaindebug import Scores, TestResult, verdicts
+        >>> from explaindebug.evaluation.results import Headline
+        >>> from explaindebug.evaluation.scores import Key
+        >>> scores = Scores()
+        >>> for role, mean in [("bug", 0.8), ("control", 0.3)]:
+        ...     values = mean + np.linspace(-0.1, 0.1, 40)
+        ...     scores.add(Key("mine", "grad", "share", role, "background"), np.arange(40), values)
+        >>> headline = Headline("share", "background", "up", "Is more of the map on the signal?")
+        >>> (verdict,) = verdicts([TestResult("mine", "My test", headline, scores)])
+        >>> verdict.answer, round(verdict.effect, 2)
+        ('shows', 0.5)
     """
     groups = [[result] for result in results]
     judged = repeated_verdicts(groups, margin=margin, level=level, spread=spread, seed=seed)

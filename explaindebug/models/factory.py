@@ -43,6 +43,13 @@ def create_model(
         ConfigError: for an unknown name or option (with the nearest known), and for weights that
             don't fit the network.
         DataError: if weights can't be read or downloaded.
+
+    Examples:
+        >>> import torch
+        >>> from explaindebug import create_model
+        >>> network = create_model("bvd_cnn", outputs=2, size=28, channels=1)
+        >>> network(torch.zeros(3, 1, 28, 28)).shape
+        torch.Size([3, 2])
     """
     if size is not None and name.startswith(("bvd_cnn", "vit_")):
         options["size" if name == "bvd_cnn" else "image_size"] = size
@@ -58,12 +65,25 @@ def create_model(
 
 
 def timm_model(name: str, **options: Any) -> nn.Module:
-    """A network of timm by its name there; options are those of `create_model`."""
+    """A network of timm by its name there; options are those of `create_model`.
+
+    Examples:
+        >>> import torch
+        >>> from explaindebug.models import timm_model
+        >>> timm_model("test_resnet", outputs=2)(torch.zeros(1, 3, 64, 64)).shape
+        torch.Size([1, 2])
+    """
     return create_model(f"timm/{name.removeprefix('timm/')}", **options)
 
 
 def known_models() -> list[str]:
-    """The names that `create_model` takes, except timm's, of which there are over a thousand."""
+    """The names that `create_model` takes, except timm's, of which there are over a thousand.
+
+    Examples:
+        >>> from explaindebug.models import known_models
+        >>> {"bvd_cnn", "resnet18", "vgg16"} <= set(known_models())
+        True
+    """
     models = _torchvision()
     return ["bvd_cnn", *models.list_models(module=models)]
 

@@ -29,6 +29,13 @@ def logits_only(model: nn.Module, example: Tensor) -> nn.Module:
     Raises:
         UnsupportedModelError: for an activation that is not a module, and for a model whose output
             is not one tensor.
+
+    Examples:
+        >>> import torch
+        >>> from explaindebug.models import last_activation, logits_only
+        >>> network = torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.Softmax(1))
+        >>> last_activation(logits_only(network, torch.zeros(1, 4)), torch.zeros(1, 4)) is None
+        True
     """
     while ending := last_activation(model, example):
         if ending.module is None:
@@ -49,6 +56,13 @@ def last_activation(model: nn.Module, example: Tensor) -> Ending | None:
 
     Raises:
         UnsupportedModelError: for a model whose output is not one tensor.
+
+    Examples:
+        >>> import torch
+        >>> from explaindebug.models import last_activation
+        >>> network = torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.Softmax(1))
+        >>> last_activation(network, torch.zeros(1, 4))
+        Ending(activation='Softmax', module='1')
     """
     output, calls = _forward(model, example)
     node = output.grad_fn

@@ -4,7 +4,7 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-from explaindebug.core.wording import NO_BREAK, listed, num
+from explaindebug.core.wording import NO_BREAK, listed, num, signed
 from explaindebug.evaluation.results import RunResult, TestResult, Verdict
 
 STATISTICS = {"msp": "max softmax", "zeros": "zero share", "gini": "Gini index"}
@@ -13,6 +13,7 @@ MEASURES = {
     "spearman": "rank correlation",
     "background": "share of the map on the background",
 }
+FEW = 3  # methods that are named; more are counted
 Table = Mapping[tuple[str, str], Verdict]  # (test, method) -> verdict
 
 
@@ -38,6 +39,8 @@ def answer(result: RunResult, verdicts: Sequence[Verdict]) -> str:
     judged = [test for test in judged if not test.rows] or judged
     if not judged:
         return "Nothing can be said: every test is void." if result.tests else "No test was run."
+    if len(judged) == 1:
+        return finding(judged[0], result, verdicts)
     names = {test.name for test in judged}
     methods = {m: label for test in judged for m, label in test.lines(result.methods).items()}
     own = [v for v in verdicts if v.test in names and v.method in methods]
@@ -45,9 +48,7 @@ def answer(result: RunResult, verdicts: Sequence[Verdict]) -> str:
     best = max(counts.values(), default=0)
     winners = [methods[m] for m, count in counts.items() if count == best]
     if best == 0:
-        return _nothing(judged, len(counts), all(v.answer == "doesn't" for v in own))
-    if len(judged) == 1:
-        return _one_test(judged[0].title, winners, len(counts))
+        return _nothing(len(judged), len(counts), all(v.answer == "doesn't" for v in own))
     alone = len(winners) == 1
     bugs = "bugs that could be judged" if len(judged) < len(result.tests) else "bugs"
     if best == len(judged):
@@ -57,14 +58,78 @@ def answer(result: RunResult, verdicts: Sequence[Verdict]) -> str:
     return f"No method shows all {len(judged)} {bugs}; {closest}."
 
 
-def remark(result: RunResult) -> str:
-    """Which tests could not be judged and why, a sentence each; empty if all could."""
-    return " ".join(
-        f"{test.title} could not be judged: {failed.said}."
+def findings(result: RunResult, verdicts: Sequence[Verdict]) -> list[str]:
+    """A sentence for each test: its finding, or why it is void.
+
+    The finding of an only test is what `answer` says.
+    """
+    alone = sum(not test.void for test in result.tests) == 1
+    return [
+        _void(test) if test.void else finding(test, result, verdicts)
         for test in result.tests
-        for failed in test.gates
-        if not failed.passed
+        if test.void or not alone
+    ]
+
+
+def finding(test: TestResult, result: RunResult, verdicts: Sequence[Verdict]) -> str:
+    """`Spurious background: 9 of 9 methods show it, SGradSQ and GBP most.`."""
+    names = test.lines(result.methods)
+    own = [v for v in verdicts if v.test == test.name and v.method in names]
+    shows, doesnt, undecided = (
+        [v for v in own if v.answer == which] for which in ("shows", "doesn't", "can't tell")
     )
+    rows = f"{len(own)} {test.layout.rows_are}{'s' * (len(own) != 1)}"
+    if shows:
+        said = [f"{len(shows)} of {rows} show{'s' * (len(shows) == 1)} it{_most(shows, names)}"]
+        if doesnt:
+            said.append(f"{_few(doesnt, names)} {'does' if len(doesnt) == 1 else 'do'}n't")
+        if undecided:
+            said.append(f"for {_few(undecided, names)} we can't tell")
+    elif not undecided:
+        said = [f"none of the {rows} shows it"]
+    elif doesnt:
+        said = [f"{len(doesnt)} of {rows} surely don't show it", "for the others we can't tell"]
+    else:
+        said = [f"we can't tell for any of the {rows}{_largest(own, names)}"]
+    return f"{test.title}: {'; '.join(said)}."
+
+
+def shown_by(verdicts: Sequence[Verdict]) -> str:
+    """`8 of 9`: how many show the bug; 0 only where that is a finding, as nothing is left open."""
+    shown = sum(v.answer == "shows" for v in verdicts)
+    undecided = sum(v.answer == "can't tell" for v in verdicts)
+    if shown or not undecided:
+        return f"{shown} of {len(verdicts)}"
+    return "can't tell" if undecided == len(verdicts) else f"{undecided} undecided"
+
+
+def _most(shows: Sequence[Verdict], names: Mapping[str, str]) -> str:
+    """Who shows it: all by name if they are few, else the two with the largest effects."""
+    if len(shows) <= FEW:
+        return f" ({_few(shows, names)})"
+    first, second = sorted(shows, key=lambda v: -v.effect)[:2]
+    return f", {names[first.method]} and {names[second.method]} most"
+
+
+def _few(verdicts: Sequence[Verdict], names: Mapping[str, str]) -> str:
+    """The methods' names, or their number if they are many."""
+    if len(verdicts) <= FEW:
+        return listed([names[v.method] for v in verdicts])
+    return str(len(verdicts))
+
+
+def _largest(verdicts: Sequence[Verdict], names: Mapping[str, str]) -> str:
+    """The largest effect, to compare with the one that would count."""
+    known = [v for v in verdicts if not math.isnan(v.effect)]
+    if not known:
+        return ""
+    most = max(known, key=lambda v: v.effect)
+    return f" (largest effect: {signed(most.effect)}, {names[most.method]})"
+
+
+def _void(test: TestResult) -> str:
+    failed = "; ".join(gate.said for gate in test.gates if not gate.passed)
+    return f"{test.title} could not be judged: {failed}."
 
 
 def reading(verdicts: Sequence[Verdict], level: float) -> list[str]:
@@ -92,16 +157,7 @@ def spread(together: Verdict, each: Sequence[Verdict]) -> str:
     return ", ".join(part.replace(" ", NO_BREAK) for part in parts)
 
 
-def _nothing(judged: Sequence[TestResult], methods: int, sure: bool) -> str:
-    """That no method shows it is a finding only if every verdict says so."""
+def _nothing(bugs: int, methods: int, sure: bool) -> str:
+    """That no method shows any is a finding only if every verdict says so."""
     shows = "shows" if sure else "is found to show"
-    if len(judged) == 1:
-        return f"{judged[0].title}: none of the {methods} methods {shows} it."
-    return f"None of the {methods} methods {shows} any of the {len(judged)} bugs."
-
-
-def _one_test(title: str, winners: Sequence[str], methods: int) -> str:
-    if len(winners) == methods:
-        return f"{title}: all {methods} methods show it."
-    verb = "shows" if len(winners) == 1 else "show"
-    return f"{title}: {len(winners)} of {methods} methods {verb} it ({listed(winners)})."
+    return f"None of the {methods} methods {shows} any of the {bugs} bugs."

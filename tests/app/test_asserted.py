@@ -10,6 +10,7 @@ from xml.etree import ElementTree as xml
 
 import pytest
 import torch
+from manifests import manifest
 from torch import nn
 
 from explaindebug.app import asserted
@@ -75,10 +76,11 @@ def rows() -> dict[str, dict[str, str]]:
 def test_status_says_whether_assertions_hold(project: Path) -> None:
     ask("[off_region, not_constant]")
     assert run(GOOD) == 0
-    assert {path.name for path in Path("out").iterdir()} == {
-        "assertions.csv", "assertions.json", "junit.xml", "scores.csv"
-    }  # fmt: skip
+    told = manifest(Path("out"), "assertions")
+    assert set(told["files"]) == {"assertions.csv", "assertions.json", "junit.xml", "scores.csv"}
+    assert told["answers"] == {"off_region": "holds", "not_constant": "holds"}
     assert run(BAD) == 1
+    assert manifest(Path("out"), "assertions")["outcome"] == "violated"
     assert (rows()["off_region"]["rate"], rows()["not_constant"]["rate"]) == ("1.0", "0.0")
     assert run(GOOD, "--inputs", "20") == 2
     ask("['asserting_project:bright']")

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as xml
 import numpy as np
 import pytest
 import torch
+from manifests import manifest
 from PIL import Image
 from torch import nn
 
@@ -108,9 +109,10 @@ def test_a_project_of_ones_own_is_checked_with_its_saved_arguments(project: Path
     assert status == {"fit": 0, "not fit": 1, "can't tell": 2}[found["fit"]]
     assert set(found["methods"]) == {"inputgrad", "grad"}
     assert {v["test"] for v in found["verdicts"]} == {"class", "head", "input", "noise"}
-    assert {path.name for path in (project / "out").iterdir()} == {
-        "check.json", "junit.xml", "report.html", "scores.csv"
-    }  # fmt: skip
+    told = manifest(project / "out", "check")
+    assert set(told["files"]) == {"check.json", "junit.xml", "report.html", "scores.csv"}
+    assert told["outcome"] == found["fit"]
+    assert told["answers"] == {name: one["fit"] for name, one in found["methods"].items()}
     page = (project / "out/report.html").read_text()
     assert "Is the model broken, or the map?" in page
     assert found["made"]["checkpoint"] in page

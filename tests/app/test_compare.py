@@ -4,6 +4,7 @@ import csv
 from functools import partial
 
 import pytest
+from manifests import manifest
 from run_folders import SETTINGS, write
 
 from explaindebug.evaluation.multirun.comparison import Line
@@ -42,6 +43,9 @@ def test_detectors_and_further_questions_of_all_runs(compare, tmp_path) -> None:
     with open(tmp_path / "all" / "detectors.csv", newline="") as file:
         (loss,) = [line for line in csv.DictReader(file) if line["statistic"] == "loss"]
     assert (loss["test"], loss["runs"], loss["beyond"]) == ("labels", "2", "2")
+    told = manifest(tmp_path / "all", "compare")
+    assert {"comparison.csv", "detectors.csv", "report.html"} <= set(told["files"])
+    assert {one["test"] for one in told["verdicts"]} >= {"spurious", "labels"}
     page = (tmp_path / "all" / "report.html").read_text()
     assert "Found one by one?" in page
     assert "2 of 2 runs" in page

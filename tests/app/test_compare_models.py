@@ -9,6 +9,7 @@ from xml.etree import ElementTree as xml
 
 import pytest
 import torch
+from manifests import manifest
 
 from explaindebug.app import compare_models as app
 from explaindebug.core.errors import ConfigError, DataError
@@ -72,9 +73,11 @@ def run(*arguments: str) -> int:
 
 def test_a_changed_reason_fails_beside_a_retrained_seed(project: Path) -> None:
     assert run("old.pth", "new.pth", "--seed-twin", "seed.pth") == 1
-    assert {path.name for path in (project / "out").iterdir()} == {
+    told = manifest(project / "out", "compare-models")
+    assert set(told["files"]) == {
         "junit.xml", "report.html", "scores.csv", "versions.csv", "versions.json"
     }  # fmt: skip
+    assert (told["outcome"], told["answers"]) == ("changed", {"grad": "changed"})
     found = json.loads((project / "out/versions.json").read_text())
     assert found["reasons"] == found["methods"]["grad"]["reasons"] == "changed"
     assert found["control"] == "retrained seed"

@@ -7,10 +7,11 @@ from xml.etree import ElementTree as xml
 
 import pytest
 import torch
+from manifests import manifest
 from torch import nn
 
 from explaindebug.app import discover as app
-from explaindebug.app.cli import COMMANDS
+from explaindebug.app.commands import COMMANDS
 from explaindebug.core.errors import ConfigError, DataError
 
 PROJECT = """
@@ -64,9 +65,10 @@ def test_a_shortcut_is_status_one_and_a_failure(project: Path) -> None:
     assert found["answer"] == "shows"
     assert "shows" in {one["answer"] for one in found["candidates"]}
     assert not set(found["rows"]["found"]) & set(found["rows"]["held"])
-    assert {path.name for path in (project / "out").iterdir()} == {
-        "discover.json", "junit.xml", "report.html", "scores.csv"
-    }  # fmt: skip
+    told = manifest(project / "out", "discover")
+    assert set(told["files"]) == {"discover.json", "junit.xml", "report.html", "scores.csv"}
+    assert told["outcome"] == "shows"
+    assert len(told["answers"]) == len(found["candidates"])
     suite = xml.parse(project / "out/junit.xml").getroot()[0]
     assert int(suite.get("failures") or 0) == sum(
         one["answer"] == "shows" for one in found["candidates"]
@@ -113,4 +115,5 @@ def test_metadata_is_read_in_the_order_of_the_pictures(tmp_path: Path) -> None:
 
 
 def test_the_command_is_registered_and_ends_errors_with_three() -> None:
-    assert COMMANDS["discover"] == ("explaindebug.app.discover", 3)
+    command = COMMANDS["discover"]
+    assert (command.module, command.failed) == ("explaindebug.app.discover", 3)

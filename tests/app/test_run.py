@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import wandb
 import wandb_runs
+from manifests import manifest
 from omegaconf import OmegaConf
 
 from explaindebug.app.cli import main
@@ -77,6 +78,14 @@ class TestRuns:
         assert {"bug", "control", "null: gaussian"} <= {row["role"] for row in scores}
         results = json.loads((out / "results.json").read_text(), parse_constant=pytest.fail)
         assert len(results["verdicts"]) == 8
+        told = manifest(out, "run")
+        assert [(v["test"], v["method"], v["answer"]) for v in told["verdicts"]] == [
+            (v["test"], v["method"], v["answer"]) for v in results["verdicts"]
+        ]
+        assert [gate["passed"] for gate in told["gates"]] == [
+            gate["passed"] for gate in results["gates"]
+        ]
+        assert {"report.html", "checkpoints/clean.ckpt"} <= set(told["files"])
         jsonschema = pytest.importorskip("jsonschema")
         jsonschema.Draft202012Validator(results_schema()).validate(results)
         found = read_run(out).result

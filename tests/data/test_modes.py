@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image, ImageOps
 
@@ -21,11 +22,18 @@ def in_mode(mode: str) -> Image.Image:
     return Image.fromarray(RAMP).convert("RGB").convert(mode)
 
 
+PILLOW_13 = pytest.mark.skipif(
+    int(PIL.__version__.partition(".")[0]) < 13,
+    reason="Pillow 12 takes its own TIFF files of this mode for truncated",
+)
+
+
 @pytest.mark.parametrize(
     ("picture", "suffix"),
     [
         *((in_mode(mode), "png") for mode in ("L", "LA", "RGB", "RGBA")),
-        *((in_mode(mode), "tif") for mode in ("LA", "RGBX", "CMYK", "YCbCr")),
+        *((in_mode(mode), "tif") for mode in ("LA", "RGBX", "CMYK")),
+        pytest.param(in_mode("YCbCr"), "tif", marks=PILLOW_13),
         (in_mode("CMYK"), "jpg"),
         (Image.fromarray(RAMP).convert("P"), "png"),
         (Image.fromarray((RAMP / 255).astype(np.float32)), "tif"),

@@ -1,5 +1,6 @@
 """The examples run, and do what they say."""
 
+import json
 import os
 import re
 import runpy
@@ -65,6 +66,28 @@ def test_without_lightning(tmp_path: Path) -> None:
     assert set(after["found"]) == {"grad", "inputgrad", "sgrad", "intgrad", "gbp"}
     assert all(alike > noise for alike, noise in after["found"].values())
     assert (tmp_path / "here/maps.png").stat().st_size > 1000
+
+
+ANSWER = re.compile(
+    r"^([\w ]+): (shows|doesn't|can't tell|fit|not fit|same|changed)[.,]", flags=re.MULTILINE
+)
+
+
+@pytest.mark.parametrize("name", ["quick_start", "your_model"])
+def test_a_notebook_gives_the_answers_that_it_shows(
+    name: str, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads((EXAMPLES / f"{name}.ipynb").read_text())["cells"]
+    names: dict[str, Any] = {}
+    seen = 0
+    for cell in (cell for cell in cells if cell["cell_type"] == "code"):
+        exec(compile("".join(cell["source"]), name, "exec"), names)
+        told = ANSWER.findall(capsys.readouterr().out)
+        texts = ["".join(output.get("text", "")) for output in cell["outputs"]]
+        assert told == ANSWER.findall("".join(texts)), "".join(cell["source"])
+        seen += len(told)
+    assert seen >= 6
 
 
 @pytest.mark.slow

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -66,11 +67,74 @@ def test_a_void_test_does_not_count_and_is_named(sentence) -> None:
     verdicts = all_answering("doesn't", *shown)
     judged = phrases.answer(run_of("spurious"), verdicts)
     assert phrases.answer(run_of("spurious", "ood"), verdicts) == judged
-    remark = " ".join(phrases.remark(RUN).split())
+    (void,) = phrases.findings(run_of("spurious", "ood"), verdicts)
     for named in ("Out of distribution", "accuracy", "0.87 < 0.9"):
-        assert named in remark
-    sentence("a void test", remark)
-    assert phrases.remark(run_of("spurious")) == ""
+        assert named in " ".join(void.split())
+    sentence("a void test", " ".join(void.split()))
+    assert phrases.findings(run_of("spurious"), verdicts) == []
+
+
+def test_each_bug_has_a_line_of_its_own() -> None:
+    said = phrases.findings(RUN, VERDICTS)
+    assert [line.partition(":")[0] for line in said[:3]] == [test.title for test in RUN.tests[:3]]
+    assert said[3].startswith(f"{RUN.tests[3].title} could not be judged")
+
+
+def verdicts_of(**answers: list[float]) -> list:
+    """Verdicts of the spurious test: effects by answer, in the order of the methods."""
+    words = {"shows": "shows", "doesnt": "doesn't", "open": "can't tell"}
+    told = [(words[key], effect) for key, effects in answers.items() for effect in effects]
+    own = [v for v in VERDICTS if v.test == "spurious"]
+    return [
+        replace(v, answer=answer, effect=effect)
+        for v, (answer, effect) in zip(own, told, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "verdicts", "named", "foot"),
+    [
+        (
+            "all show it",
+            verdicts_of(shows=[0.2, 0.21, 0.22, 0.34, 0.33, 0.22, 0.18, 0.38, 0.18]),
+            ("9 of 9 methods", "GBP and SGradSQ most"),
+            "9 of 9",
+        ),
+        (
+            "one is open",
+            verdicts_of(shows=[0.2, 0.5, 0.2, 0.2, 0.4, 0.2, 0.2, 0.2], open=[0.9]),
+            ("8 of 9 methods", "Input-Grad and VGrad most", "DConvNet", "can't tell"),
+            "8 of 9",
+        ),
+        (
+            "some of each",
+            verdicts_of(shows=[0.3, 0.2], doesnt=[0.0], open=[0.1] * 6),
+            ("2 of 9 methods", "Grad and Input-Grad", "SGrad doesn't", "for 6 we can't tell"),
+            "2 of 9",
+        ),
+        (
+            "all are open",
+            verdicts_of(open=[0.01, 0.02, 0.03, -0.3, 0.05, 0.06, 0.07, 0.11, math.nan]),
+            ("can't tell", "9 methods", "+0.11", "GBP"),
+            "can't tell",
+        ),
+        (
+            "some are open",
+            verdicts_of(doesnt=[0.0] * 4, open=[0.05] * 5),
+            ("4 of 9 methods", "don't", "can't tell"),
+            "5 undecided",
+        ),
+        ("none shows it", verdicts_of(doesnt=[0.0] * 9), ("none of the 9 methods",), "0 of 9"),
+    ],
+)
+def test_the_line_of_a_bug(name, verdicts, named, foot, sentence) -> None:
+    run = run_of("spurious")
+    said = phrases.finding(run.tests[0], run, verdicts)
+    for one in named:
+        assert one in said
+    assert "0 of" not in said
+    sentence(f"a bug: {name}", said)
+    assert phrases.shown_by(verdicts) == foot
 
 
 @pytest.mark.parametrize(

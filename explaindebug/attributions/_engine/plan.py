@@ -77,6 +77,15 @@ def attribute(
 
     Warns:
         MapWarning: for maps that are not finite or all zero.
+
+    Examples:
+        >>> import torch
+        >>> from explaindebug import attribute
+        >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 1))
+        >>> _ = network[1].weight.data.copy_(torch.tensor([1.0, 2.0, -3.0, 0.0]))
+        >>> maps = attribute(network, torch.ones(5, 1, 2, 2), methods=["grad"], targets=1)
+        >>> maps["grad"].shape, maps["grad"][0, 0].tolist()
+        (torch.Size([5, 1, 2, 2]), [[1.0, 2.0], [-3.0, 0.0]])
     """
     plan = Plan(methods, references=references is not None)
     check_images(images)
@@ -93,12 +102,27 @@ def attribute(
 
 
 def not_finite(maps: Mapping[str, Tensor]) -> dict[str, list[int]]:
-    """Method -> the inputs whose maps hold NaN or infinity; without methods that have none."""
+    """Method -> the inputs whose maps hold NaN or infinity; without methods that have none.
+
+    Examples:
+        >>> import torch
+        >>> from explaindebug import not_finite
+        >>> broken = torch.tensor([[1.0, 2.0], [1.0, torch.nan]])
+        >>> not_finite({"grad": broken, "gbp": torch.ones(2, 2)})
+        {'grad': [1]}
+    """
     return _where(maps, lambda m: ~m.isfinite().all(1))
 
 
 def all_zero(maps: Mapping[str, Tensor]) -> dict[str, list[int]]:
-    """Method -> the inputs whose maps are zero everywhere; without methods that have none."""
+    """Method -> the inputs whose maps are zero everywhere; without methods that have none.
+
+    Examples:
+        >>> import torch
+        >>> from explaindebug import all_zero
+        >>> all_zero({"grad": torch.ones(2, 2), "gbp": torch.tensor([[0.0, 0.0], [0.0, 1.0]])})
+        {'gbp': [0]}
+    """
     return _where(maps, lambda m: (m == 0).all(1))
 
 

@@ -10,6 +10,11 @@ def family(label: str) -> str:
     """What a similarity of that name in tables is a variant of: `spearman` of `spearman_abs`.
 
     Its own registered name where it is none, or not known here.
+
+    Examples:
+        >>> from explaindebug.evaluation.similarities import family
+        >>> family("spearman_abs"), family("ssim")
+        ('spearman', 'ssim')
     """
     name = registered(label)
     return (SIMILARITIES[name].family if name in SIMILARITIES else "") or name

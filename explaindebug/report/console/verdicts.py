@@ -30,6 +30,9 @@ def _print(result: RunResult, verdicts: Sequence[Verdict], console: Console) -> 
     narrow = console.width < METHOD + CELL * len(result.tests)
     margin = wording.num(max((v.margin for v in verdicts), default=0.1))
     console.print(Text(f"\n{phrases.answer(result, verdicts)}\n", style="bold"))
+    for said in phrases.findings(result, verdicts):
+        console.print(Text(said))
+    console.print()
     console.print(_table(result, phrases.by_cell(verdicts), narrow))
     console.print(
         Text(),
@@ -48,10 +51,9 @@ def _table(result: RunResult, cells: phrases.Table, narrow: bool) -> Table:
     table.add_column(heading, "shown by", no_wrap=True, footer_style="dim")
     for test in result.tests:
         own = [v for v in cells.values() if v.test == test.name]
-        shown = sum(v.answer == "shows" for v in own)
         void = test.void
         title = Text.assemble(test.title, (" (void)" if void else "", "red"))
-        count = "–" if void else f"{shown} of {len(own)}"
+        count = "–" if void else phrases.shown_by(own)
         table.add_column(title, count, footer_style="dim", overflow="fold")
     for method, name in result.lines.items():
         table.add_row(

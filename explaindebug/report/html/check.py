@@ -27,7 +27,7 @@ def write_check(
         level,
         template="check.html.jinja",
         answer=in_short(result, fitness),
-        remark=reliance(relied),
+        remarks=[said] if (said := reliance(relied)) else [],
         reading=reading(verdicts, level),
         fit=fit_table(result, verdicts, fitness, refused),
         fitness=fitness,

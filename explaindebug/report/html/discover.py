@@ -27,7 +27,7 @@ def write_discovered(
         level,
         template="discover.html.jinja",
         answer=in_short(suspects, masked=masked),
-        remark=caution(masked=masked),
+        remarks=[caution(masked=masked)],
         reading=reading(max((v.margin for v in verdicts), default=0.1), level),
         suspects=suspects_table(suspects, result.methods, masked=masked),
         facts=facts_table(facts) if facts else None,

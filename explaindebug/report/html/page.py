@@ -32,7 +32,7 @@ class Section:
     void: bool  # a gate failed
     verdicts: Mapping[str, Verdict]  # by method, in the order of the tables
     headline: Table
-    shown: int  # methods that show the bug
+    shown: str  # how many methods show the bug
     effects: str  # SVG
     cascade: str  # SVG, empty if the test has no stages
     figures: Mapping[str, str]  # name -> file relative to the page, without .png or .pdf
@@ -74,7 +74,7 @@ def section(
         void=test.void,
         verdicts=verdicts,
         headline=tables.headline(test, names, verdicts, summaries),
-        shown=sum(v.answer == "shows" for v in verdicts.values()),
+        shown=phrases.shown_by(list(verdicts.values())),
         effects=effects(verdicts, names, drawn.get("effects"), place),
         cascade=cascade(test, drawn.get(headline.similarity), place),
         figures={name: f"figures/{test.name}_{name}" for name in drawn},

@@ -57,6 +57,14 @@ def write_report(
     shown next to its own. The folder also gets pictures/ (PNG, a strip per test and input) and
     figures/ (PNG and PDF). The page is written last and atomically: if it exists, the report is
     complete.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from explaindebug import RunResult, write_report
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> write_report(RunResult([], {"grad": "Grad"}, [], {}), [], folder).name
+        'report.html'
     """
     drawn = {
         test.name: draw(test, verdicts, test.lines(result.methods), several)
@@ -131,13 +139,13 @@ def render(
     """The page as HTML; `drawn` are each test's figures, `curves` those of the sweeps.
 
     A page that stands `alone` has no links to files beside it.
-    A `template` that extends the report's takes `more` values, or others for `answer`, `remark`
+    A `template` that extends the report's takes `more` values, or others for `answer`, `remarks`
     and `reading`. All user text is escaped.
     """
     cells, budget = phrases.by_cell(verdicts), share(result)
     said = {
         "answer": answer(result, verdicts, several),
-        "remark": phrases.remark(result),
+        "remarks": phrases.findings(result, verdicts),
         "reading": [*phrases.reading(verdicts, level), *[SPREAD] * bool(several.verdicts)],
     }
     return fill(
