@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from explaindebug.attributions._autograd.ops import Linear, Op
+from explaindebug.attributions._autograd.ops import Linear
 from explaindebug.core.errors import ConfigError
 from explaindebug.core.registry import Registry
 from explaindebug.core.validation import number
@@ -249,15 +249,6 @@ def by_parts(
     positive, negative, weight = a.clamp(min=0), a.clamp(max=0), below()
     share = ratio(relevance, op.apply(positive, above, bias) + op.apply(negative, weight))
     return op.adjoint(share, above).mul_(positive).addcmul_(op.adjoint(share, weight), negative)
-
-
-def z_rule(op: Op, relevance: Tensor) -> tuple[Tensor, ...]:
-    """R_i = x_i dz/dx_i R / z for each input x_i of a sum or mean z; 0 where z is 0.
-
-    Source: Bach et al. 2015, equation 56.
-    """
-    gradients = op.vjp(ratio(relevance, op.output))
-    return tuple(x * g for x, g in zip(op.inputs, gradients, strict=True))
 
 
 # Written with `out` and in place: fresh memory and `torch.where` can cost more than a convolution.

@@ -31,6 +31,8 @@ class Op:
     rectified = False  # a ReLU lies between it and the score
     bottleneck = False  # every path from the image to the score passes through its output
     absorbed = False  # a BatchNorm merged into the linear operation before it
+    fixed: frozenset[int] = frozenset()  # inputs that only scale the others: these get no relevance
+    weights: int | None = None  # the input that is the weights of attention
     name = ""  # of a linear operation's weight: the module that holds it
     module = ""  # that module, without a mark for further uses
     module_class: type[nn.Module] | None = None  # of that module
@@ -68,6 +70,12 @@ class Op:
         """The gradient for each input, given the gradient `signal` for the output."""
         end, leaves = self._graph
         return torch.autograd.grad(end, leaves, signal, retain_graph=True)
+
+    def gradients(self, signal: Tensor, places: Sequence[int]) -> tuple[Tensor, ...]:
+        """Like `vjp`, for some of the inputs."""
+        end, leaves = self._graph
+        wanted = [leaves[i] for i in places]
+        return torch.autograd.grad(end, wanted, signal, retain_graph=True)
 
     @property
     def kept(self) -> tuple[Tensor, ...]:
