@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from explaindebug.attributions._autograd.composite import AttentionRule, Entry
+from explaindebug.attributions._autograd.backward import Backward
+from explaindebug.attributions._autograd.composite import AttentionRule, Composite, Entry
 from explaindebug.attributions._autograd.lrp_rules import Epsilon, Gamma
 from explaindebug.attributions._autograd.places import LAYERS, OfClass
 from explaindebug.attributions._engine.method import ATTRIBUTIONS
@@ -33,3 +34,7 @@ class AttnLRP(Relevance):
     def entries(self) -> tuple[Entry, ...]:
         rule = Gamma(self.gamma) if self.gamma else Epsilon(self.epsilon)
         return ((OfClass(nn.Module), rule),)
+
+    @property
+    def passes(self) -> Backward:
+        return Backward(Composite(self.label, self.entries, attention=self.attention))

@@ -7,12 +7,12 @@ relevance on: ReLU, dropout and reshaping unchanged, max-pooling to the winner. 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
 from explaindebug.attributions._autograd.backward import Backward
-from explaindebug.attributions._autograd.composite import AttentionRule, Composite, Entry
+from explaindebug.attributions._autograd.composite import Composite, Entry
 from explaindebug.attributions._autograd.entries import entries_of, written
 from explaindebug.attributions._autograd.lrp_rules import (
     RULES,
@@ -65,7 +65,6 @@ class Relevance(Method):
     """
 
     positive = False  # what speaks for the class alone: a negative logit starts from zero
-    attention: ClassVar[AttentionRule] = "attnlrp"
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -74,7 +73,7 @@ class Relevance(Method):
 
     @property
     def passes(self) -> Backward:
-        return Backward(Composite(self.label, self.entries, self.positive, self.attention))
+        return Backward(Composite(self.label, self.entries, self.positive))
 
     def reduce(self, images: Tensor, result: Tensor) -> Tensor:
         return result

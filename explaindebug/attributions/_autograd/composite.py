@@ -34,8 +34,8 @@ class Composite(Rule):
     """A rule for each linear operation: that of the first entry whose place holds it.
 
     `positive` explains what speaks for the class alone: a negative logit starts from zero, and the
-    network must be one of ReLUs. The weights of attention are constants with `cp`, and else a
-    factor and a softmax like others.
+    network must be one of ReLUs. The weights of attention and gates of sigmoids are constants with
+    `cp`, and else factors like others.
 
     Normalisation before the first linear operation passes relevance on unchanged: it is the same
     pixel in other units.
@@ -44,7 +44,7 @@ class Composite(Rule):
     label: str
     entries: tuple[Entry, ...]
     positive: bool = False
-    attention: AttentionRule = "attnlrp"
+    attention: AttentionRule = "cp"
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -92,9 +92,7 @@ class Composite(Rule):
 
     def _constant(self, op: Op) -> frozenset[int]:
         """The inputs that count as constants."""
-        if self.attention == "cp" and op.weights is not None:
-            return op.fixed | {op.weights}
-        return op.fixed
+        return op.fixed | op.gates if self.attention == "cp" else op.fixed
 
     def rule_for(self, op: Linear) -> LayerRule | None:
         """The rule for a linear operation, where there is one."""

@@ -10,6 +10,7 @@ from explaindebug.attributions._autograd.ops import Op
 
 MOVES = SHAPE - {"Cat", "Stack", "AccumulateGrad"}
 SCALES = frozenset({"Rsqrt", "Reciprocal"})  # what a norm that is written out multiplies by
+GATES = frozenset({"softmax", "sigmoid", "hardsigmoid"})
 Edge = tuple[Node, int]  # a node, and which of its outputs
 
 
@@ -19,14 +20,16 @@ def mark_constants(graph: Graph) -> None:
     * x / c: the divisor, and a factor that is the inverse of something, are the scale of a norm.
     * x g(x), element by element: QuickGELU, Mish and Hardswish as they are written out. The product
       is an activation, so that all relevance goes to x.
-    * softmax(...) v: the weights of attention. Rules say what they count.
+    * softmax(...) v, and x sigmoid(...): weights of attention, and gates as of squeeze and
+      excitation. Rules say what they count.
     """
     for node in graph.nodes:
         op = op_of(node)
         if op is not None and op.kind == "product" and len(op.inputs) > 1:
             edges = list(node.next_functions)
             op.fixed = frozenset(_scales(op, edges) or _self_gates(op, edges))
-            op.weights = next((i for i, edge in enumerate(edges) if _is_softmax(edge)), None)
+            gates = frozenset(i for i, edge in enumerate(edges) if _is_gate(edge))
+            op.gates = gates if len(gates | op.fixed) < len(edges) else frozenset()
 
 
 def _scales(op: Op, edges: list[Edge]) -> list[int]:
@@ -56,9 +59,9 @@ def _elementwise(edge: Edge) -> Iterator[Edge]:
             yield edge
 
 
-def _is_softmax(edge: Edge) -> bool:
+def _is_gate(edge: Edge) -> bool:
     op = op_of(_moved(edge)[0])
-    return op is not None and op.kind == "softmax"
+    return op is not None and op.function.__name__.removesuffix("_") in GATES
 
 
 def _moved(edge: Edge) -> Edge:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explaindebug.attributions._autograd.ops import Call, Op
+from explaindebug.attributions._autograd.ops import Call, Late
 
 # Names of torch functions -> names of their arguments.
 NORMS = {
@@ -17,7 +17,7 @@ NORMS = {
 }
 
 
-class Norm(Op):
+class Norm(Late):
     """(x - mean) / scale * weight + bias, where not every norm has all of these."""
 
     def __init__(self, kind: str, function: Callable[..., Any], call: Call) -> None:

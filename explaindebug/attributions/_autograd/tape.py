@@ -22,9 +22,11 @@ from explaindebug.attributions._autograd.ops import (
     SIGNAL,
     Call,
     Conv,
+    Late,
     Linear,
     Op,
     Relu,
+    Sum,
     separate,
     storage,
 )
@@ -69,7 +71,8 @@ KINDS = {
     "concatenate": "join",
     "stack": "join",
 }
-OPS: dict[str, type[Op]] = {"relu": Relu, "conv": Conv, "linear": Linear, "norm": Norm}
+OPS: dict[str, type[Op]] = {"activation": Late, "softmax": Late, "add": Sum}
+WITH_WEIGHTS: dict[str, type[Op]] = {"relu": Relu, "conv": Conv, "linear": Linear, "norm": Norm}
 # In one piece -> the same in single operations, and the place of the output that goes on.
 FUSED: dict[Any, Callable[..., Any]] = {
     F.scaled_dot_product_attention: lambda *args, **kwargs: attend(*args, **kwargs)[0],
@@ -207,7 +210,7 @@ def _op(kind: str, func: Callable[..., Any], call: Call, in_place: bool) -> Op:
         name = func.__name__.removesuffix("_")
         func = getattr(Tensor, name, None) or getattr(F, name, func)
         kwargs = {k: v for k, v in kwargs.items() if k != "inplace"}
-    weights_are_fixed = args[:1] == (SIGNAL,) and SIGNAL not in args[1:]
-    if not weights_are_fixed or kind not in OPS:
-        return Op(kind, func, (args, kwargs))
-    return OPS[kind](kind, func, (args, kwargs))
+    # By identity: to compare a tensor with it would take as long as a small operation.
+    weights_are_fixed = [i for i, x in enumerate(args) if x is SIGNAL] == [0]
+    known = WITH_WEIGHTS.get(kind) if weights_are_fixed else None
+    return (known or OPS.get(kind, Op))(kind, func, (args, kwargs))
