@@ -61,7 +61,7 @@ def ours() -> list[str]:
 
 def with_defaults() -> list[str]:
     """Those that need no options."""
-    return [name for name in ours() if name in all_names(references=True, attention=True)]
+    return [name for name in ours() if name in all_names(references=True, transformers=True)]
 
 
 def prepared() -> dict[str, Method]:

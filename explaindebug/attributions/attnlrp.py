@@ -24,7 +24,7 @@ class AttnLRP(Relevance):
 
     label = "AttnLRP"
     source = "Achtibat et al. 2024"
-    needs_attention = True
+    for_transformers = True
 
     def __post_init__(self) -> None:
         one_of(("cp", "attnlrp"), "attention", self.attention, self.label)

@@ -31,7 +31,7 @@ SPECS = [spec_of(name) for name in all_names(references=True)] + CHOSEN
 
 
 def test_the_sweep_covers_every_method() -> None:
-    attention = {name for name in ATTRIBUTIONS if ATTRIBUTIONS[name].needs_attention}
+    attention = {name for name in ATTRIBUTIONS if ATTRIBUTIONS[name].for_transformers}
     assert {name for spec in SPECS for name in spec} == set(ATTRIBUTIONS) - attention
     assert attention == {"rollout", "gradattn", "legrad"}  # see test_attention_maps.py
 

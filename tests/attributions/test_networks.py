@@ -61,14 +61,14 @@ def cheap(name: str) -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_method_gives_a_map_or_names_what_it_cannot_pass(name: str, pictures: Tensor) -> None:
     model = made(name)
-    plan = Plan([cheap(method) for method in all_names(references=True, attention=True)])
+    plan = Plan([cheap(method) for method in all_names(references=True, transformers=True)])
     with watch(model) as private:
         refusals = plan.refusals(private, pictures, pictures)
         maps = plan.without(refusals).prepare(private, pictures)(private, pictures)
     assert maps.keys() >= GRADIENTS | SURROGATES
     assert not not_finite(maps)
     assert all(m.abs().max() > 0 for m in maps.values())
-    attention = {name for name in refusals if ATTRIBUTIONS[name].needs_attention}
+    attention = {name for name in refusals if ATTRIBUTIONS[name].for_transformers}
     assert attention == (set() if name == "vit" else {"rollout", "gradattn", "legrad"})
     modules = {name for name, _ in model.named_modules()} - {""}
     for method, error in refusals.items():
@@ -82,8 +82,8 @@ def test_a_method_gives_a_map_or_names_what_it_cannot_pass(name: str, pictures: 
     ("name", "words"),
     [
         ("mobilenet", r"Hardtanh in features\.0\.2"),
-        ("convnext", r"Gelu in features\.1\.0\.block\.4"),
-        ("vit", r"ScaledDotProduct\w* in encoder\.layers\.encoder_layer_0\.self_attention"),
+        ("convnext", r"GELU in features\.1\.0\.block\.4"),
+        ("vit", r"attention in encoder\.layers\.encoder_layer_0\.self_attention"),
     ],
 )
 def test_rectifier_methods_refuse_other_activations(

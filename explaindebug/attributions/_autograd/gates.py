@@ -42,7 +42,7 @@ def _self_gates(op: Op, edges: list[Edge]) -> list[int]:
     if op.function.__name__ not in ("mul", "mul_") or len(edges) != 2:
         return []
     for signal, gate in ((0, 1), (1, 0)):
-        if edges[signal] in _elementwise(edges[gate]):
+        if _unscaled(edges[signal]) in _elementwise(edges[gate]):
             return [gate]
     return []
 
@@ -57,6 +57,13 @@ def _elementwise(edge: Edge) -> Iterator[Edge]:
         (edge,) = edge[0].next_functions
         if bent:
             yield edge
+
+
+def _unscaled(edge: Edge) -> Edge:
+    """The edge before multiplications by constants: x for the x / 2 of GELU as it is written."""
+    while (op := op_of(edge[0])) is not None and op.kind == "scale" and len(op.inputs) == 1:
+        (edge,) = edge[0].next_functions
+    return edge
 
 
 def _is_gate(edge: Edge) -> bool:

@@ -23,11 +23,13 @@ NAMES = {
     **{name: "GroupNorm" for name in ("nativegroupnorm", "group_norm")},
     **{name: "BatchNorm" for name in ("nativebatchnorm", "batch_norm")},
     **{name: "RMSNorm" for name in ("fusedrmsnorm", "rms_norm")},
+    **{name: "convolution" for name in ("conv1d", "conv2d", "conv3d", "convolutionbackward")},
     **{name: "sum" for name in ("add", "sub", "rsub", "__rsub__")},
     **{name: "product" for name in ("mul", "mm", "bmm", "matmul", "einsum", "__rmatmul__")},
     **{name: "quotient" for name in ("div", "reciprocal")},
     **{name: "LeakyReLU" for name in ("leakyrelu", "leaky_relu")},
-    **{"gelu": "GELU", "silu": "SiLU", "glu": "GLU", "elu": "ELU", "softmax": "Softmax"},
+    **{"pow": "power", "exp": "exponential", "softmax": "Softmax"},
+    **{"gelu": "GELU", "silu": "SiLU", "glu": "GLU", "elu": "ELU"},
     **{"sigmoid": "Sigmoid", "tanh": "Tanh", "hardtanh": "Hardtanh", "hardswish": "Hardswish"},
     **{"hardsigmoid": "Hardsigmoid", "softplus": "Softplus", "relu6": "ReLU6", "mish": "Mish"},
 }
@@ -124,6 +126,8 @@ def kind(node: Node) -> str:
 def called(node: Node) -> str:
     """What people call an operation: `LayerNorm` for a `NativeLayerNormBackward0`."""
     op = op_of(node)
+    if isinstance(node, BackwardCFunction) and op is None:
+        return kind(node)  # a model's own
     name = kind(node) if op is None else op.function.__name__.removesuffix("_")
     if name.startswith("ScaledDotProduct"):
         return "attention"

@@ -32,7 +32,7 @@ from explaindebug.attributions._autograd.ops import (
 )
 
 ACTIVATIONS = """
-    gelu silu hardswish mish sigmoid hardsigmoid tanh softplus
+    gelu silu hardswish mish erf sigmoid hardsigmoid tanh softplus
     hardtanh relu6 leaky_relu elu selu celu
 """
 # Names of torch functions -> kinds of operations.
