@@ -13,13 +13,13 @@ from explaindebug.attributions._autograd.ops import Op
 from explaindebug.attributions._autograd.signal_rules import Relevances
 
 IMAGE = "image"
-# Kinds of operations -> the constants that they keep relevance for.
+# Kinds of operations -> the constants that they keep relevance for; others keep rounding errors.
 CONSTANTS = {
     **dict.fromkeys(("conv", "linear", "batch_norm", "norm"), "biases"),
-    "add": "position embeddings and other added constants",
-    "join": "class token and other joined constants",
-    "activation": "gates' values at 0",
-    "softmax": "softmax",
+    "add": "position embeddings",  # and whatever else is added
+    "join": "tokens",  # that don't come from the image
+    "activation": "gates",  # their values at 0
+    "softmax": "softmax",  # which is not linear, so that its rule has a rest
 }
 
 
@@ -46,7 +46,7 @@ class Audit(Rule):
     def propagate(self, op: Op, signal: Tensor) -> Relevances:
         found = self.composite.propagate(op, signal)
         handed_on = sum(float(x.sum()) for x in found if x is not None)
-        self.kept[CONSTANTS.get(op.kind, op.kind)] += float(signal.sum()) - handed_on
+        self.kept[CONSTANTS.get(op.kind, "rounding")] += float(signal.sum()) - handed_on
         return found
 
 
