@@ -216,7 +216,7 @@ class _Taped:
         self.tape.propagate = propagate
         start = rule.start(self.score.detach())
         at = self.images if at is None else at
-        found = torch.autograd.grad(
+        found: Tensor | None = torch.autograd.grad(
             self.score, at, start, retain_graph=not last, allow_unused=True
         )[0]
         if found is None and at is self.images:  # all of the signal stays with constants

@@ -68,6 +68,8 @@ def require(
     """Check that every operation between image and score is one that `canonise` knows.
 
     Args:
+        graph: with the marks of `canonise`.
+        label: of the method, for the message.
         kinds: those that are known.
         constant: which inputs of an operation count as constants; what lies before is not looked
             at.

@@ -19,15 +19,15 @@ Node = Any  # torch.autograd.graph.Node, and the contexts of autograd.Function
 
 # Names of nodes and functions, in small letters -> names that people use.
 NAMES = {
-    **{name: "LayerNorm" for name in ("nativelayernorm", "layer_norm")},
-    **{name: "GroupNorm" for name in ("nativegroupnorm", "group_norm")},
-    **{name: "BatchNorm" for name in ("nativebatchnorm", "batch_norm")},
-    **{name: "RMSNorm" for name in ("fusedrmsnorm", "rms_norm")},
-    **{name: "convolution" for name in ("conv1d", "conv2d", "conv3d", "convolutionbackward")},
-    **{name: "sum" for name in ("add", "sub", "rsub", "__rsub__")},
-    **{name: "product" for name in ("mul", "mm", "bmm", "matmul", "einsum", "__rmatmul__")},
-    **{name: "quotient" for name in ("div", "reciprocal")},
-    **{name: "LeakyReLU" for name in ("leakyrelu", "leaky_relu")},
+    **dict.fromkeys(("nativelayernorm", "layer_norm"), "LayerNorm"),
+    **dict.fromkeys(("nativegroupnorm", "group_norm"), "GroupNorm"),
+    **dict.fromkeys(("nativebatchnorm", "batch_norm"), "BatchNorm"),
+    **dict.fromkeys(("fusedrmsnorm", "rms_norm"), "RMSNorm"),
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d", "convolutionbackward"), "convolution"),
+    **dict.fromkeys(("add", "sub", "rsub", "__rsub__"), "sum"),
+    **dict.fromkeys(("mul", "mm", "bmm", "matmul", "einsum", "__rmatmul__"), "product"),
+    **dict.fromkeys(("div", "reciprocal"), "quotient"),
+    **dict.fromkeys(("leakyrelu", "leaky_relu"), "LeakyReLU"),
     **{"pow": "power", "exp": "exponential", "softmax": "Softmax"},
     **{"gelu": "GELU", "silu": "SiLU", "glu": "GLU", "elu": "ELU"},
     **{"sigmoid": "Sigmoid", "tanh": "Tanh", "hardtanh": "Hardtanh", "hardswish": "Hardswish"},
@@ -92,8 +92,9 @@ class Graph:
                 continue
             found.add(node)
             left_out = constant(op) if (op := op_of(node)) is not None else ()
-            edges = enumerate(node.next_functions)
-            stack += [source for i, (source, _) in edges if source is not None and i not in left_out]
+            for i, (source, _) in enumerate(node.next_functions):
+                if source is not None and i not in left_out:
+                    stack.append(source)
         return found
 
     def _mark(self) -> None:

@@ -40,7 +40,7 @@ class Norm(Late):
         """The gradient without the weight."""
         if self.norm == "normalize":
             p, dim = self.options.get("p", 2.0), self.options.get("dim", 1)
-            length = x.norm(p, dim, keepdim=True)
+            length: Tensor = x.norm(p, dim, keepdim=True)
             return signal / length.clamp_min(self.options.get("eps", 1e-12))
         shape = self.options.get("normalized_shape", (0,))
         dims = list(range(-(1 if isinstance(shape, int) else len(shape)), 0))

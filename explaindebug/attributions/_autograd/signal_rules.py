@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 import torch
 from torch import Tensor
 
-from explaindebug.attributions._autograd.lrp_rules import over, ratio
+from explaindebug.attributions._autograd.lrp_rules import ratio
 from explaindebug.attributions._autograd.norms import Norm
 from explaindebug.attributions._autograd.ops import Op
 

@@ -201,14 +201,14 @@ def _has_constants(call: Call) -> bool:
 
 
 def _first(output: Any) -> Tensor:
-    return output if isinstance(output, Tensor) else output[0]  # type: ignore[no-any-return]
+    return output if isinstance(output, Tensor) else output[0]
 
 
 def _op(kind: str, func: Callable[..., Any], call: Call, in_place: bool) -> Op:
     args, kwargs = call
     if in_place:  # run it out of place, then overwrite
         name = func.__name__.removesuffix("_")
-        func = getattr(Tensor, name, None) or getattr(F, name, func)
+        func = getattr(Tensor, name, getattr(F, name, func))
         kwargs = {k: v for k, v in kwargs.items() if k != "inplace"}
     # By identity: to compare a tensor with it would take as long as a small operation.
     weights_are_fixed = [i for i, x in enumerate(args) if x is SIGNAL] == [0]
