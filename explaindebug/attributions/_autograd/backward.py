@@ -116,7 +116,7 @@ class Backward(Passes):
         taped.verify(model, targets)
 
     def taken(self, model: nn.Module, images: Tensor, targets: Tensor) -> str:
-        """The operation whose output the signal is for: `Relu in layer4.1.relu, 7 x 7`."""
+        """The operation whose output the signal is for: `ReLU in layer4.1.relu, 7 x 7`."""
         if self.rule.layer is None:
             return "the images"
         return _Taped(frozenset(), model, images, targets, {self.rule.layer}).where(self.rule.layer)

@@ -31,7 +31,13 @@ NAMES = {
     **{"pow": "power", "exp": "exponential", "softmax": "Softmax"},
     **{"gelu": "GELU", "silu": "SiLU", "glu": "GLU", "elu": "ELU"},
     **{"sigmoid": "Sigmoid", "tanh": "Tanh", "hardtanh": "Hardtanh", "hardswish": "Hardswish"},
-    **{"hardsigmoid": "Hardsigmoid", "softplus": "Softplus", "relu6": "ReLU6", "mish": "Mish"},
+    **{
+        "relu": "ReLU",
+        "hardsigmoid": "Hardsigmoid",
+        "softplus": "Softplus",
+        "relu6": "ReLU6",
+        "mish": "Mish",
+    },
 }
 # Operations that only move values. The image itself counts as one.
 _SHAPE = """
