@@ -1,6 +1,6 @@
 """What AttnLRP costs beside a gradient: ViT-Tiny at 64 px, one thread, CPU time.
 
-    python benchmarks/attnlrp_cost.py
+python benchmarks/attnlrp_cost.py
 """
 
 import time

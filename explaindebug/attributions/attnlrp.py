@@ -25,8 +25,8 @@ class AttnLRP(Relevance):
     """LRP through attention: the relevance of each pixel, from R = logit.
 
         linear layers, convolutions: R_j = sum_k a_j w_jk / (z_k + epsilon sgn(z_k)) R_k
-        first layer:                 the gamma rule
         norms:                       the same, with the scale a constant
+        first layer:                 the gamma rule
         activations:                 R
         attention A v, `cp`:         v_j sum_i A_ij / o_i R_i to the values, nothing to A
         attention A v, `attnlrp`:    half of that to v, half to A; through the softmax s of x
@@ -42,12 +42,12 @@ class AttnLRP(Relevance):
 
     Args:
         attention: `cp` counts the weights of attention, and gates of sigmoids as of squeeze and
-            excitation, as constants; `attnlrp` gives them half of the relevance. With gates the
-            latter can explode: an untrained EfficientNetV2-S had maps of 1e14 times the logit.
+            excitation, as constants; `attnlrp` gives them half of the relevance. In networks with
+            gates that can explode, where what goes into a gate is near 0.
         gamma: of the gamma rule in the first layer, in a ViT the embedding of patches: less noise
             within patches, at next to no cost. 0 is the epsilon rule.
-        gamma_linear: the same in all other layers: less noise between patches, too, for about three
-            times the cost. `preset=transformer` has 0.05.
+        gamma_linear: the same in all other layers: less noise between patches, too, for about twice
+            the cost. `preset=transformer` has 0.05.
         epsilon: where a gamma is 0, in units of a layer's output.
 
     Checked: input times gradient of the same network with scales, ratios and weights detached, both
