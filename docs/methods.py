@@ -15,7 +15,9 @@ from pathlib import Path
 import torch
 import torchvision.models as tv
 from torch import nn
+from torchvision.models.efficientnet import EfficientNet, MBConvConfig
 from torchvision.models.mobilenetv2 import mobilenet_v2
+from torchvision.models.swin_transformer import SwinTransformer
 
 from explaindebug.attributions import ATTRIBUTIONS, Method, Plan
 from explaindebug.attributions._engine.specs import all_names
@@ -29,7 +31,8 @@ SECTION = re.compile(r"(Args|Layers|Checked|Differs|Raises|Source)\b[^:\n]*:\s*(
 OPTION = re.compile(r"^([\w, ]+): (.*(?:\n +.*)*)", re.MULTILINE)
 FAMILIES = (  # files of the package's methods, in the order of the page
     *("gradient", "smoothgrad", "path_gradients", "gradcam", "occlusion", "lime_shap"),
-    *("guided_backprop", "lrp", "patternnet", "rollout", "gradattn", "legrad", "captum_adapter"),
+    *("guided_backprop", "lrp", "attnlrp", "patternnet", "rollout", "gradattn", "legrad"),
+    "captum_adapter",
 )
 SIDE = 48
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
@@ -38,7 +41,10 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "ResNet-18": lambda: tv.resnet18(num_classes=5),
     "DenseNet": lambda: tv.DenseNet(8, (2, 2, 2, 2), 16, num_classes=5),
     "MobileNetV2": lambda: mobilenet_v2(num_classes=5, width_mult=0.35),
+    "MobileNetV3": lambda: tv.mobilenet_v3_small(num_classes=5, width_mult=0.35),
+    "EfficientNet": lambda: EfficientNet([MBConvConfig(2, 3, 2, 8, 8, 2)], 0.0, num_classes=5),
     "ConvNeXt": lambda: tv.ConvNeXt([tv.convnext.CNBlockConfig(8, None, 2)], num_classes=5),
+    "Swin": lambda: SwinTransformer([4, 4], 8, [2], [2], [4, 4], num_classes=5),
     "ViT": lambda: tv.VisionTransformer(SIDE, 12, 2, 2, 16, 16, num_classes=5),
 }
 
@@ -61,7 +67,7 @@ def ours() -> list[str]:
 
 def with_defaults() -> list[str]:
     """Those that need no options."""
-    return [name for name in ours() if name in all_names(references=True, attention=True)]
+    return [name for name in ours() if name in all_names(references=True, transformers=True)]
 
 
 def prepared() -> dict[str, Method]:

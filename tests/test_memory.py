@@ -45,7 +45,7 @@ def _options(name: str) -> set[str]:
     return {field.name for field in fields(ATTRIBUTIONS[name])}
 
 
-METHODS = [*map(spec_of, all_names(references=True, attention=True)),
+METHODS = [*map(spec_of, all_names(references=True, transformers=True)),
            {"captum": {"name": "LayerGradCam"}}]  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def network() -> nn.Module:
 
 def network_for(spec: Any) -> nn.Module:
     """The network, or a transformer of its images for methods that are for these alone."""
-    if not ATTRIBUTIONS[next(iter(spec))].needs_attention:
+    if not ATTRIBUTIONS[next(iter(spec))].for_transformers:
         return network()
     return made(lambda: Tiny("module"))
 

@@ -97,7 +97,7 @@ class GradCam(Method):
         return self.taken(model, images, targets)
 
     def taken(self, model: nn.Module, images: Tensor, targets: Tensor) -> str:
-        """Whose output is weighed, with its height and width: `Relu in layer4.1.relu, 7 x 7`.
+        """Whose output is weighed, with its height and width: `ReLU in layer4.1.relu, 7 x 7`.
 
         The model must be in eval mode.
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from explaindebug.attributions._autograd.backward import Backward, Rule
-from explaindebug.attributions._autograd.graph import SHAPE, Graph, foreign
+from explaindebug.attributions._autograd.graph import SHAPE, Graph, Node, foreign, op_of
 from explaindebug.attributions._autograd.ops import Op
 from explaindebug.attributions._engine.method import ATTRIBUTIONS, Method
 from explaindebug.core.errors import UnsupportedModelError
@@ -22,6 +22,8 @@ _PASSED = """
     UpsampleBilinear2D UpsampleBicubic2D UpsampleNearestExact2D
 """
 PASSED = SHAPE | frozenset(_PASSED.split())
+BENDS = frozenset({"activation", "softmax"})  # kinds of operations that another rule may have taped
+REMEDY = "attnlrp and lrp_eps have rules for it, gradcam needs none."
 
 
 @dataclass(frozen=True)
@@ -38,16 +40,22 @@ class Gate(Rule):
         return (op.vjp(signal)[0].clamp_(min=0),)
 
     def check(self, graph: Graph) -> None:
-        if unknown := graph.where(foreign(PASSED)):
+        if unknown := graph.where(_is_activation):
             raise UnsupportedModelError(
                 f"{self.label} needs ReLU activations; {type(graph.model).__name__} uses "
-                f"{', '.join(unknown)}. Leave the method out for this model, or use ReLU there."
+                f"{', '.join(unknown)}. Leave the method out for this model: {REMEDY}"
             )
         if not graph.has("relu"):
             raise UnsupportedModelError(
                 f"{self.label} needs ReLU activations, but {type(graph.model).__name__} has none "
                 "between the image and the logit: the map would be the plain gradient."
             )
+
+
+def _is_activation(node: Node) -> bool:
+    """Whether a node may be an activation other than ReLU."""
+    op = op_of(node)
+    return foreign(PASSED)(node) if op is None else op.kind in BENDS
 
 
 @ATTRIBUTIONS.register("gbp")

@@ -1,8 +1,9 @@
 """Layer-wise relevance propagation: which rule goes where.
 
 All of them start from the logit's value and share one forward pass. What is not linear passes
-relevance on: ReLU, dropout and reshaping unchanged, max-pooling to the winner. Sums and averages
-(residual additions, average pooling) follow the z-rule.
+relevance on: ReLU and other activations, dropout and reshaping unchanged, max-pooling to the
+winner. Sums and averages (residual additions, average pooling) follow the z-rule, and so do norms,
+with their scale as a constant, and the values that attention weighs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,10 +59,13 @@ class Relevance(Method):
 
     Layers: convolutions and linear layers with fixed weights, BatchNorm with fixed statistics
     (merged with the layer before it where it normalises that layer's units, and else by the z-rule,
-    as over tokens), ReLU, max- and average pooling, sums, means, concatenations, padding, dropout
-    and reshaping, however they are called. Refused with their modules: other activations, softmax
-    and attention, LayerNorm and GroupNorm, products of activations or with a mask made of the
-    image, transposed convolutions.
+    as over tokens), activations of one value (ReLU, ReLU6, GELU, SiLU, Hardswish, ...; relevance
+    passes unchanged), LayerNorm, GroupNorm and RMSNorm (their scale is a constant), attention in
+    any form, fused or not, with windows or without (its weights are constants), gates of sigmoids
+    (constants as well), other products of signals (half of the relevance to each factor), max- and
+    average pooling, sums, means, concatenations, padding, dropout and reshaping, however they are
+    called. Refused with their modules: norms with statistics of the batch, powers, weights or masks
+    that are made of the image, transposed convolutions.
     """
 
     positive = False  # what speaks for the class alone: a negative logit starts from zero
@@ -241,6 +245,9 @@ class DeepTaylor(Relevance):
         low, high: for `bounded`, the range of the values that the first layer sees, one number or
             one for each channel: (0 - mean) / std and (1 - mean) / std of the normalisation.
         bias: `whole` or `positive`, as in LRP-SPAF.
+
+    Layers: those of LRP-EPS with ReLU as the only activation, and without norms but BatchNorm,
+    softmax, attention and products: the theory is about units that are not negative.
 
     Checked: zennit on LRP-EPS' seven networks, both variants, with the positive bias (float64,
     1e-6); each rule as LRP-SPAF's. tests/attributions/test_references.py and

@@ -101,7 +101,7 @@ def test_the_preset_for_transformers_is_compared_like_the_robust_one() -> None:
     mine, robust = composed("preset=transformer"), composed("preset=robust")
     assert replace(mine, attributions=["grad"]) == replace(robust, attributions=["grad"])
     chosen, theirs = (Plan(one.attributions).methods for one in (mine, robust))
-    attention = {"rollout", "gradattn", "legrad"}
+    attention = {"attnlrp", "rollout", "gradattn", "legrad"}
     assert chosen.keys() == attention | {
         *("grad", "inputgrad", "sgrad", "intgrad", "gradcam", "occlusion")
     }

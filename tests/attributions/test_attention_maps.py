@@ -458,5 +458,6 @@ def test_legrad_refuses_blocks_without_an_end(make: Callable[[], nn.Module], wor
 
 def test_all_means_methods_for_every_network() -> None:
     assert not METHODS.keys() & set(all_names(references=True))
-    assert METHODS.keys() <= set(all_names(references=True, attention=True))
-    assert {n for n in ATTRIBUTIONS if ATTRIBUTIONS[n].needs_attention} == METHODS.keys()
+    assert METHODS.keys() <= set(all_names(references=True, transformers=True))
+    named = {name for name in ATTRIBUTIONS if ATTRIBUTIONS[name].for_transformers}
+    assert named == {*METHODS, "attnlrp"}

@@ -137,36 +137,36 @@ FEW: dict[str, Any] = {"num_classes": 5}
 PLAIN: dict[str, Any] = FEW | {"init_weights": False}
 # Network, side of its images -> what is taken, and a module that returns the same
 LAYERS: dict[str, tuple[Callable[[], nn.Module], int, str, str]] = {
-    "bvd-cnn": (lambda: BVDCNN(5, 48), 48, "Relu in relu5, 3 x 3", "relu5"),
-    "vgg": (vgg, 32, "Relu in features.3, 15 x 15", "features.3"),
-    "vgg, small": (vgg, 6, "Relu in features.3, 2 x 2", "features.3"),
-    "resnet": (lambda: tv.resnet18(**FEW), 64, "Relu in layer4.1.relu, 2 x 2", "layer4"),
-    "resnet, small": (lambda: tv.resnet18(**FEW), 32, "Relu in layer3.1.relu, 2 x 2", "layer3"),
-    "densenet": (lambda: tv.DenseNet(8, (2, 2), 16, **FEW), 48, "Relu in DenseNet, 6 x 6", ""),
+    "bvd-cnn": (lambda: BVDCNN(5, 48), 48, "ReLU in relu5, 3 x 3", "relu5"),
+    "vgg": (vgg, 32, "ReLU in features.3, 15 x 15", "features.3"),
+    "vgg, small": (vgg, 6, "ReLU in features.3, 2 x 2", "features.3"),
+    "resnet": (lambda: tv.resnet18(**FEW), 64, "ReLU in layer4.1.relu, 2 x 2", "layer4"),
+    "resnet, small": (lambda: tv.resnet18(**FEW), 32, "ReLU in layer3.1.relu, 2 x 2", "layer3"),
+    "densenet": (lambda: tv.DenseNet(8, (2, 2), 16, **FEW), 48, "ReLU in DenseNet, 6 x 6", ""),
     "inception": (lambda: tv.inception_v3(**PLAIN), 107, "Cat in Mixed_7c, 2 x 2", "Mixed_7c"),
     "googlenet": (lambda: tv.googlenet(**PLAIN), 64, "Cat in inception5b, 2 x 2", "inception5b"),
-    "squeezenet": (lambda: tv.squeezenet1_1(**FEW), 64, "Relu in classifier.2, 3 x 3",
+    "squeezenet": (lambda: tv.squeezenet1_1(**FEW), 64, "ReLU in classifier.2, 3 x 3",
                    "classifier.2"),
     "mobilenet": (lambda: tv.mobilenet_v3_small(**FEW), 64, "Hardswish in features.12.2, 2 x 2",
                   "features"),
-    "efficientnet": (lambda: tv.efficientnet_b0(**FEW), 64, "Silu in features.8.2, 2 x 2",
+    "efficientnet": (lambda: tv.efficientnet_b0(**FEW), 64, "SiLU in features.8.2, 2 x 2",
                      "features"),
-    "convnext": (convnext, 32, "Add in features.3.1, 4 x 4", "features.3"),
-    "mnasnet": (lambda: tv.mnasnet0_5(**FEW), 64, "Relu in layers.16, 2 x 2", "layers"),
-    "shufflenet": (lambda: tv.shufflenet_v2_x0_5(**FEW), 64, "Relu in conv5.2, 2 x 2", "conv5"),
+    "convnext": (convnext, 32, "sum in features.3.1, 4 x 4", "features.3"),
+    "mnasnet": (lambda: tv.mnasnet0_5(**FEW), 64, "ReLU in layers.16, 2 x 2", "layers"),
+    "shufflenet": (lambda: tv.shufflenet_v2_x0_5(**FEW), 64, "ReLU in conv5.2, 2 x 2", "conv5"),
     "vit": (lambda: tv.VisionTransformer(32, 8, 2, 2, 16, 16, **FEW), 32,
-            "NativeLayerNorm in encoder.layers.encoder_layer_1.ln_1, 4 x 4",
+            "LayerNorm in encoder.layers.encoder_layer_1.ln_1, 4 x 4",
             "encoder.layers.encoder_layer_1.ln_1"),
-    "swin": (swin, 64, "NativeLayerNorm in norm, 8 x 8", "norm"),
-    "timm resnet": (timm("test_resnet"), 64, "Relu in layer4.0.act2, 2 x 2", "layer4"),
-    "timm vit": (timm("test_vit"), 160, "NativeLayerNorm in blocks.5.norm1, 10 x 10",
+    "swin": (swin, 64, "LayerNorm in norm, 8 x 8", "norm"),
+    "timm resnet": (timm("test_resnet"), 64, "ReLU in layer4.0.act2, 2 x 2", "layer4"),
+    "timm vit": (timm("test_vit"), 160, "LayerNorm in blocks.5.norm1, 10 x 10",
                  "blocks.5.norm1"),
     "timm swin": (
         timm("swin_tiny_patch4_window7_224", img_size=64, window_size=4, depths=(1, 1, 1, 1),
              embed_dim=12, num_heads=(1, 1, 1, 1)),
-        64, "NativeLayerNorm in norm, 2 x 2", "norm",
+        64, "LayerNorm in norm, 2 x 2", "norm",
     ),
-    "timm efficientnet": (timm("test_efficientnet"), 64, "Silu in bn2.act, 2 x 2", "bn2"),
+    "timm efficientnet": (timm("test_efficientnet"), 64, "SiLU in bn2.act, 2 x 2", "bn2"),
 }  # fmt: skip
 
 
@@ -190,7 +190,7 @@ def test_a_class_token_is_read_from_the_tokens_that_the_last_attention_takes() -
     torch.manual_seed(0)
     model, x = Tokens(lambda x: x[:, 0]).double().eval(), pictures(16, 8)
     taken = GradCam().taken(model, x, TARGETS)
-    assert taken == "NativeLayerNorm in blocks.1.norm1, 4 x 2"
+    assert taken == "LayerNorm in blocks.1.norm1, 4 x 2"
     kept: list[Tensor] = []
     model.blocks[1].norm1.register_forward_hook(lambda m, a, output: kept.append(output))
     score = model(x).gather(1, TARGETS[:, None]).sum()
@@ -207,7 +207,7 @@ def test_a_class_token_is_read_from_the_tokens_that_the_last_attention_takes() -
 def test_a_mean_over_tokens_leads_back_to_all_of_them() -> None:
     torch.manual_seed(0)
     model, x = Tokens(lambda x: x[:, 2:].mean(1)).double().eval(), pictures(16, 8)
-    assert GradCam().taken(model, x, TARGETS) == "Add in blocks.1, 4 x 2"
+    assert GradCam().taken(model, x, TARGETS) == "sum in blocks.1, 4 x 2"
 
 
 class LastAxis(nn.Module):
@@ -385,7 +385,7 @@ def test_variants_and_other_methods_of_one_pass_share_it() -> None:
 
 def test_a_plan_says_which_layer_is_taken() -> None:
     model, x = flattened().float(), pictures().float()
-    assert Plan(["grad", "gradcam"]).remarks(model, x) == {"gradcam": "Relu in 1, 8 x 8"}
+    assert Plan(["grad", "gradcam"]).remarks(model, x) == {"gradcam": "ReLU in 1, 8 x 8"}
 
 
 def test_a_map_that_is_zero_everywhere_is_told() -> None:

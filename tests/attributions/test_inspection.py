@@ -188,7 +188,7 @@ def test_a_relu_in_place_by_position_counts_although_its_result_is_dropped(image
     ("activation", "name"),
     [
         (lambda z: z.clamp(min=torch.zeros(5, 1, 1)), "Clamp"),
-        (lambda z: torch.div(z, 0.1, rounding_mode="floor"), "Div"),
+        (lambda z: torch.div(z, 0.1, rounding_mode="floor"), "quotient"),
     ],
 )
 def test_an_operation_that_only_shares_its_name_is_refused(

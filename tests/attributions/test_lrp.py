@@ -229,7 +229,7 @@ def test_a_batch_norm_that_the_image_conditions_is_refused(inputs):
         return d(F.relu(F.batch_norm(z, *of[inputs])).mean((2, 3)))
 
     model = Network(conditioned, a=nn.Conv2d(3, 6, 3), d=nn.Linear(6, 4))
-    with pytest.raises((UnsupportedModelError, RuntimeError), match=r"batch_norm|running_"):
+    with pytest.raises((UnsupportedModelError, RuntimeError), match=r"BatchNorm|running_"):
         LRPEpsilon()(model, images(), torch.zeros(3).long())
 
 
@@ -477,32 +477,56 @@ def batch_statistics() -> nn.Module:
     return nn.BatchNorm2d(6, track_running_stats=False)
 
 
+class Square(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x**2
+
+
 REFUSED = {
-    "Gelu": nn.GELU,
-    "Sigmoid": nn.Sigmoid,
-    "Silu": nn.SiLU,
-    "LeakyRelu": nn.LeakyReLU,
-    "Hardtanh": nn.ReLU6,
-    "NativeLayerNorm": lambda: nn.LayerNorm([10, 10]),
-    "NativeGroupNorm": lambda: nn.GroupNorm(2, 6),
-    "batch_norm": batch_statistics,
-    "(?:scale)": Squeeze,
-    "Softmax": Attention,
-    "conv": Made,
-    "scale": Inverse,
-    "ConvolutionBackward|Convolution": lambda: nn.ConvTranspose2d(6, 6, 3),
+    "BatchNorm": batch_statistics,
+    "convolution": Made,
+    "quotient": Inverse,
+    "power": Square,
+    "ConvolutionBackward|[Cc]onvolution": lambda: nn.ConvTranspose2d(6, 6, 3),
 }
+# Relevance goes through these where it may be negative.
+SIGNED = {
+    "GELU": nn.GELU,
+    "Sigmoid": nn.Sigmoid,
+    "SiLU": nn.SiLU,
+    "LeakyReLU": nn.LeakyReLU,
+    "Hardtanh": nn.ReLU6,
+    "LayerNorm": lambda: nn.LayerNorm([10, 10]),
+    "GroupNorm": lambda: nn.GroupNorm(2, 6),
+    "product": Squeeze,
+    "Softmax": Attention,
+}
+
+
+def odd(make):
+    body = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU())
+    body.odd = make()
+    return draw(nn.Sequential(body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 4)))
+
+
+def refused(method, name, make):
+    target = torch.zeros(3).long()
+    with pytest.raises(UnsupportedModelError, match=rf"{method.label} .*({name}) in 0\.odd of Seq"):
+        method(odd(make), images(), target)
 
 
 @every_method
 @pytest.mark.parametrize("name", REFUSED)
 def test_an_operation_without_a_rule_is_refused_by_name(method, name):
-    body = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU())
-    body.odd = REFUSED[name]()
-    model = draw(nn.Sequential(body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 4)))
-    target = torch.zeros(3).long()
-    with pytest.raises(UnsupportedModelError, match=rf"{method.label} .*({name}) in 0\.odd of Seq"):
-        method(model, images(), target)
+    refused(method, name, REFUSED[name])
+
+
+@pytest.mark.parametrize("name", SIGNED)
+def test_deep_taylor_refuses_what_is_not_for_networks_of_relus(name):
+    refused(DeepTaylor(), name, SIGNED[name])
+    maps = LRPEpsilon()(odd(SIGNED[name]), images(), torch.zeros(3).long())
+    assert maps.isfinite().all()
+    assert maps.any()
 
 
 @pytest.mark.parametrize(

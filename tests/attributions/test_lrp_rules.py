@@ -17,9 +17,9 @@ from explaindebug.attributions._autograd.lrp_rules import (
     ZPlus,
     ratio,
     stabilised,
-    z_rule,
 )
 from explaindebug.attributions._autograd.ops import SIGNAL, Conv, Linear, Op
+from explaindebug.attributions._autograd.signal_rules import z_rule
 from explaindebug.core.errors import ConfigError
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")

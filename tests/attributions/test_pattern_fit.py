@@ -436,10 +436,10 @@ class Residual(nn.Module):
 @pytest.mark.parametrize(
     ("odd", "word"),
     [
-        (Residual(), "add"),
-        (nn.BatchNorm2d(4), "batch_norm"),
-        (nn.GELU(), "Gelu"),
-        (nn.SiLU(), "Silu"),
+        (Residual(), "sum"),
+        (nn.BatchNorm2d(4), "BatchNorm"),
+        (nn.GELU(), "GELU"),
+        (nn.SiLU(), "SiLU"),
     ],
 )
 def test_what_has_no_pattern_is_refused_by_name(method, odd, word):

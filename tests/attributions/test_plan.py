@@ -347,7 +347,7 @@ def test_outputs_that_are_no_logits_are_refused(function: Any, words: str, image
 
 def test_all_refusals_are_told_at_once_and_can_be_left_out(images: Tensor) -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.GELU(), nn.Flatten(), nn.Linear(400, 2))
-    with pytest.raises(UnsupportedModelError, match=r"(?s)GuidedBackprop.*Gelu in 1.*DeconvNet"):
+    with pytest.raises(UnsupportedModelError, match=r"(?s)GuidedBackprop.*GELU in 1.*DeconvNet"):
         attribute(model, images, methods=["grad", "gbp", "deconvnet"])
     plan = Plan(["grad", "gbp", "deconvnet"])
     refusals = plan.refusals(model.eval().requires_grad_(False), images)

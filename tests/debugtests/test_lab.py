@@ -70,8 +70,8 @@ def test_what_a_method_takes_is_told_with_the_results(tmp_path: Path) -> None:
     network = nn.Sequential(*stem, nn.Flatten(), nn.Linear(4 * SIZE**2, 2))
     lab = SimpleLab(images(), networks={"bug": network})
     found = run_test(Spurious(signal=signal()), lab, methods=[{"gradcam": {"relu": False}}])
-    assert found.result.made["gradcam takes"] == f"Relu in 1, {SIZE} x {SIZE}"
-    assert "Relu in 1" in found.report(tmp_path / "report.html").read_text()
+    assert found.result.made["gradcam takes"] == f"ReLU in 1, {SIZE} x {SIZE}"
+    assert "ReLU in 1" in found.report(tmp_path / "report.html").read_text()
 
 
 def test_with_bug_and_control_exchanged_the_bug_does_not_show() -> None:

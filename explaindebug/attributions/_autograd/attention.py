@@ -16,6 +16,7 @@ from explaindebug.core.errors import UnsupportedModelError
 
 SIGNATURE = inspect.signature(F.multi_head_attention_forward)
 EXTRA = ("bias_k", "bias_v", "static_k", "static_v", "add_zero_attn")
+TOLERANCE = 1e-5  # of the largest value, between attention in one piece and in single operations
 
 
 def attend(
@@ -71,6 +72,17 @@ def multi_head(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor | None, Tensor
     if not given["need_weights"]:
         return output, None, weights
     return output, weights.mean(1) if given["average_attn_weights"] else weights, weights
+
+
+def require_equal(found: Tensor, expected: Tensor) -> None:
+    """Raises UnsupportedModelError unless both are equal up to rounding."""
+    size = expected.detach().abs().max()
+    gap = (found.detach() - expected.detach()).abs().max() / size.clamp(min=1e-30)
+    if gap > TOLERANCE:
+        raise UnsupportedModelError(
+            f"attention in single operations differs from the model's own by {float(gap):.2g} of "
+            f"the largest output, more than {TOLERANCE:g}. Leave the method out for this model."
+        )
 
 
 def _projected(given: dict[str, Any]) -> list[Tensor]:

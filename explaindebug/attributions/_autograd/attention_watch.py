@@ -13,13 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from explaindebug.attributions._autograd.attention import attend, multi_head
+from explaindebug.attributions._autograd.attention import attend, multi_head, require_equal
 from explaindebug.attributions._autograd.graph import Node, kind, sources
 from explaindebug.core.errors import UnsupportedModelError
 
 PRODUCTS = frozenset({"matmul", "__matmul__", "bmm", "einsum"})
 MOVES = frozenset({"View", "UnsafeView", "ReshapeAlias", "Expand", "Clone", "ToCopy", "Alias"})
-TOLERANCE = 1e-5  # of the largest value, between attention in one piece and in single operations
 
 
 class Made(NamedTuple):
@@ -88,14 +87,14 @@ class AttentionWatch(TorchFunctionMode):
     def _attend(self, *args: Any, **kwargs: Any) -> Tensor:
         output, weights = attend(*args, **kwargs)
         if self._verify:
-            _require_equal(output, F.scaled_dot_product_attention(*args, **kwargs))
+            require_equal(output, F.scaled_dot_product_attention(*args, **kwargs))
         self._keep(weights)
         return output
 
     def _multi_head(self, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor | None]:
         output, shown, weights = multi_head(*args, **kwargs)
         if self._verify:
-            _require_equal(output, F.multi_head_attention_forward(*args, **kwargs)[0])
+            require_equal(output, F.multi_head_attention_forward(*args, **kwargs)[0])
         self._keep(weights)
         return output, shown
 
@@ -134,17 +133,6 @@ class AttentionWatch(TorchFunctionMode):
             return output
         self.joined = torch.cat([*self.pooled, output], junction.axis)
         return self.joined
-
-
-def _require_equal(found: Tensor, expected: Tensor) -> None:
-    """Raises UnsupportedModelError unless both are equal up to rounding."""
-    size = expected.detach().abs().max()
-    gap = (found.detach() - expected.detach()).abs().max() / size.clamp(min=1e-30)
-    if gap > TOLERANCE:
-        raise UnsupportedModelError(
-            f"attention in single operations differs from the model's own by {float(gap):.2g} of "
-            f"the largest output, more than {TOLERANCE:g}. Leave the method out for this model."
-        )
 
 
 def _tensors(values: Iterable[Any]) -> Iterable[Tensor]:

@@ -24,11 +24,18 @@ from explaindebug.core.errors import ExplainDebugError, UnsupportedModelError
 class Rule:
     """How a signal is propagated backward. A frozen dataclass: equal rules share one pass."""
 
-    kinds: ClassVar[frozenset[str]] = frozenset()  # kinds of operations with a rule of their own
     layer: str | None = None  # whose output the signal is for, see `Watch`; None: the images
 
-    def propagate(self, op: Op, signal: Tensor) -> tuple[Tensor, ...]:
-        """The signal for each of the operation's inputs, given the signal for its output."""
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Kinds of operations with a rule of their own."""
+        return frozenset()
+
+    def propagate(self, op: Op, signal: Tensor) -> tuple[Tensor | None, ...]:
+        """The signal for each of the operation's inputs, given the signal for its output.
+
+        Where it is None, nothing before that input gets a signal from there.
+        """
         return op.vjp(signal)
 
     def start(self, score: Tensor) -> Tensor:
@@ -109,7 +116,7 @@ class Backward(Passes):
         taped.verify(model, targets)
 
     def taken(self, model: nn.Module, images: Tensor, targets: Tensor) -> str:
-        """The operation whose output the signal is for: `Relu in layer4.1.relu, 7 x 7`."""
+        """The operation whose output the signal is for: `ReLU in layer4.1.relu, 7 x 7`."""
         if self.rule.layer is None:
             return "the images"
         return _Taped(frozenset(), model, images, targets, {self.rule.layer}).where(self.rule.layer)
@@ -134,7 +141,8 @@ class _Taped:
     ) -> None:
         # `forward` must not refer to `self`, which holds the graph: as a reference cycle, all
         # activations would stay in memory until the garbage collector runs.
-        tape, x = Tape(kinds), images.detach().clone().requires_grad_()
+        tape = Tape(kinds, verify=inspection is not None)
+        x = images.detach().clone().requires_grad_()
 
         def forward(witness: Inspection | Watch | None = None) -> Tensor:
             with tape if kinds else nullcontext(), witness or nullcontext():
@@ -202,15 +210,17 @@ class _Taped:
     def back(self, rule: Rule, *, last: bool, at: Tensor | None = None) -> Tensor:
         """The signal at the images, or at another tensor, under a rule; `last` frees the graph."""
 
-        def propagate(op: Op, signal: Tensor) -> tuple[Tensor, ...]:
+        def propagate(op: Op, signal: Tensor) -> tuple[Tensor | None, ...]:
             return rule.propagate(op, signal) if op.kind in rule.kinds else op.vjp(signal)
 
         self.tape.propagate = propagate
         start = rule.start(self.score.detach())
         at = self.images if at is None else at
-        found = torch.autograd.grad(
-            self.score, at, start, retain_graph=not last, allow_unused=at is not self.images
+        found: Tensor | None = torch.autograd.grad(
+            self.score, at, start, retain_graph=not last, allow_unused=True
         )[0]
+        if found is None and at is self.images:  # all of the signal stays with constants
+            return torch.zeros_like(at)
         if found is None:
             raise UnsupportedModelError(
                 f"the logits of {type(self.graph.model).__name__} don't depend on the feature map "

@@ -2,17 +2,22 @@
 
 import copy
 from collections import Counter
+from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from explaindebug.attributions._autograd.gates import mark_constants
 from explaindebug.attributions._autograd.graph import SHAPE, Graph, Node, foreign, op_of, sources
+from explaindebug.attributions._autograd.norms import Norm
 from explaindebug.attributions._autograd.ops import SIGNAL, Linear, Op
 from explaindebug.core.errors import UnsupportedModelError
 
 KINDS = frozenset({"conv", "linear", "batch_norm", "relu", "add", "scale", "mean"})
+# And what networks without ReLU have: for relevance that may be negative.
+SIGNED = KINDS | {"activation", "norm", "softmax", "product", "join"}
 
 # Operations that are passed by their true gradient, as they move values without changing them.
 ROUTES = SHAPE | {
@@ -20,6 +25,7 @@ ROUTES = SHAPE | {
     *("MaxPool2D", "AdaptiveMaxPool2D", "AdaptiveMaxPool3D", "Max", "Amax"),
     *("ReflectionPad1D", "ReflectionPad2D", "ReflectionPad3D"),
     *("ReplicationPad1D", "ReplicationPad2D", "ReplicationPad3D"),
+    *("MaskedFill", "Im2Col"),
 }
 _BATCH_NORM = {  # keyed by "is it F.batch_norm?": torch.batch_norm orders its arguments otherwise
     True: ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps"),
@@ -44,30 +50,56 @@ def canonise(graph: Graph) -> None:
     BatchNorm. A BatchNorm after anything else (a sum, a concatenation, an output that is used
     twice) remains a separate operation.
     """
+    mark_constants(graph)
     _mark_rectified(graph)
     _mark_bottlenecks(graph)
     _name(graph)
     _merge(graph)  # last, so that the merged operation has the marks and the name
 
 
-def require(graph: Graph, label: str, *, sums: bool = True) -> None:
+def require(
+    graph: Graph,
+    label: str,
+    *,
+    kinds: Collection[str] = KINDS,
+    constant: Callable[[Op], Collection[int]] = lambda op: (),
+    sums: bool = True,
+) -> None:
     """Check that every operation between image and score is one that `canonise` knows.
 
+    Args:
+        graph: with the marks of `canonise`.
+        label: of the method, for the message.
+        kinds: those that are known.
+        constant: which inputs of an operation count as constants; what lies before is not looked
+            at.
+        sums: whether sums of two activations are known, and a BatchNorm that could not be merged.
+
     Raises:
-        UnsupportedModelError: with the unknown operations and their modules; with `sums=False` they
-            include sums of two activations, and a BatchNorm that could not be merged.
+        UnsupportedModelError: with the unknown operations and their modules.
     """
+    reached = graph.reached(constant)
 
     def is_unknown(node: Node) -> bool:
         op = op_of(node)
-        return foreign(ROUTES)(node) if op is None else not _is_passable(op, sums)
+        if node not in reached:
+            return False
+        if op is None:
+            return foreign(ROUTES)(node)
+        known = op.kind in kinds or op.kind == "join"  # which moves values, like a concatenation
+        return not known or not _is_passable(op, sums)
 
     if found := graph.where(is_unknown):
         also = "" if sums else ", but neither sums of activations nor a BatchNorm elsewhere"
+        if kinds == SIGNED:
+            also = ", other activations, norms, softmax, products and attention"
+        hint = "Leave the method out for this model."
+        if kinds != SIGNED:
+            hint += " attnlrp and lrp_eps have rules for today's networks, gradcam needs none."
         raise UnsupportedModelError(
             f"{label} has no rule for {', '.join(found)} of {type(graph.model).__name__}. It "
             "supports convolutions and linear layers with fixed weights, BatchNorm with fixed "
-            f"statistics, ReLU, pooling and reshaping{also}. Leave the method out for this model."
+            f"statistics, ReLU, pooling and reshaping{also}. {hint}"
         )
 
 
@@ -84,7 +116,9 @@ def _is_passable(op: Op, sums: bool) -> bool:
         return len(op.inputs) == 1 and not _divides_by_signal(op)
     if op.kind == "batch_norm":
         return _is_fixed(op) and (sums or op.absorbed or op.first)
-    return op.kind in KINDS and (sums or op.kind != "add" or len(op.inputs) == 1)
+    if op.kind == "norm":
+        return isinstance(op, Norm)
+    return sums or op.kind != "add" or len(op.inputs) == 1
 
 
 def _divides_by_signal(op: Op) -> bool:
@@ -151,7 +185,8 @@ def _mark_rectified(graph: Graph) -> None:
         if op is not None:
             op.rectified = behind[node]
         for source in sources(node):
-            behind[source] |= behind[node] or (op is not None and op.kind == "relu")
+            bends = op is not None and op.kind in ("relu", "activation")
+            behind[source] |= behind[node] or bends
 
 
 def _mark_bottlenecks(graph: Graph) -> None:

@@ -6,18 +6,26 @@ gives its rule.
 
 import difflib
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Literal
 
 from torch import Tensor
 
 from explaindebug.attributions._autograd.backward import Rule
-from explaindebug.attributions._autograd.canonizer import KINDS, canonise, is_elementwise, require
+from explaindebug.attributions._autograd.canonizer import (
+    KINDS,
+    SIGNED,
+    canonise,
+    is_elementwise,
+    require,
+)
 from explaindebug.attributions._autograd.graph import Graph, few, op_of
-from explaindebug.attributions._autograd.lrp_rules import LayerRule, z_rule
+from explaindebug.attributions._autograd.lrp_rules import LayerRule
 from explaindebug.attributions._autograd.ops import Linear, Op
 from explaindebug.attributions._autograd.places import LAYERS, At, OfClass, Place, is_about_a_model
+from explaindebug.attributions._autograd.signal_rules import SIGNAL_RULES, Relevances
 from explaindebug.core.errors import UnsupportedModelError
 
+AttentionRule = Literal["cp", "attnlrp"]
 Entry = tuple[Place, LayerRule]
 
 
@@ -25,7 +33,9 @@ Entry = tuple[Place, LayerRule]
 class Composite(Rule):
     """A rule for each linear operation: that of the first entry whose place holds it.
 
-    `positive` explains what speaks for the class alone: a negative logit starts from zero.
+    `positive` explains what speaks for the class alone: a negative logit starts from zero, and the
+    network must be one of ReLUs. The weights of attention and gates of sigmoids are constants with
+    `cp`, and else factors like others.
 
     Normalisation before the first linear operation passes relevance on unchanged: it is the same
     pixel in other units.
@@ -34,8 +44,11 @@ class Composite(Rule):
     label: str
     entries: tuple[Entry, ...]
     positive: bool = False
+    attention: AttentionRule = "cp"
 
-    kinds: ClassVar[frozenset[str]] = KINDS
+    @property
+    def kinds(self) -> frozenset[str]:
+        return KINDS if self.positive else SIGNED
 
     @property
     def extra(self) -> float:
@@ -49,7 +62,7 @@ class Composite(Rule):
 
     def check(self, graph: Graph) -> None:
         canonise(graph)
-        require(graph, self.label)
+        require(graph, self.label, kinds=self.kinds, constant=self._constant)
         self._locate(graph)
         layers = [op for op in graph.ops if isinstance(op, Linear)]
         if left := dict.fromkeys(_described(op) for op in layers if self.rule_for(op) is None):
@@ -66,7 +79,7 @@ class Composite(Rule):
                     f"{_hint(str(place), names)} Its layers: {few(names, 8)}."
                 )
 
-    def propagate(self, op: Op, signal: Tensor) -> tuple[Tensor, ...]:
+    def propagate(self, op: Op, signal: Tensor) -> Relevances:
         if isinstance(op, Linear):
             rule = self.rule_for(op)
             assert rule is not None  # `check` has seen to it
@@ -75,7 +88,11 @@ class Composite(Rule):
             return (signal,)
         if op.first and any(place is At.FIRST for place, _ in self.entries):
             return op.vjp(signal)  # such a rule does not look at the input: a share could be R / 0
-        return z_rule(op, signal)
+        return SIGNAL_RULES[op.kind](op, signal, self._constant(op))
+
+    def _constant(self, op: Op) -> frozenset[int]:
+        """The inputs that count as constants."""
+        return op.fixed | op.gates if self.attention == "cp" else op.fixed
 
     def rule_for(self, op: Linear) -> LayerRule | None:
         """The rule for a linear operation, where there is one."""

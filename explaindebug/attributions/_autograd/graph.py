@@ -17,6 +17,28 @@ from explaindebug.attributions._autograd.ops import Op
 
 Node = Any  # torch.autograd.graph.Node, and the contexts of autograd.Function
 
+# Names of nodes and functions, in small letters -> names that people use.
+NAMES = {
+    **dict.fromkeys(("nativelayernorm", "layer_norm"), "LayerNorm"),
+    **dict.fromkeys(("nativegroupnorm", "group_norm"), "GroupNorm"),
+    **dict.fromkeys(("nativebatchnorm", "batch_norm"), "BatchNorm"),
+    **dict.fromkeys(("fusedrmsnorm", "rms_norm"), "RMSNorm"),
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d", "convolutionbackward"), "convolution"),
+    **dict.fromkeys(("add", "sub", "rsub", "__rsub__"), "sum"),
+    **dict.fromkeys(("mul", "mm", "bmm", "matmul", "einsum", "__rmatmul__"), "product"),
+    **dict.fromkeys(("div", "reciprocal"), "quotient"),
+    **dict.fromkeys(("leakyrelu", "leaky_relu"), "LeakyReLU"),
+    **{"pow": "power", "exp": "exponential", "softmax": "Softmax"},
+    **{"gelu": "GELU", "silu": "SiLU", "glu": "GLU", "elu": "ELU"},
+    **{"sigmoid": "Sigmoid", "tanh": "Tanh", "hardtanh": "Hardtanh", "hardswish": "Hardswish"},
+    **{
+        "relu": "ReLU",
+        "hardsigmoid": "Hardsigmoid",
+        "softplus": "Softplus",
+        "relu6": "ReLU6",
+        "mish": "Mish",
+    },
+}
 # Operations that only move values. The image itself counts as one.
 _SHAPE = """
     AccumulateGrad Alias AsStrided Cat Clone ConstantPadNd Copy Expand Flip Gather Index
@@ -42,13 +64,13 @@ class Graph:
         self._mark()
 
     def where(self, unwanted: Callable[[Node], bool]) -> list[str]:
-        """`["Gelu in act1, act2, act3 and 7 more", ...]` for the operations that are not wanted."""
+        """`["GELU in act1, act2, act3 and 7 more", ...]` for the operations that are not wanted."""
         if not any(map(unwanted, self.nodes)):
             return []
         modules = self.modules()
         found: dict[str, dict[str, None]] = {}
         for node in filter(unwanted, self.nodes):
-            found.setdefault(kind(node), {})[modules[node]] = None
+            found.setdefault(called(node), {})[modules[node]] = None
         return [f"{operation} in {few(list(places))}" for operation, places in found.items()]
 
     def modules(self) -> dict[Node, str]:
@@ -65,6 +87,21 @@ class Graph:
     def has(self, wanted: str) -> bool:
         """Whether an `Op` of this kind lies between the image and the score."""
         return any(op.kind == wanted for op in self.ops)
+
+    def reached(self, constant: Callable[[Op], Collection[int]]) -> set[Node]:
+        """The nodes on a way back from the score that takes no input that counts as constant."""
+        found: set[Node] = set()
+        stack = self.nodes[-1:]
+        while stack:
+            node = stack.pop()
+            if node in found:
+                continue
+            found.add(node)
+            left_out = constant(op) if (op := op_of(node)) is not None else ()
+            for i, (source, _) in enumerate(node.next_functions):
+                if source is not None and i not in left_out:
+                    stack.append(source)
+        return found
 
     def _mark(self) -> None:
         before: dict[Node, bool] = {}  # is it, or does it follow, a linear operation?
@@ -91,6 +128,17 @@ def kind(node: Node) -> str:
     """`Gelu` for a `GeluBackward0`; for an `Op` its kind, as in `relu`."""
     op = op_of(node)
     return op.kind if op else re.sub(r"Backward\d*$", "", node.name()).split("::")[-1]
+
+
+def called(node: Node) -> str:
+    """What people call an operation: `LayerNorm` for a `NativeLayerNormBackward0`."""
+    op = op_of(node)
+    if isinstance(node, BackwardCFunction) and op is None:
+        return kind(node)  # a model's own
+    name = kind(node) if op is None else op.function.__name__.removesuffix("_")
+    if name.startswith("ScaledDotProduct"):
+        return "attention"
+    return NAMES.get(name.lower(), name)
 
 
 def foreign(allowed: Collection[str]) -> Callable[[Node], bool]:

@@ -116,7 +116,7 @@ class Inspection(TorchFunctionMode):
             self._signed[value.shape].append(signed)
 
     def _compare(self, node: Node, value: Tensor, slack: float) -> None:
-        if (op := op_of(node)) is not None and op.kind == "relu":
+        if (op := op_of(node)) is not None and op.kind in ("relu", "activation"):
             return
         size = float(value.sum())
         for z in self._signed[value.shape]:
@@ -146,7 +146,7 @@ def _leads(start: Node, end: Node) -> bool:
         node = stack.pop()
         if node is start:
             return True
-        if (op := op_of(node)) is not None and op.kind == "relu":
+        if (op := op_of(node)) is not None and op.kind in ("relu", "activation"):
             continue
         new = [source for source in sources(node) if source not in seen]
         seen.update(new)

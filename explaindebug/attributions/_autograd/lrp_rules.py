@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from explaindebug.attributions._autograd.ops import Linear, Op
+from explaindebug.attributions._autograd.ops import Linear
 from explaindebug.core.errors import ConfigError
 from explaindebug.core.registry import Registry
 from explaindebug.core.validation import number
@@ -71,6 +71,8 @@ class Gamma:
         number("gamma", self.gamma, least=0)
 
     def __call__(self, op: Linear, relevance: Tensor) -> Tensor:
+        if op.inputs[0].amin() < 0:
+            return self._of_both_signs(op, relevance)
         found = torch.zeros_like(op.inputs[0])
         for sign in (1, -1):
             part = relevance * (sign * op.output > 0)
@@ -80,6 +82,20 @@ class Gamma:
                     bias = self._raised(op.bias, sign)
                 found += by_parts(op, part, above, partial(self._raised, op.weight, -sign), bias)
         return found
+
+    def _of_both_signs(self, op: Linear, relevance: Tensor) -> Tensor:
+        """The same for inputs of both signs, where p^ = (p + sgn(z) |p|) / 2.
+
+        So the denominator is sgn(z) ((1 + gamma/2) |z| + gamma/2 sum_j |p_jk|), with the bias in
+        both sums, and one pass with |a| and |w| does for units of either sign.
+        """
+        a, z, half = op.inputs[0], op.output, self.gamma / 2
+        size, weight = a.abs(), op.weight.abs()
+        total = op.apply(size, weight, None if op.bias is None else op.bias.abs())
+        sign = z.sign()
+        share = ratio(relevance, total.mul_(half).add_(z.abs(), alpha=1 + half)).mul_(sign)
+        found = op.adjoint(share * (1 + half), op.weight).mul_(a)
+        return found.addcmul_(op.adjoint(share.mul_(sign).mul_(half), weight), size)
 
     def _raised(self, x: Tensor, sign: int) -> Tensor:
         """A copy of x plus gamma times its part of that sign."""
@@ -249,15 +265,6 @@ def by_parts(
     positive, negative, weight = a.clamp(min=0), a.clamp(max=0), below()
     share = ratio(relevance, op.apply(positive, above, bias) + op.apply(negative, weight))
     return op.adjoint(share, above).mul_(positive).addcmul_(op.adjoint(share, weight), negative)
-
-
-def z_rule(op: Op, relevance: Tensor) -> tuple[Tensor, ...]:
-    """R_i = x_i dz/dx_i R / z for each input x_i of a sum or mean z; 0 where z is 0.
-
-    Source: Bach et al. 2015, equation 56.
-    """
-    gradients = op.vjp(ratio(relevance, op.output))
-    return tuple(x * g for x, g in zip(op.inputs, gradients, strict=True))
 
 
 # Written with `out` and in place: fresh memory and `torch.where` can cost more than a convolution.

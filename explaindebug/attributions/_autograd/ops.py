@@ -31,6 +31,8 @@ class Op:
     rectified = False  # a ReLU lies between it and the score
     bottleneck = False  # every path from the image to the score passes through its output
     absorbed = False  # a BatchNorm merged into the linear operation before it
+    fixed: frozenset[int] = frozenset()  # inputs that only scale the others: these get no relevance
+    gates: frozenset[int] = frozenset()  # inputs between 0 and 1 that weigh the others
     name = ""  # of a linear operation's weight: the module that holds it
     module = ""  # that module, without a mark for further uses
     module_class: type[nn.Module] | None = None  # of that module
@@ -46,6 +48,9 @@ class Op:
 
     def run(self, *inputs: Tensor) -> Tensor:
         """The output for other inputs."""
+        args, kwargs = self.call
+        if len(inputs) == 1 and args and args[0] is SIGNAL:
+            return self.function(inputs[0], *args[1:], **kwargs)  # type: ignore[no-any-return]
         signals = iter(inputs)
         args, kwargs = substitute(self.call, lambda x: next(signals) if x is SIGNAL else x)
         return self.function(*args, **kwargs)  # type: ignore[no-any-return]
@@ -68,6 +73,12 @@ class Op:
         """The gradient for each input, given the gradient `signal` for the output."""
         end, leaves = self._graph
         return torch.autograd.grad(end, leaves, signal, retain_graph=True)
+
+    def gradients(self, signal: Tensor, places: Sequence[int]) -> tuple[Tensor, ...]:
+        """Like `vjp`, for some of the inputs."""
+        end, leaves = self._graph
+        wanted = [leaves[i] for i in places]
+        return torch.autograd.grad(end, wanted, signal, retain_graph=True)
 
     @property
     def kept(self) -> tuple[Tensor, ...]:
@@ -95,6 +106,33 @@ class Op:
         if storage(self.output) == address:
             self.output = self.output.clone()
         self.seal()
+
+
+class Late(Op):
+    """An operation whose rules seldom ask for its gradient: the graph is made when one does."""
+
+    def keep(self, inputs: Iterable[Tensor]) -> None:
+        self.inputs = tuple(x.detach() for x in inputs)
+        self.output = self.run(*self.inputs)
+
+    def vjp(self, signal: Tensor) -> tuple[Tensor, ...]:
+        return self.gradients(signal, range(len(self.inputs)))
+
+    def gradients(self, signal: Tensor, places: Sequence[int]) -> tuple[Tensor, ...]:
+        with torch.enable_grad():
+            leaves = tuple(x.detach().requires_grad_() for x in self.inputs)
+            end = self.run(*leaves)
+        return torch.autograd.grad(end, [leaves[i] for i in places], signal)
+
+
+class Sum(Late):
+    """x + y, or another sum or difference."""
+
+    def gradients(self, signal: Tensor, places: Sequence[int]) -> tuple[Tensor, ...]:
+        plain = self.function.__name__ == "add" and "alpha" not in self.call[1]
+        if plain and all(x.shape == self.output.shape for x in self.inputs):
+            return (signal,) * len(places)
+        return super().gradients(signal, places)
 
 
 class Relu(Op):
@@ -227,8 +265,8 @@ def separate(call: Call) -> tuple[Call, list[Tensor]]:
 def substitute(call: Call, change: Callable[[Any], Any]) -> Call:
     """The call with `change` applied to every argument, including those in lists and tuples."""
     args, kwargs = call
-    changed = tuple(_changed(x, change) for x in args)
-    return changed, {k: _changed(x, change) for k, x in kwargs.items()}
+    changed = tuple([_changed(x, change) for x in args])
+    return changed, {k: _changed(x, change) for k, x in kwargs.items()} if kwargs else kwargs
 
 
 def _changed(x: Any, change: Callable[[Any], Any]) -> Any:

@@ -86,7 +86,7 @@ class Method(ABC):
     source: ClassVar[str]  # paper, section or equation
     signed: ClassVar[bool] = True  # False if maps can't be negative
     needs_references: ClassVar[bool] = False  # whether it needs `prepare` before use
-    needs_attention: ClassVar[bool] = False  # whether it is for transformers alone
+    for_transformers: ClassVar[bool] = False  # whether "all" leaves it out, unless asked for
 
     @property
     @abstractmethod

@@ -34,17 +34,17 @@ def chosen(specs: Specs, *, references: bool) -> dict[str, Method]:
     return found
 
 
-def all_names(*, references: bool, attention: bool = False) -> list[str]:
+def all_names(*, references: bool, transformers: bool = False) -> list[str]:
     """What "all" means: methods whose options all have defaults, if what they need is given.
 
-    Those that need attention are asked for by name, as most networks have none.
+    Those for transformers are asked for by name, as most networks are none.
     """
     methods = ((name, ATTRIBUTIONS[name]) for name in ATTRIBUTIONS)
     return [
         name
         for name, method in methods
         if (references or not method.needs_references)
-        and (attention or not method.needs_attention)
+        and (transformers or not method.for_transformers)
         and _has_defaults(method)
     ]
 

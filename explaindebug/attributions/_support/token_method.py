@@ -23,7 +23,7 @@ class TokenMethod(Method):
     (Swin), with pooled tokens (PVT) or a head that attends, and grids that aren't square.
     """
 
-    needs_attention = True
+    for_transformers = True
     signed = False
 
     @property
