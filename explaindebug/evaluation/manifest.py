@@ -4,7 +4,6 @@ It is written last, so that a folder that has one is complete. It says what was 
 nothing in it is a claim about causes, nor that a network or a method is right.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from typing import Any
 
 from explaindebug import __version__
 from explaindebug.core.errors import DataError
-from explaindebug.core.io import write_json
+from explaindebug.core.io import digest, write_json
 from explaindebug.evaluation.results import TestResult, Verdict
 
 NAME = "manifest.json"
@@ -85,7 +84,7 @@ def write_manifest(
         "files": {
             path.relative_to(folder).as_posix(): {
                 "bytes": path.stat().st_size,
-                "sha256": _digest(path),
+                "sha256": digest(path),
             }
             for path in _files(folder)
         },
@@ -126,10 +125,5 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _same(path: Path, digest: str) -> bool:
-    return path.is_file() and _digest(path) == digest
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _same(path: Path, expected: str) -> bool:
+    return path.is_file() and digest(path) == expected
