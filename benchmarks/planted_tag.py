@@ -20,13 +20,16 @@ seeds):
 - `check`: which methods are fit to be read?
 """
 
+import hashlib
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from _bench import Bench, arguments
+from _twins import kept
 from discover import hit
 from PIL import Image
 from torch import nn
@@ -60,6 +63,16 @@ def photographs(folder: str, size: int) -> tuple[ImageSet, ImageSet]:
 
 
 def trained(data: ImageSet, options: Any, seed: int) -> nn.Module:
+    """The network that is kept, or else trained now."""
+    if options.keep is None:
+        return training(data, options, seed)
+    how = (options.network, options.epochs, options.lr, options.weights, data.fingerprint(), seed)
+    path = Path(options.keep) / f"{hashlib.sha256(repr(how).encode()).hexdigest()[:16]}.pickle"
+    found: nn.Module = kept(path, lambda: training(data, options, seed))
+    return found
+
+
+def training(data: ImageSet, options: Any, seed: int) -> nn.Module:
     """A network after a plain training loop: Adam under one cycle of its rate."""
     torch.manual_seed(seed)
     network = built(options, len(data.classes)).train()
@@ -173,6 +186,7 @@ def main() -> None:
         epochs={"type": int, "default": 20, "help": "of training (20)"},
         lr={"type": float, "default": 2e-3, "help": "largest rate of Adam (2e-3)"},
         folder={"required": True, "help": "a folder of pictures for each class"},
+        keep={"default": None, "help": "folder in which networks are kept for the next time"},
     )
     bench = Bench("planted tag", options)
     warnings.simplefilter("ignore")
