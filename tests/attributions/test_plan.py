@@ -332,7 +332,7 @@ class Ending(nn.Module):
         (lambda y: F.softmax(y, dim=1), "ends in Softmax"),
         (lambda y: torch.sigmoid(y[:, 0]), "ends in Sigmoid"),
         (lambda y: y.sigmoid().clamp(1e-6, 1 - 1e-6), "ends in Sigmoid"),
-        (lambda y: {"logits": y}, "returns a dict.*Wrap the model"),
+        (lambda y: {"logits": y}, "returns a dict.*OutputOf"),
         (lambda y: (y, y), "returns a tuple"),
         (lambda y: y[..., None], r"returns torch.float32 \(1, 3, 1\)"),
         (lambda y: y.argmax(1), r"returns torch.int64"),

@@ -53,7 +53,7 @@ NAMES = {
     | CASCADE
     | {"smooth", "smooth_noise", "noise", "bins", "twin"},
     "Assertions": (SHARED - {"attributions"})
-    | {"assertions", "method", "rate", "margin", "fail", "reference"},
+    | {"assertions", "method", "rate", "margin", "spread", "fail", "reference"},
     "ModelCheck": SHARED | COMPARED | {"noise", "stable"},
     "SpuriousSimilarity": SHARED | COMPARED | {"control"},
     "ReferenceSimilarity": SHARED
