@@ -8,7 +8,7 @@ from typing import Any
 
 from explaindebug.core.errors import ConfigError, DataError, DataWarning
 from explaindebug.core.validation import at_most, folder, whole
-from explaindebug.data.folder_layout import folder_there, some
+from explaindebug.data.folder_layout import PICTURES, folder_there, some
 from explaindebug.data.imageset import Splits
 from explaindebug.data.photos import Progress, photos
 from explaindebug.data.scenes import Scenes, check_specs, scene_source
@@ -16,18 +16,22 @@ from explaindebug.data.splits import Amount, check_amounts
 from explaindebug.datamodules.base import DebugDataModule
 
 
+OF_A_CLASS = ("images", "masks", "scenes")
+
+
 class Photos(DebugDataModule):
     """Photographs of two or more classes, with optional masks and scenes.
 
     By convention, each class has folders below the root: `bird/images`, `bird/masks` (a mask has
     the name of its picture, except for the extension) and `bird/scenes` (photographs for spurious
-    backgrounds). Patterns describe any other layout.
+    backgrounds). Where no folder has `images`, each folder that holds pictures itself is a class, as
+    in torchvision's `ImageFolder`. Patterns describe any other layout.
 
     Args:
         root: the folder with the data.
         classes: names, for the layout above; or, by name, `images`, `masks`, `convention` (binary,
             trimap or votes) and `border`, with patterns below the root as in
-            `explaindebug.data.folder_layout.ClassFiles`. None takes every folder with `images`.
+            `explaindebug.data.folder_layout.ClassFiles`. None takes every folder of these layouts.
         scenes: by class name, a pattern of photographs below the root, or `images` with the
             `region` of them to use, or `drawn:sky` and the like. None for the layout above.
         size: height and width in pixels; pictures are squeezed to it.
@@ -107,6 +111,9 @@ class Photos(DebugDataModule):
         return {name: self._conventional(name) for name in names}
 
     def _conventional(self, name: str) -> dict[str, str]:
+        own = self.root / name
+        if not folder_there(own / "images") and _holds_pictures(own):
+            return {"images": f"{glob.escape(name)}/*"}
         files = {"images": f"{glob.escape(name)}/images/**/*"}
         if folder_there(self.root / name / "masks"):
             files["masks"] = f"{glob.escape(name)}/masks/**/*"
@@ -116,21 +123,31 @@ class Photos(DebugDataModule):
         here = sorted(self.root.glob("[!.]*")) if self.root.is_dir() else []
         folders = [path for path in here if folder_there(path)]
         found = [path.name for path in folders if folder_there(path / "images")]
+        lack = "have no folder `images`"
+        if not found and not any(path.name in OF_A_CLASS for path in folders):
+            found, lack = [p.name for p in folders if _holds_pictures(p)], "hold no pictures"
         if len(found) < 2:
             there = f"has {len(found)}" if self.root.is_dir() else "does not exist"
             raise DataError(
-                f"two or more folders named CLASS/images are needed, but "
-                f"{self.root.resolve()} {there}. Set `root` to the folder with them, or give "
-                "`classes` as patterns."
+                f"two or more folders named CLASS/images are needed, or folders of pictures "
+                f"called as the classes, but {self.root.resolve()} {there}. Set `root` to the "
+                "folder with them, or give `classes` as patterns."
             )
         if others := [path for path in folders if path.name not in found]:
             warnings.warn(
-                f"the classes in {self.root} are {', '.join(found)}. These have no folder `images` "
-                f"and are left out: {some(others)}.",
+                f"the classes in {self.root} are {', '.join(found)}. These {lack} and are left "
+                f"out: {some(others)}.",
                 DataWarning,
                 stacklevel=2,
             )
         return found
+
+
+def _holds_pictures(folder: Path) -> bool:
+    """Whether there is a picture in the folder itself."""
+    if not folder.is_dir():
+        return False
+    return any(path.suffix.lower() in PICTURES for path in folder.glob("[!.]*"))
 
 
 def _check_classes(classes: Any) -> None:

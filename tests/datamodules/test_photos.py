@@ -62,12 +62,30 @@ def test_without_masks_there_is_no_spurious_bug(photo_root):
 
 
 def test_a_wrong_root_says_what_was_looked_for(photo_root):
-    with pytest.raises(DataError, match=r"CLASS/images are needed, but .*nowhere does not exist"):
+    with pytest.raises(DataError, match=r"CLASS/images are needed.*nowhere does not exist"):
         Photos(root=photo_root / "nowhere").check()
-    with pytest.raises(DataError, match=r"CLASS/images are needed, but .*bird has 0"):
+    with pytest.raises(DataError, match=r"CLASS/images are needed.*bird has 0"):
         Photos(root=photo_root / "bird").check()
     with pytest.raises(DataError, match=r"no folder .*nowhere.*pictures of class 'bird'"):
         Photos(root=photo_root / "nowhere", classes=PATTERNS).check()
+
+
+def test_folders_of_pictures_are_the_classes_where_none_has_images(photo_root, tmp_path_factory):
+    above = tmp_path_factory.mktemp("above")
+    for name in ("bird", "dog"):
+        shutil.copytree(photo_root / name / "images", above / "plain" / f"{name} [1]")
+    (above / "plain" / "notes").mkdir()
+    with pytest.warns(DataWarning, match="notes"):
+        plain = Photos(root=above / "plain", size=16, **COUNTS)
+        found = plain.data
+    assert found.train.classes == ("bird [1]", "dog [1]")
+    for part, other in zip(found, Photos(root=photo_root, size=16, **COUNTS).data, strict=True):
+        np.testing.assert_array_equal(part.pixels, other.pixels)
+        np.testing.assert_array_equal(part.labels, other.labels)
+    named = Photos(root=above / "plain", classes=["dog [1]", "bird [1]"], size=16, **COUNTS)
+    assert named.data.test.classes == ("dog [1]", "bird [1]")
+    with pytest.raises(DataError, match="CLASS/images are needed"):
+        Photos(root=above).check()  # one level too high
 
 
 @pytest.mark.parametrize("name", ["bird [1]", "[bird]", "b*rd", "b?rd"])
