@@ -15,7 +15,6 @@ from explaindebug.data.scenes import Scenes, check_specs, scene_source
 from explaindebug.data.splits import Amount, check_amounts
 from explaindebug.datamodules.base import DebugDataModule
 
-
 OF_A_CLASS = ("images", "masks", "scenes")
 
 
@@ -24,8 +23,8 @@ class Photos(DebugDataModule):
 
     By convention, each class has folders below the root: `bird/images`, `bird/masks` (a mask has
     the name of its picture, except for the extension) and `bird/scenes` (photographs for spurious
-    backgrounds). Where no folder has `images`, each folder that holds pictures itself is a class, as
-    in torchvision's `ImageFolder`. Patterns describe any other layout.
+    backgrounds). Where no folder has `images`, each folder that holds pictures itself is a class,
+    as in torchvision's `ImageFolder`. Patterns describe any other layout.
 
     Args:
         root: the folder with the data.

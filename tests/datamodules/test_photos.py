@@ -75,8 +75,8 @@ def test_folders_of_pictures_are_the_classes_where_none_has_images(photo_root, t
     for name in ("bird", "dog"):
         shutil.copytree(photo_root / name / "images", above / "plain" / f"{name} [1]")
     (above / "plain" / "notes").mkdir()
+    plain = Photos(root=above / "plain", size=16, **COUNTS)
     with pytest.warns(DataWarning, match="notes"):
-        plain = Photos(root=above / "plain", size=16, **COUNTS)
         found = plain.data
     assert found.train.classes == ("bird [1]", "dog [1]")
     for part, other in zip(found, Photos(root=photo_root, size=16, **COUNTS).data, strict=True):
