@@ -105,6 +105,11 @@ def _unknown_key(key: str, cause: str) -> str:
     if "could not be converted" in cause or ("type" in cause.lower() and "Key" not in cause):
         return f"{key}: {cause.splitlines()[0]}."
     known = list(_keys(_composed()))
+    if key in known:
+        return (
+            f"{key} is a key of the default {key.partition('.')[0]}, which is not the chosen one. "
+            f"If that takes it, write +{key}=..."
+        )
     short = key.rpartition(".")[2]
     close = nearest(key, known) or nearest(short, [k.rpartition(".")[2] for k in known])
     return f"unknown key {key!r}.{close} `--help` lists all keys."

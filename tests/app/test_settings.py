@@ -78,6 +78,12 @@ def test_a_refused_command_is_one_sentence_and_leaves_nothing(run, typed, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+def test_a_key_that_only_the_default_model_has_is_not_its_own_nearest(run) -> None:
+    status, error = run("model=bvd_cnn", "model.widths=[8]", small=False)
+    assert status == 1
+    assert "+model.widths=" in error
+
+
 def test_a_refused_sweep_leaves_nothing(run, tmp_path) -> None:
     status, error = run("-m", "lr=nan,-1", "output=deep/sweep", small=False)
     assert status == 1
