@@ -127,7 +127,8 @@ class Assertions(AttributionCallback):
         worst = _worst(found.scores)[: self.pictures].tolist()
         maps = {method: case.maps}
         yield shown("worst", panels(probe, probe.image, maps, worst, self.picture))
-        older = [_before(one, network).to(probe.image.device) for one in self.reference]
+        # A generator: one copy is alive at a time.
+        older = (_before(one, network).to(probe.image.device) for one in self.reference)
         for role, reference in roles(CONTROL, older):
             before = self._case(reference, probe, explain)
             yield severities(self.assertions, before, role, strict=self.strict)[0]

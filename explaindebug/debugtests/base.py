@@ -2,7 +2,7 @@
 
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from typing import ClassVar, NamedTuple
 
@@ -114,7 +114,7 @@ def known_tests() -> list[str]:
     return sorted({test.name for test in own})
 
 
-def roles(arm: str, networks: Sequence[nn.Module]) -> Iterator[tuple[str, nn.Module]]:
+def roles(arm: str, networks: Iterable[nn.Module]) -> Iterator[tuple[str, nn.Module]]:
     """An arm's networks with their roles in tables: `control`, then `control: 2` and so on."""
     for i, network in enumerate(networks):
         yield str(Role(arm, i + 1)), network

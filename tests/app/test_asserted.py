@@ -92,11 +92,12 @@ def test_a_regression_fails_where_the_reference_did_better(project: Path) -> Non
     ask("[off_region]")
     Path("asked.yaml").write_text("{method: grad, rate: 0.99, assertions: [off_region]}")
     assert run(GOOD, "--reference", BAD) == 0
-    assert run(BAD, "--reference", GOOD) == 1
+    assert run(BAD, "--reference", GOOD, GOOD) == 1
     found = json.loads(Path("out/assertions.json").read_text())
     assert found["regressed"] == ["off_region"]
     assert found["made"]["rate"] == "0.99"
-    assert {"checkpoint", "reference", "command", "method"} <= set(found["made"])
+    assert {"checkpoint", "reference", "reference: 2", "command", "method"} <= set(found["made"])
+    assert len(found["assertions"][0]["controls"]) == 2
     suite = xml.parse("out/junit.xml").getroot()[0]
     cases = {c.get("classname"): c.find("failure") is not None for c in suite}
     assert cases["not regressed"]

@@ -56,12 +56,13 @@ def network(seed: int = 0) -> Network:
 
 
 def test_a_validation_gives_the_numbers_of_assess(tmp_path: Any) -> None:
-    model, other = network(), network(1)
+    model, others = network(), [network(1), network(2)]
     asked = ["on_object", *ASKED]
-    callback = Assertions(asked, reference=other, **FEW)
+    callback = Assertions(asked, reference=others, spread=0.2, **FEW)
     logged = validated(tmp_path, callback, model)
-    how: dict[str, Any] = {"method": "grad", "masks": masks(), "rate": 0.5}
-    found = assess(model.eval(), pictures(N)[0], asked, reference=other, **how)
+    how: dict[str, Any] = {"method": "grad", "masks": masks(), "rate": 0.5, "spread": 0.2}
+    found = assess(model.eval(), pictures(N)[0], asked, reference=others, **how)
+    assert {key.role for key, _ in found.scores} >= {"bug", "control", "control: 2"}
     for key, column in found.scores:
         assert callback.scores[key].values == pytest.approx(column.values, abs=1e-6)
     for one in found.outcomes:
@@ -69,10 +70,37 @@ def test_a_validation_gives_the_numbers_of_assess(tmp_path: Any) -> None:
         for end in ("rate", "low", "high", "severity"):
             assert logged[where + end] == pytest.approx(getattr(one, end), abs=1e-6)
         assert logged[where + "rate/control"] == pytest.approx(one.control)
-    verdicts = [(one.verdict, one.regressed) for one in callback.asserted.outcomes]
-    assert verdicts == [(one.verdict, one.regressed) for one in found.outcomes]
+    for one, expected in zip(callback.asserted.outcomes, found.outcomes, strict=True):
+        assert (one.verdict, one.regressed) == (expected.verdict, expected.regressed)
+        assert len(one.controls) == 2
+        assert one.controls == pytest.approx(expected.controls)
+        assert one.p == pytest.approx(expected.p, nan_ok=True)
     table = (tmp_path / "debug/assertions.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in table[1:]] == [one.name for one in found.outcomes]
+
+
+def test_options_of_a_regression_are_those_of_assess(tmp_path: Any) -> None:
+    def half_of_the_first_network() -> Any:
+        calls: list[int] = []
+
+        def worse(outputs: Tensor, maps: Tensor, batch: Any) -> Tensor:
+            calls.append(1)
+            return (batch.row % 2 == 0).double() * (len(calls) == 1)
+
+        return worse
+
+    p = []
+    for spread in (0.2, 0.0):
+        how: dict[str, Any] = {"reference": [network(1), network(2)], "spread": spread}
+        callback = Assertions([half_of_the_first_network()], **how, **FEW)
+        validated(tmp_path / str(spread), callback, network())
+        more: dict[str, Any] = {"method": "grad", "rate": 0.5, **how}
+        found = assess(network().eval(), pictures(N)[0], [half_of_the_first_network()], **more)
+        (one,), (expected,) = callback.asserted.outcomes, found.outcomes
+        assert (one.rate, one.controls) == (0.5, (0, 0))
+        assert one.p == pytest.approx(expected.p)
+        p.append(one.p)
+    assert p[0] > p[1]
 
 
 def first(outputs: Tensor, maps: Tensor, batch: Any) -> Tensor:
